@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, task
@@ -60,10 +61,16 @@ async def run_all(key: str, requests: list[dict[str, Any]]) -> list[dict[str, An
         return await asyncio.gather(*runs)
 
 
-@task
+@task(retries=2, retry_delay=timedelta(seconds=10))
 def run_reports(requests: list[dict[str, Any]], run_id: Any = None, dag: Any = None) -> list[dict[str, Any]]:
-    """Run all; the keys are the same in each try, so a retry starts no run again."""
-    return asyncio.run(run_all(f"{dag.dag_id}-{run_id}", requests))
+    """Run all; the keys are the same in each try, so a later try continues with the runs of this one."""
+    runs = asyncio.run(run_all(f"{dag.dag_id}-{run_id}", requests))
+    unknown = [run for run in runs if run["status"] is None]
+    for run in unknown:
+        log.error("%s: run %s: %s", run["parameters"], run["run_id"], run["error"])
+    if unknown:
+        raise PushMetricsError(f"The end of {len(unknown)} of {len(runs)} runs is unknown: see the log.")
+    return runs
 
 
 @task

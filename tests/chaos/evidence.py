@@ -37,7 +37,7 @@ DELIVERIES = """
         SELECT FROM delivery_attempt
         WHERE delivery_id = delivery.id AND status_code BETWEEN 200 AND 299
     ) AS acknowledged
-    FROM outbox_event LEFT JOIN delivery ON delivery.event_id = outbox_event.id
+    FROM outbox_event JOIN delivery ON delivery.event_id = outbox_event.id
     WHERE outbox_event.event = 'report.run'
 """
 
@@ -92,7 +92,7 @@ def read_evidence(
     claims = [run for row in _read(folder, "airflow", CLAIMS) for run in list_run_ids(row["value"])]
     uses = set(_list_uses(inbox, started))
     waited = _read(folder, "airflow", WAITED_FOR, (CONTINUOUS_DAG,))
-    uses |= {EventUse(CONTINUOUS_DAG, inbox[row["value"]["id"]]) for row in waited}
+    uses |= set(_list_uses(inbox, ({"dag_id": CONTINUOUS_DAG, "id": row["value"]["id"]} for row in waited)))
     polled = [use.run_id for use in uses if use.dag_id == POLLING_DAG]
     return Evidence(
         wanted_dag_runs=frozenset(wanted_dag_runs),
@@ -112,14 +112,15 @@ def read_evidence(
 def list_run_ids(value: Any) -> list[int]:
     """List the report runs that the result of a task names: one, or one of each in a list."""
     rows = value if isinstance(value, list) else [value]
-    return [int(row["run_id"]) for row in rows]
+    return [int(row["run_id"]) for row in rows if row["run_id"] is not None]
 
 
 def _list_uses(inbox: Mapping[int, int], started: Iterable[Mapping[str, Any]]) -> Iterator[EventUse]:
     """List which Dags have had which event; the id of one that was polled is that of the report's run."""
     for row in started:
-        run = row["id"] if row["dag_id"] == POLLING_DAG else inbox[row["id"]]
-        yield EventUse(row["dag_id"], run)
+        run = row["id"] if row["dag_id"] == POLLING_DAG else inbox.get(row["id"])
+        if run is not None:
+            yield EventUse(row["dag_id"], run)
 
 
 def _read(folder: Path, database: str, query: str, parameters: Any = None) -> list[dict[str, Any]]:
