@@ -22,7 +22,7 @@ APPROVAL = "/api/v2/dags/example_pushmetrics_approval/dagRuns/~/hitlDetails"
 REQUEST_SECONDS = 15
 LIMIT_SECONDS = 180
 PAUSE_SECONDS = 1.0
-PROBE_SECONDS = 15.0
+PROBE_SECONDS = 20.0
 
 
 class Caller:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pytest
@@ -14,6 +16,7 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.servers import connect, find_databases
 from tests.fakes.waiting import wait_until
 
+T = TypeVar("T")
 PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
 
 
@@ -32,13 +35,21 @@ def list_processes(fleet: Fleet) -> list[psutil.Process]:
     return [psutil.Process(leader.pid), *children] if children else []
 
 
+def supervise_until(fleet: Fleet, look: Callable[[], T | None]) -> T:
+    def supervise_and_look() -> T | None:
+        fleet.supervise()
+        return look()
+
+    return wait_until(supervise_and_look)
+
+
 def test_a_kill_ends_all_that_a_process_started_and_the_supervisor_starts_it_again(fleet: Fleet) -> None:
     killed = wait_until(lambda: list_processes(fleet))
     fleet.kill("parent-1")
     psutil.wait_procs(killed[1:], timeout=60)
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in killed)
-    wait_until(lambda: fleet.supervise() or fleet.members["parent-1"].ended)
-    fresh = wait_until(lambda: fleet.supervise() or fleet.members["parent-1"].process)
+    supervise_until(fleet, lambda: fleet.members["parent-1"].ended)
+    fresh = supervise_until(fleet, lambda: fleet.members["parent-1"].process)
     assert fresh.pid != killed[0].pid
     assert fleet.processes.stop(0)
     assert fleet.processes.find_members() == set()
@@ -62,7 +73,7 @@ def test_a_killed_postgresql_comes_back_with_what_was_committed(postgres: tuple[
         connection.execute("CREATE TABLE kept (id int)")
         connection.execute("INSERT INTO kept VALUES (7)")
     fleet.kill("postgres-1")
-    wait_until(lambda: fleet.supervise() or fleet.members["postgres-1"].ended)
-    wait_until(lambda: fleet.supervise() or find_databases(folder), "PostgreSQL again")
+    supervise_until(fleet, lambda: fleet.members["postgres-1"].ended)
+    supervise_until(fleet, lambda: find_databases(folder))
     with connect(folder, "service") as connection:
         assert connection.execute("SELECT id FROM kept").fetchall() == [{"id": 7}]

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.chaos.schedule import DAGS, Fault, Size, build_schedule
+from tests.chaos.schedule import DAGS, MANY_RUNS_DAG, Fault, Size, build_schedule
 
 sizes = st.builds(
     Size,
@@ -19,6 +19,7 @@ sizes = st.builds(
     recovery_seconds=st.floats(0, 60),
     gap_seconds=st.floats(1, 30),
     rounds=st.integers(0, 3),
+    many_runs=st.integers(0, 3),
     calls=st.integers(0, 5),
 )
 
@@ -29,7 +30,7 @@ def test_a_seed_replays_the_same_schedule(seed: int, size: Size) -> None:
 
 
 def test_other_seeds_have_other_schedules() -> None:
-    size = Size({"a": 2, "b": 2}, 2, 2, 20, 10, 5, 2, 2)
+    size = Size({"a": 2, "b": 2}, 2, 2, 20, 10, 5, 2, 2, 2)
     schedules = [build_schedule(seed, size) for seed in range(20)]
     assert len({schedule.faults for schedule in schedules}) == 20
     assert len({schedule.starts for schedule in schedules}) == 20
@@ -58,7 +59,7 @@ def test_faults_are_in_order_and_dags_start_among_them(seed: int, size: Size) ->
     assert list(schedule.faults) == sorted(schedule.faults, key=_read_time)
     assert all(0 <= start.at <= schedule.seconds for start in schedule.starts)
     assert Counter(start.dag_id for start in schedule.starts) == Counter(
-        {**dict.fromkeys(DAGS, size.rounds), "": size.calls}
+        {**dict.fromkeys(DAGS, size.rounds), MANY_RUNS_DAG: size.many_runs, "": size.calls}
     )
     assert len({start.key for start in schedule.starts}) == len(schedule.starts)
 
