@@ -66,6 +66,9 @@ class RunStarter:
             count_resumption("reconnect_attempt", self._tags)
             target = self._resume(kept)
             decision = find_decision(self.hook, target.run_id)
+            if decision == SUCCEEDED and self.state.is_first_try:
+                self.log.info("Run %s ended before the task was cleared; starting another one", target.run_id)
+                decision = TERMINAL
             self._record_decision(decision, target.run_id)
             if decision != TERMINAL:
                 return target
@@ -171,10 +174,14 @@ class RunStarter:
         """
         key = self.state.idempotency_key
         for _ in range(MAX_EARLIER_RUNS):
-            started = mark_replay(self._trigger(key), target.after_run_id)
-            if not self._is_failed_earlier_run(started):
+            answer = self._trigger(key)
+            started = mark_replay(answer, target.after_run_id)
+            reason = self._find_reason_for_another(
+                started, is_told=answer.was_replayed, before=target.after_run_id
+            )
+            if reason is None:
                 break
-            self.log.info("Run %s of an earlier try failed; starting another one", started.run_id)
+            self.log.warning("Run %s %s; starting another one", started.run_id, reason)
             key = hash_key(key, str(started.run_id))
         if started.run_id is not None:
             self.log.info("Report %s: run %d was started", target.report_id, started.run_id)
@@ -209,17 +216,38 @@ class RunStarter:
         except PushMetricsConflictError as error:
             self.state.delete_run()
             raise PushMetricsConflictError(
-                f"{error}. An earlier try of this task started a run of report {report_id!r} with other"
-                " parameters. They must be the same in every try, such as '{{ ds }}' and unlike the time of"
-                " the try; to start a run with these, clear the task.",
+                f"{error}. An earlier try of this task, or another Airflow with the same Dag and run id, started"
+                f" a run of report {report_id!r} with other parameters. They must be the same in every try, such"
+                " as '{{ ds }}' and unlike the time of the try; to start a run with these, clear the task.",
                 status_code=error.status_code,
             ) from None  # its message contains the cause
         except PushMetricsError:
             self.state.delete_run()  # rejected, or never sent: the next try may call
             raise
 
-    def _is_failed_earlier_run(self, started: TriggeredRun) -> bool:
-        return started.was_replayed and find_decision(self.hook, started.run_id) == TERMINAL
+    def _find_reason_for_another(
+        self, started: TriggeredRun, *, is_told: bool, before: int | None
+    ) -> str | None:
+        """
+        Find why a run that was there is not this task's result; None if it is.
+
+        The key has no more than the names of the Dag, its run and the task: another Airflow with the same
+        Dag, and a Dag run that was deleted and created again, have the same one.
+
+        :param is_told: Whether PushMetrics says that it has had the key before.
+        :param before: The newest run before this try's call; None if unknown.
+        """
+        if not started.was_replayed:
+            return None
+        decision = find_decision(self.hook, started.run_id)
+        if decision == TERMINAL:
+            return "of an earlier try failed"
+        was_there = before is not None and started.run_id is not None and started.run_id <= before
+        if not is_told or not was_there or not self.state.is_first_try:
+            return None
+        if self.state.was_never_tried:
+            return "was started by another Airflow, or for a Dag run of this name that was deleted"
+        return "ended before the task was cleared" if decision == SUCCEEDED else None
 
 
 def find_decision(hook: PushMetricsHook, run_id: int | None) -> str:

@@ -59,11 +59,15 @@ class TaskState:
     :param task: The identity of the task instance: its Dag, Dag run, task, map index and iteration.
     :param epoch: Changes when the task is cleared, but not when it is retried.
     :param store: Airflow's store of the task; None before Airflow 3.3.
+    :param try_number: The number of this try.
+    :param first_try: The number of the first try since the task was created or cleared.
     """
 
     task: tuple[str, ...]
     epoch: str
     store: Any = field(default=None, compare=False, repr=False)
+    try_number: int = 1
+    first_try: int = 1
 
     @classmethod
     def open(cls, context: Context, *, is_reused: bool = False) -> TaskState:
@@ -74,11 +78,27 @@ class TaskState:
         not raise it either (``clear_task_instances`` of Airflow 3.3.2), and nothing else tells the two apart:
         ``clear_number`` is that of the Dag run, so it counts the clearing of other tasks.
 
+        It raises it to ``try_number + retries``, so a task whose ``retries`` were lowered may keep its epoch:
+        ``first_try`` tells that it was cleared.
+
         :param is_reused: Whether a cleared task continues with its run, as a retry does.
         """
         ti: Any = context["ti"]
         task = (ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index), *list_iteration_parts(ti))
-        return cls(task, "any" if is_reused else str(ti.max_tries), context.get("task_state_store"))
+        epoch, first_try = (
+            ("any", 0) if is_reused else (str(ti.max_tries), ti.max_tries - ti.task.retries + 1)
+        )
+        return cls(task, epoch, context.get("task_state_store"), ti.try_number, first_try)
+
+    @property
+    def is_first_try(self) -> bool:
+        """Whether no try has run since the task was created or cleared."""
+        return self.try_number == self.first_try
+
+    @property
+    def was_never_tried(self) -> bool:
+        """Whether no try of the task has run, so that no run of any kind is its own."""
+        return self.is_first_try and self.try_number == 1
 
     @property
     def is_durable(self) -> bool:
@@ -145,11 +165,15 @@ class TaskState:
         kept = self._load(SENSOR_START_KEY)
         if not isinstance(kept, Mapping):
             return {}
+        try_number = kept.get("try_number")
+        if isinstance(try_number, int) and try_number < self.first_try:
+            return {}  # the task was cleared since
         is_ours = (kept.get("epoch"), kept.get("conn_id")) == (self.epoch, conn_id)
         return kept if is_ours else {}
 
     def _save_start(self, conn_id: str, **facts: Any) -> None:
-        self._save(SENSOR_START_KEY, {"epoch": self.epoch, "conn_id": conn_id, **facts})
+        start = {"epoch": self.epoch, "try_number": self.try_number, "conn_id": conn_id, **facts}
+        self._save(SENSOR_START_KEY, start)
 
     def _load(self, key: str) -> object:
         return None if self.store is None else self.store.get(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -123,9 +124,14 @@ class FakeTaskInstance:
     map_index: int = -1
     try_number: int = 1
     max_tries: int = 2
+    retries: int = 2
     region_id: UUID | None = None
     region_index: int | None = None
     xcoms: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def task(self) -> SimpleNamespace:
+        return SimpleNamespace(retries=self.retries)
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = value

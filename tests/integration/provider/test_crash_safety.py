@@ -155,6 +155,43 @@ def test_a_cleared_task_starts_another_run(deferrable: bool) -> None:
     assert run_task(FakeTaskInstance(try_number=2, max_tries=3), deferrable=deferrable)["run_id"] == 2
 
 
+@pytest.mark.parametrize("is_stored", [True, False])
+@pytest.mark.parametrize(("before", "after"), [(1, 0), (2, 1)])
+def test_a_cleared_task_whose_retries_were_lowered_starts_another_run(
+    supervisor: FakeSupervisor, deferrable: bool, is_stored: bool, before: int, after: int
+) -> None:
+    first = FakeTaskInstance(retries=before, max_tries=before)
+    assert run_task(first, deferrable=deferrable)["run_id"] == 1
+    if not is_stored:
+        supervisor.store.clear()
+    cleared = FakeTaskInstance(try_number=2, retries=after, max_tries=1 + after)  # as Airflow sets it
+    assert cleared.max_tries == first.max_tries
+    assert run_task(cleared, deferrable=deferrable)["run_id"] == 2
+
+
+def test_a_retry_whose_retries_were_lowered_goes_on_with_an_unfinished_run(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
+) -> None:
+    pushmetrics.outcomes, pushmetrics.looks = ["success"], 2
+    supervisor.dies, supervisor.spares = "after", 1
+    with pytest.raises(Killed):
+        run_task(FakeTaskInstance(retries=2, max_tries=2))
+    assert run_task(FakeTaskInstance(try_number=2, retries=1, max_tries=2))["run_id"] == 1
+    assert len(pushmetrics.runs) == 1
+
+
+@pytest.mark.parametrize("outcome", ["success", "running"])
+def test_the_run_of_a_dag_run_that_was_deleted_and_created_again_is_not_that_of_the_new_one(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, outcome: str
+) -> None:
+    pushmetrics.outcomes = [outcome, "success"]
+    build(wait_for_completion=outcome == "success").execute(build_context())
+    supervisor.store.clear()  # as Airflow deletes it with the Dag run
+    assert run_task()["run_id"] == 2
+    assert run_task(FakeTaskInstance(try_number=2))["run_id"] == 2
+    assert len(pushmetrics.runs) == 2
+
+
 @pytest.mark.parametrize("honours_keys", [True, False])
 def test_a_cleared_task_that_reuses_its_run_finds_it_in_its_store(
     pushmetrics: FakePushMetrics, deferrable: bool, honours_keys: bool

@@ -113,6 +113,8 @@ def test_where_the_first_try_began_is_found_by_the_next_ones_alone() -> None:
     TaskState.open(build_context(store)).save_cursor("a", 7)
     assert TaskState.open(build_context(store, try_number=2)).load_cursor("a") == 7
     assert TaskState.open(build_context(store, max_tries=3)).load_cursor("a") is None
+    cleared = build_context(store, try_number=2, max_tries=2, retries=1)
+    assert TaskState.open(cleared).load_cursor("a") is None
     assert TaskState.open(build_context(store)).load_cursor("b") is None
     assert TaskState.open(build_context(store)).load_runs("a") is None
 
@@ -123,6 +125,7 @@ def test_the_runs_that_there_were_are_found_again() -> None:
     assert TaskState.open(build_context(store)).load_runs("a") == RunSnapshot(7, (5, 6))
     assert store[SENSOR_START_KEY] == {
         "epoch": "2",
+        "try_number": 1,
         "conn_id": "a",
         "newest_run_id": 7,
         "open_run_ids": [5, 6],
