@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_pushmetrics.client import calls, feed
@@ -213,6 +213,8 @@ def find_new_run(
     def poll() -> Call[Run | None]:
         runs = yield from calls.fetch_runs(credentials, target.report_id, ONE_ATTEMPT)
         candidates = [run for run in runs if run.id > (target.after_run_id or 0)]
+        if candidates:
+            _refuse_other_reports(target.report_id, runs)
         if len(candidates) > 1 and not newest_wins:
             raise PushMetricsAmbiguousRun(
                 f"report {target.report_id!r} has {len(candidates)} runs that began after the trigger was"
@@ -222,6 +224,20 @@ def find_new_run(
         return candidates[0] if candidates else None
 
     return (yield from until(budget, poll))
+
+
+def _refuse_other_reports(report_id: str, runs: Sequence[Run]) -> None:
+    """
+    Refuse a list of several reports' runs that have no number of their report.
+
+    :raises PushMetricsAmbiguousRun: if it is one.
+    """
+    uids = sorted({run.report_uid for run in runs if run.report_id is None and run.report_uid})
+    if len(uids) > 1:
+        raise PushMetricsAmbiguousRun(
+            f"PushMetrics listed runs of {len(uids)} reports ({', '.join(uids)}) as those of report"
+            f" {report_id!r}, and does not say which of them it is. Set report_id to its uid."
+        )
 
 
 def _fetch_run(target: RunTarget, credentials: Credentials) -> Call[Run]:

@@ -216,9 +216,10 @@ class RunStarter:
         except PushMetricsConflictError as error:
             self.state.delete_run()
             raise PushMetricsConflictError(
-                f"{error}. An earlier try of this task, or another Airflow with the same Dag and run id, started"
-                f" a run of report {report_id!r} with other parameters. They must be the same in every try, such"
-                " as '{{ ds }}' and unlike the time of the try; to start a run with these, clear the task.",
+                f"{error}. An earlier try of this task, or another Airflow with the same Dag and run id,"
+                f" started a run of report {report_id!r} with other parameters. They must be the same in"
+                " every try, such as '{{ ds }}' and unlike the time of the try; to start a run with these,"
+                " clear the task.",
                 status_code=error.status_code,
             ) from None  # its message contains the cause
         except PushMetricsError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -319,9 +320,16 @@ def choose_queries(queries: list[QueryOutcome], names: Sequence[str] | None) -> 
 
 
 def name_files(queries: Sequence[QueryOutcome]) -> list[tuple[QueryOutcome, str]]:
-    """Name a file for each query, inside one folder, whatever a webhook calls the query."""
+    """Name a file for each query, inside one folder, whatever a webhook calls the query; no two are alike."""
     names = [quote(query.query_name or "", safe=" ")[:MAX_NAME_CHARACTERS].lstrip(".") for query in queries]
-    return [
-        (query, name if name and names.count(name) == 1 else f"{name or 'query'}-{query.query_id}")
-        for query, name in zip(queries, names, strict=True)
-    ]
+    counts = Counter(name.casefold() for name in names)  # not every file system distinguishes the case
+    named: list[tuple[QueryOutcome, str]] = []
+    taken = {name for name, count in counts.items() if name and count == 1}
+    for query, name in zip(queries, names, strict=True):
+        if not name or counts[name.casefold()] > 1:
+            name = f"{name or 'query'}-{query.query_id}"
+            while name.casefold() in taken:
+                name += "-"
+            taken.add(name.casefold())
+        named.append((query, name))
+    return named

@@ -336,6 +336,18 @@ def test_the_newest_of_several_is_taken_on_request(driver: ScriptedDriver) -> No
     assert find_new_run(driver, newest_wins=True).id == 8
 
 
+@pytest.mark.parametrize("newest_wins", [False, True])
+def test_a_run_is_not_taken_from_a_list_of_several_reports_that_have_only_uids(
+    driver: ScriptedDriver, newest_wins: bool
+) -> None:
+    rows = [{"id": 6, "report_uid": "theirs"}, {"id": 5, "report_uid": "ours"}]
+    driver.script = [build_answer(200, {"result": rows})]
+    with pytest.raises(
+        PushMetricsAmbiguousRun, match=r"2 reports \(ours, theirs\).*Set report_id to its uid"
+    ):
+        find_new_run(driver, newest_wins=newest_wins)
+
+
 # Failures
 
 

@@ -5,6 +5,8 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_pushmetrics.client.models import QueryOutcome
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
@@ -46,11 +48,22 @@ def test_a_format_that_nobody_knows_is_refused_when_the_dag_is_read() -> None:
         (["../../escaped", "a/b", "/etc/passwd"], ["%2F..%2Fescaped", "a%2Fb", "%2Fetc%2Fpasswd"]),
         ([None, "", "..", "."], ["query-1", "query-2", "query-3", "query-4"]),
         (["x" * 300], ["x" * 100]),
+        (["x", "x", "x-1"], ["x-1-", "x-2", "x-1"]),
+        (["x-3", "x", "x", "x-3"], ["x-3-1", "x-2", "x-3", "x-3-4"]),
+        (["Sales", "sales"], ["Sales-1", "sales-2"]),
     ],
 )
 def test_files_are_named_after_queries_inside_of_the_folder(names: list[Any], files: list[str]) -> None:
     queries = [build_query(number, name) for number, name in enumerate(names, 1)]
     assert [name for _, name in name_files(queries)] == files
+
+
+@given(st.lists(st.sampled_from(["x", "X", "x-1", "x-2", "x-3", "x-1-", "", None])))
+def test_no_two_queries_have_the_same_file(names: list[str | None]) -> None:
+    files = [
+        file.casefold() for _, file in name_files([build_query(n, name) for n, name in enumerate(names, 1)])
+    ]
+    assert len(set(files)) == len(files)
 
 
 def test_queries_are_chosen_by_name() -> None:
