@@ -107,8 +107,8 @@ AIRFLOW = {
     "CORE__LOAD_EXAMPLES": "False",
     "CORE__PARALLELISM": "4",
     "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{AIRFLOW_USER}:admin",
-    # A watcher of an asset comes with the reading of the Dag, after it was unpaused.
-    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "20",
+    # The example Dags do not change.
+    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
     "DAG_PROCESSOR__PARSING_PROCESSES": "1",
     # The leases, and how often they are looked at.
     "SCHEDULER__JOB_HEARTBEAT_SEC": "2",

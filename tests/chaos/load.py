@@ -99,9 +99,11 @@ class Load:
         return is_watched()
 
     def _unpause(self, dag_id: str) -> bool:
+        """Unpause a Dag once it has been read, and have it read again: a watcher comes with the reading."""
         known = self._airflow.call("GET", f"/api/v2/dags?dag_id_pattern={dag_id}")["dags"]
-        if known:
+        for dag in known:
             self._airflow.call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
+            self._airflow.call("PUT", f"/api/v2/parseDagFile/{dag['file_token']}")
         return bool(known)
 
     def start(self, starts: Sequence[Start]) -> threading.Thread:

@@ -34,7 +34,7 @@ from tests.fakes.pgbouncer import build_command as build_pgbouncer_command
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
 POOL_SIZE = 10
-START_SECONDS = 300
+START_SECONDS = 600
 PORTS = 40
 SOURCE_NAME = "pushmetrics"
 HEALTH_PATHS = {"receiver": "/health/live", "web": "/health/live", "api-server": "/api/v2/version"}
