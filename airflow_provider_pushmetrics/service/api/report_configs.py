@@ -15,13 +15,13 @@ from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import wrap
 from airflow_provider_pushmetrics.service.api.reports import build_saved_report
-from airflow_provider_pushmetrics.service.api.schemas.report_configs import (
+from airflow_provider_pushmetrics.service.api.schemas.reports import (
     DryRun,
     ReplacedReportResponse,
     ReportFromYaml,
     ReportFromYamlResponse,
+    SavedReport,
 )
-from airflow_provider_pushmetrics.service.api.schemas.reports import SavedReport
 from airflow_provider_pushmetrics.service.models import DataSource, Report
 from airflow_provider_pushmetrics.service.reports.authoring import (
     BlockChanges,

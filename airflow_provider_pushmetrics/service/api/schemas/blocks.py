@@ -22,8 +22,13 @@ from airflow_provider_pushmetrics.service.api.conventions.shapes import (
     Wrapped,
     answer,
 )
+from airflow_provider_pushmetrics.service.api.conventions.statuses import (
+    AnyStatus,
+    Reason,
+    ResultUrl,
+    RunStatus,
+)
 from airflow_provider_pushmetrics.service.api.schemas.messages import SentMessage
-from airflow_provider_pushmetrics.service.api.schemas.statuses import AnyStatus, Reason, ResultUrl, RunStatus
 from airflow_provider_pushmetrics.service.reports.authoring import MAX_BLOCKS
 from airflow_provider_pushmetrics.service.reports.block_graph import CHART, EMAIL, PARAMETER, SLACK, SQL, TEXT
 

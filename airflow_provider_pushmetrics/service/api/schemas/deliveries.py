@@ -9,7 +9,7 @@ from typing_extensions import TypeAliasType, TypedDict
 
 from airflow_provider_pushmetrics.service.api.conventions.fields import Id, Moment, Uid
 from airflow_provider_pushmetrics.service.api.conventions.shapes import One, Page, answer
-from airflow_provider_pushmetrics.service.api.schemas.statuses import DeliveryStatus
+from airflow_provider_pushmetrics.service.api.conventions.statuses import DeliveryStatus
 
 
 @answer

@@ -1,8 +1,8 @@
-"""Reports: the requests that make, change and run them, and the answers that show them."""
+"""Reports: the requests that make, change and run them, also as YAML, and the answers that show them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, NotRequired, Self, TypeAlias
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from typing_extensions import TypeAliasType, TypedDict
@@ -166,3 +166,37 @@ class StartedReportRun(TypedDict):
 
 
 StartedReportRunResponse = TypeAliasType("StartedReportRunResponse", Wrapped[StartedReportRun])
+
+
+@answer
+class ReportFromYaml(SavedReport):
+    """A report that was created from YAML."""
+
+    warning_duplicate_uids: NotRequired[Annotated[list[str], Field(examples=[["kQ3vX8mWz1aB"]])]]
+    """The uids of other reports of the same name, if there are any."""
+
+
+ReportFromYamlResponse = TypeAliasType("ReportFromYamlResponse", Wrapped[ReportFromYaml])
+
+
+@answer
+class BlockNames(TypedDict):
+    """The names of the blocks that a document creates, updates and deletes."""
+
+    blocks_created: Annotated[list[str], Field(examples=[["orders"]])]
+    blocks_updated: Annotated[list[str], Field(examples=[["introduction"]])]
+    blocks_deleted: Annotated[list[str], Field(examples=[[]])]
+
+
+@answer
+class DryRun(TypedDict):
+    """The changes that a document would make."""
+
+    would_change: Annotated[bool, Field(examples=[True])]
+    summary: BlockNames
+    yaml_diff: Annotated[str, Field(examples=["--- before\n+++ after\n@@ -1 +1 @@\n-name: A\n+name: B\n"])]
+    """The difference between the report and the document, as a unified diff."""
+    warnings: Warnings
+
+
+ReplacedReportResponse = TypeAliasType("ReplacedReportResponse", Wrapped[SavedReport | DryRun])

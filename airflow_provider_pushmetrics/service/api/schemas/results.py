@@ -9,14 +9,14 @@ from typing_extensions import TypedDict
 
 from airflow_provider_pushmetrics.service.api.conventions.fields import Id, Moment
 from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
-from airflow_provider_pushmetrics.service.api.schemas.blocks import BlockType
-from airflow_provider_pushmetrics.service.api.schemas.messages import SentMessage
-from airflow_provider_pushmetrics.service.api.schemas.statuses import (
+from airflow_provider_pushmetrics.service.api.conventions.statuses import (
     BlockStatus,
     Reason,
     ResultUrl,
     RunStatus,
 )
+from airflow_provider_pushmetrics.service.api.schemas.blocks import BlockType
+from airflow_provider_pushmetrics.service.api.schemas.messages import SentMessage
 
 RowCount: TypeAlias = Annotated[
     int | None, Field(description="The number of rows of a query.", examples=[42])

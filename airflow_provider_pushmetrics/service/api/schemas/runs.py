@@ -9,8 +9,8 @@ from typing_extensions import TypeAliasType, TypedDict
 
 from airflow_provider_pushmetrics.service.api.conventions.fields import Id, Moment, Uid
 from airflow_provider_pushmetrics.service.api.conventions.shapes import One, Page, answer
+from airflow_provider_pushmetrics.service.api.conventions.statuses import BlockStatus, Reason, RunStatus
 from airflow_provider_pushmetrics.service.api.schemas.blocks import BlockType
-from airflow_provider_pushmetrics.service.api.schemas.statuses import BlockStatus, Reason, RunStatus
 
 FlowRunId: TypeAlias = Annotated[
     str | None,
