@@ -7,7 +7,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from airflow_provider_pushmetrics import __version__
-from airflow_provider_pushmetrics.serving.options import ignore_service_links
+from airflow_provider_pushmetrics.serving.service_links import ignore_service_links
 
 if TYPE_CHECKING:
     import typer

@@ -336,9 +336,8 @@ class PushMetricsTriggerReportOperator(BaseOperator):
                 finished = self.hook.call(call)
         except PushMetricsLastLookError as error:
             cause = error
-        self._watched_run_id = (
-            None  # not after an execution_timeout, which is raised here: on_kill is called next
-        )
+        # Not after an execution_timeout, which is raised here: on_kill is called next.
+        self._watched_run_id = None
         return finished, cause
 
     def _defer(self, target: RunTarget, deadline: float | None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import cast
@@ -94,25 +95,15 @@ class Engine:
             has_slack=settings.slack is not None,
             queries=queries,
         )
-        self._sender = WebhookSender(
-            database,
-            cipher,
-            settings.delivery_timeout_seconds,
-            transport=GuardedTransport(settings.egress_rules),
-        )
+        transport = GuardedTransport(settings.egress_rules)
+        self._sender = WebhookSender(database, cipher, settings.delivery_timeout_seconds, transport=transport)
         self._outbox = OutboxSender(database, _open_transports(settings, results, database))
         self._stopping = threading.Event()
         self._retry_loop = RetryLoop(self._stopping.wait)
         self._workers = WorkerRegistry(database, worker_id, settings.worker_lease_seconds, self._list_active)
         self._queues = self._open_queues(settings)
         self._scheduler = Scheduler(database)
-        self._watch = CommitWatch(
-            database.engine,
-            CHANNEL,
-            {**{name: queue.wake for name, queue in self._queues.items()}, "schedule": self._scheduler.wake},
-            table=WorkSignal.__tablename__,
-            listen_engine=database.listen_engine,
-        )
+        self._watch = self._build_watch()
         self._cleanup = Cleanup(database, results, settings)
 
     def start(self) -> None:
@@ -172,6 +163,17 @@ class Engine:
             name: ClaimQueue(name, self._database, self._worker_id, *parts, may_claim=is_current)
             for name, parts in work.items()
         }
+
+    def _build_watch(self) -> CommitWatch:
+        """Build what wakes the queues and the scheduler when there may be work for them."""
+        wakes: dict[str, Callable[[], object]] = {name: queue.wake for name, queue in self._queues.items()}
+        return CommitWatch(
+            self._database.engine,
+            CHANNEL,
+            wakes | {"schedule": self._scheduler.wake},
+            table=WorkSignal.__tablename__,
+            listen_engine=self._database.listen_engine,
+        )
 
     def _list_active(self) -> list[Claim]:
         return [claim for queue in self._queues.values() for claim in queue.list_active()]

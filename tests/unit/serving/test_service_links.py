@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_pushmetrics.serving.options import drop_service_links, find_service_links
+from airflow_provider_pushmetrics.serving.service_links import drop_service_links, find_service_links
 
 OF_SERVICE_PUSHMETRICS = {
     "PUSHMETRICS_SERVICE_HOST": "10.0.0.11",
