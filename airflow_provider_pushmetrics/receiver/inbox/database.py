@@ -12,7 +12,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.receiver.inbox.postgresql import DEFAULT_TIMEOUTS, PostgresqlTimeouts
+from airflow_provider_pushmetrics.receiver.inbox.connection_timeouts import (
+    DEFAULT_TIMEOUTS,
+    PostgresqlTimeouts,
+)
 from airflow_provider_pushmetrics.serving.commit_signals import limit_sessions
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, check_after_crash, create_sqlite_engine
 

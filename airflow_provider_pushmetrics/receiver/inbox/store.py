@@ -25,13 +25,13 @@ from sqlalchemy import (
 )
 
 from airflow_provider_pushmetrics.event_matching import EventFilter, Subject
-from airflow_provider_pushmetrics.receiver.inbox.consumer_gaps import Deleted, store_gaps
-from airflow_provider_pushmetrics.receiver.inbox.database import create_inbox_engine, open_engine
-from airflow_provider_pushmetrics.receiver.inbox.postgresql import (
+from airflow_provider_pushmetrics.receiver.inbox.connection_timeouts import (
     DEFAULT_TIMEOUTS,
     OpenSockets,
     PostgresqlTimeouts,
 )
+from airflow_provider_pushmetrics.receiver.inbox.consumer_gaps import Deleted, store_gaps
+from airflow_provider_pushmetrics.receiver.inbox.database import create_inbox_engine, open_engine
 from airflow_provider_pushmetrics.receiver.inbox.recording import CHANNEL, DELIVERY_FIELDS, record
 from airflow_provider_pushmetrics.receiver.inbox.records import (
     Consumer,

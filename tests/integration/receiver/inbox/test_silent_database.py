@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select, text
 
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
+from airflow_provider_pushmetrics.receiver.inbox.connection_timeouts import PostgresqlTimeouts
 from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
-from airflow_provider_pushmetrics.receiver.inbox.postgresql import PostgresqlTimeouts
 from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Recorded
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.tables import state

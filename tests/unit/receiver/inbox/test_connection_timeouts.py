@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from sqlalchemy.engine import make_url
 
-from airflow_provider_pushmetrics.receiver.inbox.postgresql import PostgresqlTimeouts
+from airflow_provider_pushmetrics.receiver.inbox.connection_timeouts import PostgresqlTimeouts
 
 URL = make_url("postgresql+psycopg://u:p@host/db")
 
