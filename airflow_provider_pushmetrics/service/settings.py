@@ -1,4 +1,4 @@
-"""The options of the service, each declared once, and what follows from them."""
+"""The options of the service, each declared once, and the settings derived from them."""
 
 from __future__ import annotations
 
@@ -27,81 +27,87 @@ if TYPE_CHECKING:
     from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 
 MACHINE_SHARE = 0.9
-"""A worker leaves the system the rest."""
+"""The share of the machine's memory that a worker may use at most."""
 
 UNREACHABLE_HOSTS = ("0.0.0.0", "::", "")
-"""Addresses to listen on that cannot be called."""
+"""Addresses that a server can listen on, but that a URL cannot have."""
 
 
 @dataclass(frozen=True)
 class ServiceSettings:
     """
-    The settings of one service process; a worker has those that are not about answering.
+    The settings of a service process. A worker has all but those of HTTP requests.
 
-    :param endpoint_concurrency: How many deliveries may go to one endpoint, so that a slow one leaves room.
-    :param delivery_timeout_seconds: How long a subscriber may take to answer.
-    :param shutdown_seconds: How long running work may go on after a request to stop.
-    :param smtp: The server that takes mail; without one, mail is kept.
-    :param slack: The Slack workspace that takes messages.
+    :param endpoint_concurrency: The maximum number of concurrent deliveries to one endpoint. It keeps a slow
+        endpoint from blocking the others.
+    :param delivery_timeout_seconds: The time limit of one request to a subscriber.
+    :param shutdown_seconds: How long running work may continue after a request to stop.
+    :param smtp: The mail server. Without one, mails are stored but not sent.
+    :param slack: The Slack workspace. Without one, Slack blocks fail.
     """
 
     PREFIX: ClassVar = "PUSHMETRICS_SERVICE_"
 
-    data_dir: Path = option(Path("pushmetrics-data"), "Databases, results and keys.", flag="data")
+    data_dir: Path = option(
+        Path("pushmetrics-data"), "The folder of the database, the results and the keys.", flag="data"
+    )
     host: str = option("127.0.0.1", "The address to listen on.")
     port: int = option(8090, "The port to listen on.", ge=1, le=65535)
     health_port: int | None = option(
         None,
-        "The port of a worker's /health/live, /health/ready and /metrics, which ask for no token; by default"
-        " none. Its address is that of --host.",
+        "The port of a worker's /health/live, /health/ready and /metrics, which need no token. It listens on"
+        " the address of --host. By default, a worker has no port.",
         ge=1,
         le=65535,
     )
     database_url: str | None = option(
         None,
-        "PostgreSQL, as postgresql+psycopg://user:password@host/database; by default SQLite.",
+        "The URL of PostgreSQL: postgresql+psycopg://user:password@host/database. The default is SQLite.",
         secret=True,
     )
     listen_database_url: str | None = listen_url_option()
     source_dirs: tuple[Path, ...] = option(
         (),
-        "A folder whose SQLite, DuckDB, CSV and Parquet files may be queried, besides sources in the data"
-        " folder; repeated for more, and separated by : in the environment.",
+        "A folder with SQLite, DuckDB, CSV and Parquet files that may be queried, in addition to sources in"
+        " the data folder. Repeat the option for several folders; separate them by : in the environment.",
         flag="source-dir",
         variable="SOURCE_DIRS",
     )
-    public_url: str | None = option(None, "What links in events begin with; by default http://host:port.")
+    public_url: str | None = option(
+        None, "The URL that links in events begin with; by default http://host:port."
+    )
     bootstrap_token: str | None = option(
         None,
-        "The first API token. Another one replaces it. Without any token, one is made and written to the file"
-        " bootstrap-token in the data folder.",
+        "The first API token. A new value replaces it. If it is not set and no token exists, a token is"
+        " generated and written to the file bootstrap-token in the data folder.",
         flag="",
         secret=True,
     )
     secret_keys: tuple[str, ...] = option(
         (),
-        "Encrypt stored tokens, secrets and database URLs: the newest key first, then older ones, separated"
-        " by spaces or commas. By default those in the file secret-key do.",
+        "The keys that encrypt stored tokens, secrets and database URLs: the newest key first, then older"
+        " ones, separated by spaces or commas. By default, the keys in the file secret-key are used.",
         flag="",
         secret=True,
     )
-    demo: bool = option(False, "Load the flights and their report, once.")
+    demo: bool = option(False, "Load the example data (flights) and its report, once.")
     executes: bool = option(
         True,
-        "Execute runs and deliveries here too; otherwise `pushmetrics worker` does, on PostgreSQL.",
+        "Execute runs and deliveries in this process too. Otherwise `pushmetrics worker` executes them, which"
+        " needs PostgreSQL.",
         flag="worker",
     )
     allow_private_endpoints: bool = option(
         False,
-        "Send events to, and query databases in, private networks and this machine too; --demo allows this"
-        " machine. Link-local, multicast, reserved and metadata addresses are always refused.",
+        "Allow endpoints and databases in private networks and on this machine; --demo allows this machine."
+        " Link-local, multicast, reserved and metadata addresses are always refused.",
     )
     log_format: Literal["text", "json"] = log_format_option()
-    run_concurrency: int = option(4, "How many runs a process executes at a time.", ge=1)
+    run_concurrency: int = option(4, "The maximum number of concurrent runs of a process.", ge=1)
     # At most a hundred years: Python's calendar begins with the year 1.
     keep_days: int = option(
         90,
-        "Delete ended runs, deliveries, events and messages after so many days; 0 keeps them.",
+        "Delete finished runs, deliveries, events and messages after this many days; 0 keeps them.",
         ge=0,
         le=36_500,
     )
@@ -112,41 +118,55 @@ class ServiceSettings:
         None, "The same for mails and Slack messages; by default --keep-days.", ge=0, le=36_500
     )
     result_retention_days: int | None = option(
-        None, "Delete results after so many days; by default with their run.", ge=1, le=36_500
+        None, "Delete results after this many days; by default, with their run.", ge=1, le=36_500
     )
-    max_query_rows: int = option(DEFAULT_LIMITS.max_rows, "More rows of a query are cut off.", ge=1)
+    max_query_rows: int = option(
+        DEFAULT_LIMITS.max_rows, "The maximum number of rows of a query; the rest is cut off.", ge=1
+    )
     query_timeout_seconds: int = option(
-        DEFAULT_LIMITS.timeout_seconds, "A query that takes longer is stopped.", ge=1
+        DEFAULT_LIMITS.timeout_seconds, "The maximum duration of a query; a longer one is stopped.", ge=1
     )
     max_query_memory_bytes: int = option(
-        DEFAULT_LIMITS.max_memory_bytes, "A query that needs more memory in the worker fails.", ge=16 * MIB
+        DEFAULT_LIMITS.max_memory_bytes,
+        "The maximum memory of a query in the worker; one that needs more fails.",
+        ge=16 * MIB,
     )
     max_value_bytes: int = option(
-        DEFAULT_LIMITS.max_value_bytes, "A query that returns a larger single value fails.", ge=1024
+        DEFAULT_LIMITS.max_value_bytes,
+        "The maximum size of one value; a query that returns a larger one fails.",
+        ge=1024,
     )
     worker_memory_bytes: int = option(
         4 * 1024 * MIB,
-        "The memory of a worker, and at most nine tenths of that of the machine or container. At three fifths"
-        " of it, the newest queries are stopped; a worker that uses more than all is replaced.",
+        "The maximum memory of a worker; at most nine tenths of the memory of the machine or container."
+        " When a worker uses three fifths of it, its newest queries are stopped. A worker that exceeds it is"
+        " replaced.",
         ge=256 * MIB,
     )
-    trigger_returns_run_id: bool = option(True, "Name the run in a trigger's answer; PushMetrics does not.")
+    trigger_returns_run_id: bool = option(
+        True, "Return the id of the run in the response to a trigger call, which PushMetrics does not."
+    )
     exchange_rate: int = option(
-        0, "How often a minute one address may exchange or try a token; 0 for no limit.", flag="", ge=0
+        0,
+        "The maximum number of token exchanges of one address in a minute, also failed ones; 0 for no limit.",
+        flag="",
+        ge=0,
     )
     max_pending_runs: int = option(
         10_000,
-        "How many runs of a workspace may wait for a worker; a request for more is 429, 0 for no limit."
-        " Schedules start theirs nevertheless.",
+        "The maximum number of runs of a workspace that wait for a worker. Further requests get the status"
+        " 429; 0 for no limit. Scheduled runs have no limit.",
         ge=0,
     )
     connections_per_address: int = connections_option()
     worker_lease_seconds: float = option(
-        20.0, "After how long without a sign of life others take over a worker's runs.", ge=1
+        20.0,
+        "The seconds without a heartbeat after which other workers take over the runs of a worker.",
+        ge=1,
     )
     wait_for_database_seconds: float = option(
         60.0,
-        "How long to wait for PostgreSQL at the start.",
+        "The maximum seconds to wait for PostgreSQL at the start.",
         flag="wait-for-database",
         variable="WAIT_FOR_DATABASE",
         ge=0,
@@ -159,7 +179,7 @@ class ServiceSettings:
 
     @property
     def base_url(self) -> str:
-        """What links begin with, without a slash at the end."""
+        """The URL that links begin with, without a slash at the end."""
         if self.public_url:
             return self.public_url.rstrip("/")
         host = "127.0.0.1" if self.host in UNREACHABLE_HOSTS else self.host
@@ -167,14 +187,14 @@ class ServiceSettings:
 
     @property
     def egress_rules(self) -> EgressRules:
-        """Where events may be sent; the demo's subscribers are on this machine."""
+        """Which hosts the service may connect to. The subscribers of the demo are on this machine."""
         from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 
         return EgressRules(allow_private=self.allow_private_endpoints, allow_loopback=self.demo)
 
     @property
     def query_limits(self) -> QueryLimits:
-        """What any query may take."""
+        """The limits of each query."""
         return QueryLimits(
             self.max_query_rows,
             self.query_timeout_seconds,
@@ -184,14 +204,14 @@ class ServiceSettings:
 
     @property
     def usable_memory_bytes(self) -> int:
-        """The memory of a worker: no more than this machine, or its container, has."""
+        """The maximum memory of a worker, within that of this machine or its container."""
         from airflow_provider_pushmetrics.service.datasources.memory_guard import find_machine_memory
 
         return min(self.worker_memory_bytes, int(find_machine_memory() * MACHINE_SHARE))
 
     @property
     def store_url(self) -> str:
-        """The database of the service's own tables."""
+        """The URL of the database of the service's own tables."""
         return self.database_url or f"sqlite:///{self.database_file}"
 
     @property
@@ -201,13 +221,13 @@ class ServiceSettings:
 
     @property
     def results_dir(self) -> Path:
-        """Where results are kept, as Parquet."""
+        """The folder of results, as Parquet files."""
         return self.data_dir / "results"
 
 
 def complete_settings(settings: ServiceSettings, environ: Mapping[str, str]) -> ServiceSettings:
     """
-    Complete the settings by those of mail and Slack.
+    Add the settings of mail and Slack, and check the URLs of databases.
 
     :raises PushMetricsConfigurationError: if they are incomplete or contradict each other.
     """
@@ -222,9 +242,9 @@ def complete_settings(settings: ServiceSettings, environ: Mapping[str, str]) -> 
 
 def check_database_url(url: str | None) -> str | None:
     """
-    Accept the database that was asked for, and name its driver.
+    Check the URL of the database, and return it with the name of its driver.
 
-    :raises PushMetricsConfigurationError: unless it is PostgreSQL. The message never holds the URL.
+    :raises PushMetricsConfigurationError: unless it is one of PostgreSQL. The message never contains the URL.
     """
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
@@ -245,9 +265,9 @@ def check_database_url(url: str | None) -> str | None:
 
 def make_data_dir(data_dir: Path) -> None:
     """
-    Make the data folder, unless it is there.
+    Create the data folder, unless it exists.
 
-    :raises PushMetricsConfigurationError: if it cannot be made.
+    :raises PushMetricsConfigurationError: if it cannot be created.
     """
     try:
         make_private_folder(data_dir)
@@ -260,12 +280,12 @@ def make_data_dir(data_dir: Path) -> None:
 
 def require_postgres(settings: ServiceSettings, what: str) -> None:
     """
-    Refuse what several processes of the same kind need PostgreSQL for.
+    Refuse a feature that needs PostgreSQL, because several processes share its work.
 
     :raises PushMetricsConfigurationError: if the database is SQLite.
     """
     if settings.database_url is None:
         raise PushMetricsConfigurationError(
-            f"{what} needs PostgreSQL, where other processes find its work: give --database-url or"
-            " PUSHMETRICS_SERVICE_DATABASE_URL. On SQLite, `pushmetrics service` does everything."
+            f"{what} needs PostgreSQL, where other processes find its work: set --database-url or"
+            " PUSHMETRICS_SERVICE_DATABASE_URL. On SQLite, `pushmetrics service` executes all work."
         )

@@ -21,11 +21,11 @@ class Security(Enum):
     """How the connection to an SMTP server is encrypted."""
 
     STARTTLS = "starttls"
-    """The connection begins unencrypted, and must change to TLS before anything else."""
+    """The connection starts unencrypted, and changes to TLS before anything else is sent."""
     TLS = "tls"
-    """TLS from the first byte."""
+    """The connection uses TLS from the start."""
     NONE = "none"
-    """No encryption, for servers on this machine or in a trusted network."""
+    """No encryption: for servers on this machine or in a trusted network."""
 
     @classmethod
     def _missing_(cls, value: object) -> Security | None:
@@ -41,18 +41,22 @@ class SmtpSettings:
     """
     The mail server.
 
-    :param timeout_seconds: The time limit of one step of a conversation. That of the whole is twice as long.
+    :param timeout_seconds: The time limit of one step of an SMTP session. A session may take twice as long.
     """
 
     PREFIX: ClassVar = "PUSHMETRICS_SERVICE_SMTP_"
 
-    host: str = option(MISSING, "The mail server; without one, mail is kept and not sent.", flag="")
-    sender: str = option(MISSING, "Such as reports@example.com or Reports <reports@example.com>.", flag="")
-    port: int | None = option(None, "By default 587, 465 or 25 by the security.", flag="", ge=1, le=65535)
-    user: str | None = option(None, "The user to log in, if the server asks for one.", flag="")
-    password: str | None = option(None, "The user's password.", flag="", secret=True)
+    host: str = option(MISSING, "The mail server. Without one, mails are stored but not sent.", flag="")
+    sender: str = option(
+        MISSING, "The sender's address: reports@example.com or Reports <reports@example.com>.", flag=""
+    )
+    port: int | None = option(
+        None, "The port; by default 587 for starttls, 465 for tls, 25 for none.", flag="", ge=1, le=65535
+    )
+    user: str | None = option(None, "The user name, if the server requires a login.", flag="")
+    password: str | None = option(None, "The password of the user.", flag="", secret=True)
     security: Security = option(Security.STARTTLS, "The encryption: starttls, tls or none.", flag="")
-    helo: str | None = option(None, "The name in HELO; by default the machine's.", flag="")
+    helo: str | None = option(None, "The host name in HELO; by default, that of the machine.", flag="")
     timeout_seconds: float = 30.0
 
 
@@ -68,19 +72,19 @@ class SlackSettings:
 
     token: str = option(
         MISSING,
-        "A bot's token with the scope chat:write; without one, Slack blocks fail.",
+        "The token of a bot with the scope chat:write. Without one, Slack blocks fail.",
         flag="",
         secret=True,
     )
-    base_url: str = option("https://slack.com/api/", "Where the API of Slack is.", flag="")
+    base_url: str = option("https://slack.com/api/", "The URL of Slack's API.", flag="")
     timeout_seconds: int = 15
 
 
 def read_smtp_settings(environ: Mapping[str, str]) -> SmtpSettings | None:
     """
-    Read ``PUSHMETRICS_SERVICE_SMTP_HOST`` and its siblings.
+    Read the variables ``PUSHMETRICS_SERVICE_SMTP_…``.
 
-    :return: None when none is set: then mail is kept and not sent.
+    :return: None if none is set: mails are then stored but not sent.
     :raises PushMetricsConfigurationError: if they are incomplete or contradict each other.
     """
     if not any(text.strip() for text in read_environment(SmtpSettings, environ).values()):
@@ -94,7 +98,7 @@ def check_smtp_settings(settings: SmtpSettings) -> None:
     """
     Check that mail can be sent with these settings.
 
-    :raises PushMetricsConfigurationError: if not. The message never holds the password.
+    :raises PushMetricsConfigurationError: if not. The message never contains the password.
     """
     # Imported here: the command line imports this module only for its help.
     from airflow_provider_pushmetrics.service.egress.rules import is_loopback
@@ -102,18 +106,18 @@ def check_smtp_settings(settings: SmtpSettings) -> None:
 
     if (settings.user is None) != (settings.password is None):
         raise PushMetricsConfigurationError(
-            f"{settings.PREFIX}USER and {settings.PREFIX}PASSWORD belong together: set both,"
-            " or neither if the server asks for none."
+            f"{settings.PREFIX}USER and {settings.PREFIX}PASSWORD must be set together: set both,"
+            " or neither if the server requires no login."
         )
     if not f"{settings.user or ''}{settings.password or ''}".isascii():
         raise PushMetricsConfigurationError(
-            f"{settings.PREFIX}USER or {settings.PREFIX}PASSWORD has letters that are not ASCII, which SMTP"
-            " logins cannot carry: give the account another one."
+            f"{settings.PREFIX}USER or {settings.PREFIX}PASSWORD has characters that are not ASCII, which"
+            " SMTP logins do not support: use a user name and a password of ASCII characters."
         )
     if settings.user and settings.security is Security.NONE and not is_loopback(settings.host):
         raise PushMetricsConfigurationError(
-            f"{settings.PREFIX}SECURITY is 'none', so the password would go to {settings.host!r} for"
-            " everybody to read: use 'starttls' or 'tls', or a server that asks for no password."
+            f"{settings.PREFIX}SECURITY is 'none', so the password would be sent to {settings.host!r} without"
+            " encryption: use 'starttls' or 'tls', or a server that requires no login."
         )
     if settings.helo is not None and not _HELO.match(settings.helo):
         raise PushMetricsConfigurationError(
@@ -124,8 +128,8 @@ def check_smtp_settings(settings: SmtpSettings) -> None:
         check_address(parseaddr(settings.sender)[1])
     except PushMetricsParameterError as error:
         raise PushMetricsConfigurationError(
-            f"{settings.PREFIX}SENDER is {settings.sender!r}, which is not a mail address: write it as"
-            " 'reports@example.com' or 'Reports <reports@example.com>'."
+            f"{settings.PREFIX}SENDER is {settings.sender!r}, which is not a mail address: set it to an"
+            " address such as 'reports@example.com' or 'Reports <reports@example.com>'."
         ) from error
 
 
@@ -133,8 +137,8 @@ def read_slack_settings(environ: Mapping[str, str]) -> SlackSettings | None:
     """
     Read ``PUSHMETRICS_SERVICE_SLACK_TOKEN`` and ``_BASE_URL``.
 
-    :return: None when there is no token: then there is no Slack integration.
-    :raises PushMetricsConfigurationError: if the token would travel in the clear.
+    :return: None if there is no token: Slack blocks then fail.
+    :raises PushMetricsConfigurationError: if the token would be sent without encryption.
     """
     from airflow_provider_pushmetrics.service.egress.rules import is_loopback
 
@@ -144,7 +148,7 @@ def read_slack_settings(environ: Mapping[str, str]) -> SlackSettings | None:
     parts = urlsplit(settings.base_url)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         raise PushMetricsConfigurationError(
-            f"{settings.PREFIX}BASE_URL is {redact(settings.base_url)!r}, where the token could be read on"
-            " its way: it must begin with 'https://', like 'https://slack.com/api/'."
+            f"{settings.PREFIX}BASE_URL is {redact(settings.base_url)!r}, so the token would be sent without"
+            " encryption: it must begin with 'https://', such as 'https://slack.com/api/'."
         )
     return settings

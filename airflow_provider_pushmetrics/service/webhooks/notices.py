@@ -1,4 +1,4 @@
-"""Notices to the owner of a thing about the thing itself: written with the change that they tell of."""
+"""Mails to the owner of a webhook subscription about the subscription itself."""
 
 from __future__ import annotations
 
@@ -19,18 +19,22 @@ log = logging.getLogger(__name__)
 DISABLED_TEXT = """\
 The webhook subscription {name!r} (id {id}) was disabled: {reason}
 
-Nothing is sent to it any more. When its endpoint works again, enable it and send what failed once more:
+No more events are sent to it. When its endpoint works again, enable it and send the failed events again:
 
   POST /api/v1/webhook_subscription/{id}/enable
-  GET  /api/v1/webhook_subscription/{id}/resend   says how many events that would be
-  POST /api/v1/webhook_subscription/{id}/resend   sends them, each under its old webhook-id
+  GET  /api/v1/webhook_subscription/{id}/resend   returns the number of these events
+  POST /api/v1/webhook_subscription/{id}/resend   sends them, each with its original webhook-id
 """
 
 
 def write_disabled_notice(
     session: Session, subscription: Subscription, reason: str, moment: datetime
 ) -> None:
-    """Write that a subscription was disabled: a mail, which is shown by the API, and sent where it can be."""
+    """
+    Add a mail about a disabled subscription to the outbox, in the transaction that disables it.
+
+    Without a mail server the mail is not sent; the API shows it.
+    """
     name = " ".join(subscription.name.split())
     text = DISABLED_TEXT.format(name=name, id=subscription.id, reason=reason)
     subject = build_subject(f"Webhook subscription {name!r} was disabled")
@@ -44,7 +48,7 @@ def write_disabled_notice(
 
 
 def _find_recipient(session: Session, subscription: Subscription) -> str:
-    """Find the owner; without one, the first user of the workspace."""
+    """Find the address of the owner, or of the first user of the workspace if there is no owner."""
     here = Membership.workspace_id == subscription.workspace_id
     users = select(User.email).join(Membership, Membership.user_id == User.id).where(here).order_by(User.id)
     owner = users.where(User.id == subscription.owner_id)

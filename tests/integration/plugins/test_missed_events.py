@@ -176,13 +176,18 @@ def test_a_scheduler_that_was_stopped_for_longer_than_that_misses_no_event(
     assert asset.tables.count_queued() == 0
 
 
-def test_an_event_that_was_seen_in_time_is_queued_again_however_old_it_is(
-    asset: StoredAsset, check: MissedEventsCheck
-) -> None:
+def see_events_in_time(asset: StoredAsset, check: MissedEventsCheck) -> None:
+    """Write two events, look at them at once, and let them become too old for a first look."""
     for number in (1, 2):
         asset.write_as_triggerer(number)
     check.check()
     asset.tables.let_time_pass(timedelta(minutes=11))
+
+
+def test_an_event_that_was_seen_in_time_is_queued_again_however_old_it_is(
+    asset: StoredAsset, check: MissedEventsCheck
+) -> None:
+    see_events_in_time(asset, check)
     asset.tables.schedule()
     run_check(check)
     assert asset.tables.count_queued() == 2
@@ -191,10 +196,7 @@ def test_an_event_that_was_seen_in_time_is_queued_again_however_old_it_is(
 def test_an_old_event_that_a_user_removes_from_the_queue_does_not_come_again(
     asset: StoredAsset, check: MissedEventsCheck
 ) -> None:
-    for number in (1, 2):
-        asset.write_as_triggerer(number)
-    check.check()
-    asset.tables.let_time_pass(timedelta(minutes=11))
+    see_events_in_time(asset, check)
     check.check()
     asset.tables.drop_queue()
     run_check(check, 3)

@@ -48,14 +48,14 @@ def test_smtp_settings_are_read() -> None:
         ),
         ({"HOST": "h", "SENDER": "a@b", "PORT": "²"}, r"SMTP_PORT is '²'"),
         ({"HOST": "h", "SENDER": "a@b", "SECURITY": "ssl"}, r"'ssl': it must be 'starttls', 'tls' or 'none'"),
-        ({"HOST": "h", "SENDER": "a@b", "USER": "u"}, r"USER and .*PASSWORD belong together"),
-        ({"HOST": "h", "SENDER": "a@b", "PASSWORD": "s3cret"}, r"USER and .*PASSWORD belong together"),
+        ({"HOST": "h", "SENDER": "a@b", "USER": "u"}, r"USER and .*PASSWORD must be set together"),
+        ({"HOST": "h", "SENDER": "a@b", "PASSWORD": "s3cret"}, r"USER and .*PASSWORD must be set together"),
         ({"HOST": "h", "SENDER": "a@b", "HELO": "a b"}, r"SMTP_HELO is 'a b': it must be a host name"),
-        ({"HOST": "h", "SENDER": "a@b", "USER": "ü", "PASSWORD": "s3cret"}, "letters that are not ASCII"),
+        ({"HOST": "h", "SENDER": "a@b", "USER": "ü", "PASSWORD": "s3cret"}, "characters that are not ASCII"),
         ({"HOST": "h", "SENDER": "nobody"}, r"SMTP_SENDER is 'nobody', which is not a mail address"),
         (
             {"HOST": "mail.example", "SENDER": "a@b", "SECURITY": "none", "USER": "u", "PASSWORD": "s3cret"},
-            r"password would go to 'mail\.example' for everybody to read",
+            r"password would be sent to 'mail\.example' without encryption",
         ),
     ],
 )
