@@ -28,7 +28,7 @@ _PATTERNS = (
 
 MIN_SECRET_LENGTH = 4
 
-_BEFORE_PASSWORD = r"""((?:password|passwd|pwd|secret|token|identified by)["']?(?:\s*[=:]\s*["']?|\s+["']))"""
+_BEFORE_PASSWORD = r"""((?:password|passwd|pwd|secret|token|identified by)["']?(?:\s*[=:]\s*["']?|\s+["']))"""  # noqa: S105 (a pattern)
 """How messages write passwords outside URLs; there they are always removed."""
 
 _HEX = re.compile(r"%[0-9A-F]{2}")

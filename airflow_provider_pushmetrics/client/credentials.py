@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.exceptions import (
 )
 from airflow_provider_pushmetrics.redaction import redact
 
-PERSONAL_TOKEN_PREFIX = "pmpat_"
+PERSONAL_TOKEN_PREFIX = "pmpat_"  # noqa: S105 (a prefix)
 EXCHANGE_PATH = "/api/v1/security/exchange"
 EXCHANGE_TIMEOUT_SECONDS = 30.0
 DEFAULT_LIFETIME_SECONDS = 900.0

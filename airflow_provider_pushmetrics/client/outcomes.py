@@ -33,7 +33,7 @@ GOING_ON = 202
 """The status code of a response for an unfinished run."""
 
 NDJSON_TYPE = "application/x-ndjson"
-NO_API_TOKEN = "there is no API token to ask with"
+NO_API_TOKEN = "there is no API token to ask with"  # noqa: S105 (a text)
 NOT_SAID = "PushMetrics does not say"
 
 

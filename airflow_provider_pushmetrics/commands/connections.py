@@ -13,7 +13,7 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationErro
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 
-TOKEN_VARIABLE = "PUSHMETRICS_API_TOKEN"
+TOKEN_VARIABLE = "PUSHMETRICS_API_TOKEN"  # noqa: S105 (a name, not a secret)
 
 UrlOption = Annotated[
     str | None,

@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationErro
 DEFAULT_BASE_URL = "https://pushmetrics.io"
 MAX_TIMEOUT_SECONDS = 86_400.0
 
-TOKEN_RULE = "a token: visible ASCII characters without spaces"
+TOKEN_RULE = "a token: visible ASCII characters without spaces"  # noqa: S105 (a text)
 _OBJECT_RULE = 'a JSON object of texts, such as {"1": "…"}'
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MACHINE_SHARE = 0.9
 """The share of the machine's memory that a worker may use at most."""
 
-UNREACHABLE_HOSTS = ("0.0.0.0", "::", "")
+UNREACHABLE_HOSTS = ("0.0.0.0", "::", "")  # noqa: S104 (compared, not bound)
 """Addresses that a server can listen on, but that a URL cannot have."""
 
 

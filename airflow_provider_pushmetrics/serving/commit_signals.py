@@ -150,7 +150,7 @@ class SqliteChanges:
     def _read_counts(self) -> dict[str, int]:
         if self._table is None:
             return {ANYTHING: self._read_version()}
-        return dict(self._fetch(f"SELECT name, version FROM {self._table}"))
+        return dict(self._fetch(f"SELECT name, version FROM {self._table}"))  # noqa: S608 (the names are our own)
 
     def _fetch(self, sql: str) -> list[Any]:
         cursor = self._connection.cursor()
@@ -319,7 +319,7 @@ def limit_sessions(engine: Engine, timeouts_seconds: Mapping[str, float] = SESSI
     They are not startup options, which PgBouncer rejects.
     """
     values = ", ".join(f"('{name}', '{round(seconds * 1000)}')" for name, seconds in timeouts_seconds.items())
-    statement = f"SELECT set_config(name, value, false) FROM (VALUES {values}) AS timeouts (name, value)"
+    statement = f"SELECT set_config(name, value, false) FROM (VALUES {values}) AS timeouts (name, value)"  # noqa: S608 (our own names, and numbers)
 
     def limit(connection: Any, _record: object) -> None:
         connection.autocommit = True

@@ -23,7 +23,7 @@ def change_ids(database: Database, report_id: int, new_report_id: int, query_ids
         if new_report_id != report_id:
             session.execute(text("UPDATE report SET id = :new WHERE id = :old"), ids)
             for table in ("block", "query"):
-                session.execute(text(f"UPDATE {table} SET report_id = :new WHERE report_id = :old"), ids)
+                session.execute(text(f"UPDATE {table} SET report_id = :new WHERE report_id = :old"), ids)  # noqa: S608 (the names are our own)
         for old, new in query_ids.items():
             if old == new:
                 continue

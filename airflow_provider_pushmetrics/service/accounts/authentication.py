@@ -26,7 +26,7 @@ from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 if TYPE_CHECKING:
     from jwt.types import Options
 
-TOKEN_PREFIX = "pmpat_"
+TOKEN_PREFIX = "pmpat_"  # noqa: S105 (a prefix)
 TOKEN_BYTES = 32
 JWT_ALGORITHM = "HS256"
 JWT_OPTIONS: Options = {"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False}

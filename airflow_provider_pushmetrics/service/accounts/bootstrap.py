@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.serving.private_files import write_private_fil
 WORKSPACE_NAME = "Main Workspace"
 FIRST_EMAIL = "admin@localhost"
 BOOTSTRAP_NAME = "bootstrap"
-TOKEN_FILE = "bootstrap-token"
+TOKEN_FILE = "bootstrap-token"  # noqa: S105 (a name, not a secret)
 
 log = logging.getLogger(__name__)
 

@@ -36,7 +36,7 @@ router = make_router("/api/v1/workspace", "workspace")
 WorkspaceId: TypeAlias = Annotated[int, Path(description="The id of the workspace", examples=[1])]
 
 ORGANIZATION = "PushMetrics"
-FIRST_TOKEN = "first token of the workspace"
+FIRST_TOKEN = "first token of the workspace"  # noqa: S105 (a name, not a secret)
 
 
 @router.get("/current")

@@ -88,7 +88,7 @@ def main() -> int:
     from airflow_provider_pushmetrics.service.worker import engine  # noqa: F401
 
     try:
-        assignment: Assignment = pickle.load(sys.stdin.buffer)
+        assignment: Assignment = pickle.load(sys.stdin.buffer)  # noqa: S301 (written by the process that started this one)
     except EOFError:
         return 0  # the service has ended already
     set_up_logging(assignment.settings.log_format)

@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.serving.json_bodies import (
     is_deeper_than,
 )
 
-TOKEN = "token"
+TOKEN = "token"  # noqa: S105 (a name, not a secret)
 
 
 def parse_json_parameters(body: bytes) -> dict[str, Any]:

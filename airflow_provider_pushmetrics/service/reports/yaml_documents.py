@@ -134,7 +134,7 @@ def _load(text: str) -> Any:
         raise ContentError(f"the YAML is longer than {MAX_DOCUMENT_LENGTH} characters")
     try:
         _check_extent(text)
-        return yaml.load(text, _Loader)
+        return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         if isinstance(error, ContentError):
             raise

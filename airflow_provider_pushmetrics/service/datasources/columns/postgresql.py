@@ -131,7 +131,7 @@ def wrap(sql: str, columns: Sequence[PostgresColumn]) -> str:
     written += [column.dimensions for column in columns if column.dimensions is not None]
     # The line break ends a comment of the query. Without OFFSET, PostgreSQL would inline the expressions of
     # the query and evaluate them several times.
-    return f"SELECT {', '.join(written)} FROM (SELECT * FROM (\n{sql}\n) AS q OFFSET 0) AS q"
+    return f"SELECT {', '.join(written)} FROM (SELECT * FROM (\n{sql}\n) AS q OFFSET 0) AS q"  # noqa: S608 (the query that is to be run)
 
 
 def list_columns(columns: Sequence[PostgresColumn]) -> list[ConvertedColumn]:

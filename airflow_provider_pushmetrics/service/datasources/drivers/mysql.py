@@ -247,7 +247,7 @@ def widen_floats(sql: BoundSql, fields: Sequence[Field]) -> BoundSql:
     ]
     # Without a limit, MariaDB ignores the order of a subquery.
     limit = f" LIMIT {ALL_ROWS}" if _has_order_only(sql, fields) else ""
-    first = f"SELECT {', '.join(columns)} FROM (\n{sql.parts[0]}"
+    first = f"SELECT {', '.join(columns)} FROM (\n{sql.parts[0]}"  # noqa: S608 (the query that is to be run)
     parts = [first, *sql.parts[1:]]
     parts[-1] += f"\n{limit}) AS q"
     return BoundSql(tuple(parts), sql.values)

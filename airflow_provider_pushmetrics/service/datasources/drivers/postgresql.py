@@ -164,6 +164,6 @@ def _find_arrays(session: AdbcSession, schema: pa.Schema) -> frozenset[int]:
         return frozenset()
     ids = ", ".join(map(str, unknown))
     found = session.fetch(
-        f"SELECT oid::int8 FROM pg_catalog.pg_type WHERE typcategory = 'A' AND oid IN ({ids})"
+        f"SELECT oid::int8 FROM pg_catalog.pg_type WHERE typcategory = 'A' AND oid IN ({ids})"  # noqa: S608 (numbers)
     )
     return frozenset(found.column(0).to_pylist()) if found.num_columns else frozenset()

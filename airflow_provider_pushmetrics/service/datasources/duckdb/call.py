@@ -45,7 +45,7 @@ class DuckDbCall:
     @classmethod
     def decode(cls, data: bytes | memoryview) -> DuckDbCall:
         """Unpickle it, in the child."""
-        call: DuckDbCall = pickle.loads(data)
+        call: DuckDbCall = pickle.loads(data)  # noqa: S301 (written by the process that started this one)
         return call
 
     @property
