@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_pushmetrics.client.models import RunStatus, TriggeredRun
-from airflow_provider_pushmetrics.client.waits import RunTarget
+from airflow_provider_pushmetrics.client.waits import RunTarget, read_run
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConflictError,
     PushMetricsDeliveryUnknownError,
@@ -65,7 +65,7 @@ class RunStarter:
         if kept is not None:
             count_resumption("reconnect_attempt", self._tags)
             target = self._resume(kept)
-            decision = find_decision(self.hook, target.run_id)
+            decision = find_decision(self.hook, target)
             if decision == SUCCEEDED and self.state.is_first_try:
                 self.log.info("Run %s ended before the task was cleared; starting another one", target.run_id)
                 decision = TERMINAL
@@ -240,7 +240,7 @@ class RunStarter:
         """
         if not started.was_replayed:
             return None
-        decision = find_decision(self.hook, started.run_id)
+        decision = find_decision(self.hook, RunTarget(self.request.report_id, started.run_id))
         if decision == TERMINAL:
             return "of an earlier try failed"
         was_there = before is not None and started.run_id is not None and started.run_id <= before
@@ -251,21 +251,23 @@ class RunStarter:
         return "ended before the task was cleared" if decision == SUCCEEDED else None
 
 
-def find_decision(hook: PushMetricsHook, run_id: int | None) -> str:
+def find_decision(hook: PushMetricsHook, target: RunTarget) -> str:
     """
     Find what to do with a run of an earlier try: another one follows only if it has failed or was deleted.
 
+    A run of another report has the id of one that is gone, since PushMetrics was restored from a backup.
+
     :return: The name of the decision in Airflow's ``ResumableJobMixin``.
     """
-    if run_id is None or not hook.settings.api_token:
+    if target.run_id is None or not hook.settings.api_token:
         return RECONNECT
     try:
-        status = hook.fetch_run(run_id).status
+        finished = read_run(target, hook.fetch_run(target.run_id))
     except PushMetricsNotFoundError:
         return TERMINAL
-    if not status.is_finished:
+    if finished is None:
         return RECONNECT
-    return SUCCEEDED if status is RunStatus.SUCCESS else TERMINAL
+    return SUCCEEDED if finished.status is RunStatus.SUCCESS else TERMINAL
 
 
 def mark_replay(started: TriggeredRun, newest_before: int | None) -> TriggeredRun:

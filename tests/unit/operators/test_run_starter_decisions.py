@@ -5,19 +5,28 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_pushmetrics.client.models import RunStatus
+from airflow_provider_pushmetrics.client.models import Run, RunStatus
+from airflow_provider_pushmetrics.client.waits import RunTarget
 from airflow_provider_pushmetrics.exceptions import PushMetricsNotFoundError
 from airflow_provider_pushmetrics.metrics import find_team
 from airflow_provider_pushmetrics.operators.run_starter import find_decision
 
+REPORT_ID = "7"
 
-def build_hook(status: RunStatus | None, api_token: str | None = "a-token") -> Any:
+
+def build_hook(
+    status: RunStatus | None, api_token: str | None = "a-token", report_id: int | None = int(REPORT_ID)
+) -> Any:
     def fetch_run(run_id: int) -> Any:
         if status is None:
             raise PushMetricsNotFoundError("gone")
-        return SimpleNamespace(status=status)
+        return Run(id=run_id, status=status, report_id=report_id)
 
     return SimpleNamespace(settings=SimpleNamespace(api_token=api_token), fetch_run=fetch_run)
+
+
+def build_target(run_id: int | None) -> RunTarget:
+    return RunTarget(REPORT_ID, run_id, None)
 
 
 @pytest.mark.parametrize(
@@ -32,12 +41,24 @@ def build_hook(status: RunStatus | None, api_token: str | None = "a-token") -> A
     ],
 )
 def test_another_run_follows_only_one_that_failed_or_is_gone(status: RunStatus | None, decision: str) -> None:
-    assert find_decision(build_hook(status), 1) == decision
+    assert find_decision(build_hook(status), build_target(1)) == decision
 
 
 def test_a_run_whose_status_cannot_be_read_is_waited_for() -> None:
-    assert find_decision(build_hook(RunStatus.FAILED, api_token=None), 1) == "reconnect_success"
-    assert find_decision(build_hook(RunStatus.FAILED), None) == "reconnect_success"
+    assert find_decision(build_hook(RunStatus.FAILED, api_token=None), build_target(1)) == "reconnect_success"
+    assert find_decision(build_hook(RunStatus.FAILED), build_target(None)) == "reconnect_success"
+
+
+@pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.SUCCESS, RunStatus.FAILED])
+def test_a_run_of_another_report_is_not_that_of_an_earlier_try(status: RunStatus) -> None:
+    """Its id repeats, since PushMetrics was restored from a backup."""
+    assert find_decision(build_hook(status, report_id=8), build_target(1)) == "terminal_resubmit"
+
+
+def test_a_run_whose_report_is_not_told_is_that_of_an_earlier_try() -> None:
+    assert (
+        find_decision(build_hook(RunStatus.SUCCESS, report_id=None), build_target(1)) == "already_succeeded"
+    )
 
 
 def test_the_team_of_a_task_is_a_tag_where_it_has_one() -> None:
