@@ -16,7 +16,7 @@ from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMI
 from airflow_provider_pushmetrics.service.datasources.memory_guard import RunningQueries
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.models import AnyRun
-from airflow_provider_pushmetrics.service.models.statuses import FAILED, NOT_RUN, SUCCESS
+from airflow_provider_pushmetrics.service.models.statuses import CANCELLED, FAILED, NOT_RUN, SUCCESS
 from airflow_provider_pushmetrics.service.reports.block_graph import BLOCK_TYPES, PlannedBlock
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
@@ -69,7 +69,7 @@ class RunExecutor:
             "pushmetrics_service_block_seconds",
             "Duration of a block that was executed.",
             LONG_SECONDS,
-            {"type": BLOCK_TYPES, "status": (SUCCESS, FAILED)},
+            {"type": BLOCK_TYPES, "status": (SUCCESS, FAILED, CANCELLED)},
         )
         self.figures = (self._recorder.run_seconds, self._block_seconds)
         self._blocks = BlockExecutor(
@@ -156,8 +156,10 @@ class RunExecutor:
             facts = {"pushmetrics.block.type": block.type, "pushmetrics.block.uid": block.uid}
             with span(f"execute {block.type} block", facts=facts) as executed:
                 outcome = self._blocks.execute(plan, block)
-                if outcome.status == FAILED:
-                    executed.fail("block_failed")
-            seconds = (self._clock() - started_on).total_seconds()
-            self._block_seconds.observe(max(0.0, seconds), block.type, outcome.status)
+                seconds, status = (self._clock() - started_on).total_seconds(), outcome.status
+                if status == FAILED and self._recorder.find_stop_reason(plan) is not None:
+                    status = CANCELLED
+                if status != SUCCESS:
+                    executed.fail(f"block_{status}")
+            self._block_seconds.observe(max(0.0, seconds), block.type, status)
         return BlockRecord(block, outcome, None if outcome.status == NOT_RUN else started_on)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from functools import partial
 
@@ -13,9 +14,10 @@ from sqlalchemy import select, update
 
 from airflow_provider_pushmetrics.service.models import Delivery, Worker
 from airflow_provider_pushmetrics.service.storage.clock import get_now
+from tests.fakes.service_reports import ENDLESS, sql
 from tests.fakes.service_subscriber import Subscriber
 from tests.fakes.waiting import until, until_async
-from tests.integration.service.conftest import Api
+from tests.integration.service.conftest import Api, read_accepted
 
 PREFIX = "pushmetrics_service_"
 
@@ -83,6 +85,19 @@ async def test_what_a_worker_does_is_measured(api: Api, subscriber: Subscriber) 
         await until_async(partial(has_grown, api, name, before[name]))
     assert (await scrape(api))["run_seconds_count", "query_run", "success"] == 0
     assert (await scrape(api))["database_statement_seconds_count",] > 100
+
+
+async def test_the_block_of_a_cancelled_run_has_not_failed(api: Api) -> None:
+    before = await scrape(api)
+    report = api.make_report(endless=sql(ENDLESS))
+    uid = report.blocks["endless"]
+    run_id = await api.run_block(uid)
+    await until(lambda: any(one.name.startswith("query-watch") for one in threading.enumerate()))
+    read_accepted(await api.client.post(f"/api/v1/block/{uid}/run/{run_id}/cancel"))
+    cancelled = ("block_seconds_count", "cancelled", "sql")
+    await until_async(partial(has_grown, api, cancelled, before[cancelled]))
+    failed = ("block_seconds_count", "failed", "sql")
+    assert (await scrape(api))[failed] == before[failed]
 
 
 async def test_a_worker_without_a_heartbeat_within_the_lease_does_not_count(api: Api) -> None:
