@@ -8,7 +8,6 @@ before it can have given: the microseconds since 1970, which pass faster than an
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -47,6 +46,7 @@ from airflow_provider_pushmetrics.serving.backups.postgresql_dump import (
     take_postgresql_snapshot,
 )
 from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME, copy_sqlite
+from airflow_provider_pushmetrics.serving.private_files import name_new_file
 from airflow_provider_pushmetrics.serving.sqlite import check_after_crash
 
 INBOX_KIND = "receiver"
@@ -136,7 +136,7 @@ def _restore_sqlite(copy: Path, file: Path) -> int:
         connection.execute(update(state).values(last_event_id=next_id, last_deleted_id=next_id))
         _move_consumers(connection, last_id, next_id)
     engine.dispose()
-    os.link(copy, file)  # fails if a receiver has started meanwhile
+    name_new_file(copy, file)  # fails if a receiver has started meanwhile
     return next_id
 
 

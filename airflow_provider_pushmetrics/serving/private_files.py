@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +14,12 @@ from typing import IO, Any
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 PRIVATE_UMASK = 0o077
+
+NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+"""The errors of ``link`` where there are none."""
+
+AT_CURRENT_FOLDER, RENAME_NOREPLACE = -100, 1
+"""``AT_FDCWD`` and a flag of ``renameat2``."""
 
 
 def set_private_umask() -> None:
@@ -61,8 +69,32 @@ def write_private_file(path: Path, text: str) -> None:
 def write_private_file_once(path: Path, text: str) -> None:
     """Write a file atomically, unless it is there: of several processes that write it at once, one does."""
     with _write_partial(path, text) as partial, suppress(FileExistsError):
-        os.link(partial, path)
+        name_new_file(partial, path)
     sync_folder(path.parent)
+
+
+def name_new_file(file: Path, path: Path) -> None:
+    """
+    Give a complete file another name in its file system, at once, and replace nothing.
+
+    Its old name may stay. Where there are no hard links, such as on FAT, SMB and some mounts of containers,
+    it is renamed; that needs ``renameat2`` of Linux: https://man7.org/linux/man-pages/man2/rename.2.html
+
+    :raises FileExistsError: if there is a file of this name.
+    :raises OSError: if the file system can do neither.
+    """
+    try:
+        os.link(file, path)
+    except OSError as error:
+        if error.errno not in NO_HARD_LINKS:
+            raise
+        rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+        if rename is None:
+            raise
+        names = (AT_CURRENT_FOLDER, os.fsencode(file), AT_CURRENT_FOLDER, os.fsencode(path))
+        if rename(*names, RENAME_NOREPLACE) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(path)) from error
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +26,7 @@ from airflow_provider_pushmetrics.service.storage.schema import require_known
 from airflow_provider_pushmetrics.serving.backups.archive import Manifest, extract_archive
 from airflow_provider_pushmetrics.serving.backups.postgresql_dump import DUMP_NAME, load_tables
 from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME
+from airflow_provider_pushmetrics.serving.private_files import name_new_file
 
 
 def restore(settings: ServiceSettings, archive: Path) -> int:
@@ -59,7 +59,9 @@ def restore(settings: ServiceSettings, archive: Path) -> int:
         spare = count_spare_ids(manifest.contents.created_on, get_now())
         if database is None:
             skip_ids_in_sqlite(staged / COPY_NAME, list_tables(), spare)
-            os.link(staged / COPY_NAME, settings.database_file)  # fails if a service has started meanwhile
+            name_new_file(
+                staged / COPY_NAME, settings.database_file
+            )  # fails if a service has started meanwhile
         else:
             _load(database, staged / DUMP_NAME, manifest, spare)
         return len(files)

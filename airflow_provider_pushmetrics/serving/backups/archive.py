@@ -20,7 +20,7 @@ from typing import IO
 
 from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.serving.private_files import sync_folder
+from airflow_provider_pushmetrics.serving.private_files import name_new_file, sync_folder
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -99,7 +99,7 @@ def write_archive(path: Path, contents: Contents) -> Iterator[ArchiveWriter]:
                 tar.addfile(_build_member(MANIFEST, len(manifest)), io.BytesIO(manifest))
             file.flush()
             os.fsync(file.fileno())
-            os.link(partial, path)  # replaces nothing, also not what another backup wrote meanwhile
+            name_new_file(partial, path)  # replaces nothing, also not what another backup wrote meanwhile
         sync_folder(path.parent)
     except FileExistsError:
         raise _describe_existing(path) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -15,6 +16,7 @@ from airflow_provider_pushmetrics.service.storage.encryption import load_secret_
 from airflow_provider_pushmetrics.serving.private_files import (
     create_private_file,
     make_private_folder,
+    name_new_file,
     open_private,
     write_private_file,
     write_private_file_once,
@@ -75,7 +77,55 @@ def test_private_file_that_is_written_once_keeps_its_first_text(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == [tmp_path / "f"]
 
 
-def test_processes_that_start_at_once_have_the_same_secret_key(tmp_path: Path) -> None:
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+def lose_hard_links(monkeypatch: pytest.MonkeyPatch, number: int = errno.EPERM) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", fail)
+
+
+@pytest.mark.parametrize("number", NO_LINKS)
+def test_a_file_system_without_hard_links_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    lose_hard_links(monkeypatch, number)
+    for text in ("first", "second"):
+        write_private_file_once(tmp_path / "f", text)
+    assert (tmp_path / "f").read_text() == "first\n"
+    assert list(tmp_path.iterdir()) == [tmp_path / "f"]
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_new_name_replaces_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    if not has_links:
+        lose_hard_links(monkeypatch)
+    for name in ("mine", "other"):
+        (tmp_path / name).write_text(name)
+    with pytest.raises(FileExistsError):
+        name_new_file(tmp_path / "mine", tmp_path / "other")
+    assert (tmp_path / "other").read_text() == "other"
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_another_error_of_a_link_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose_hard_links(monkeypatch, errno.ENOSPC)
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(OSError, match="No space left"):
+        name_new_file(tmp_path / "mine", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_processes_that_start_at_once_have_the_same_secret_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    if not has_links:
+        lose_hard_links(monkeypatch)
     starters, rounds = 4, 10
     barrier = threading.Barrier(starters)
 
