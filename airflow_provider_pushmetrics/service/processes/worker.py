@@ -132,12 +132,13 @@ def _report(engine: ExecutionBackend | None, report: int) -> None:
 
 
 def _stop(parts: ServiceParts) -> None:
-    if parts.stop():
-        stop_tracing()  # not before: what still works would lose its trace
-        return
-    log.info("stopped; unfinished work continues at the next start")
-    logging.shutdown()
-    os._exit(0)  # a thread would keep the process alive until its query ends
+    has_ended = parts.stop()
+    if not has_ended:
+        log.info("stopped; unfinished work continues at the next start")
+    stop_tracing()  # last: what still works would lose its trace
+    if not has_ended:
+        logging.shutdown()
+        os._exit(0)  # a thread would keep the process alive until its query ends
 
 
 if __name__ == "__main__":

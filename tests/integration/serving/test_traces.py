@@ -188,12 +188,12 @@ def test_work_that_begins_while_tracing_ends_goes_on(monkeypatch: pytest.MonkeyP
             assert (found.traceparent or "").split("-")[1] == TRACE_ID
 
 
-def test_unfinished_work_keeps_its_trace_until_the_worker_ends() -> None:
+def test_a_worker_with_unfinished_work_keeps_its_trace_and_exports_what_has_ended() -> None:
     program = """
 import logging
 from types import SimpleNamespace
 from airflow_provider_pushmetrics.service.processes.worker import _stop
-from airflow_provider_pushmetrics.serving.traces import is_tracing, start_tracing
+from airflow_provider_pushmetrics.serving.traces import is_tracing, span, start_tracing
 
 class Handler(logging.Handler):
     def emit(self, record):
@@ -201,10 +201,18 @@ class Handler(logging.Handler):
 
 logging.basicConfig(level="INFO", handlers=[Handler()])
 start_tracing("a")
+with span("first block"):
+    pass
 _stop(SimpleNamespace(stop=lambda: False))
 """
-    variables = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=variables
-    )
+    with collect_traces() as collector:
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}"}
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **variables, "OTEL_BSP_SCHEDULE_DELAY": "600000"},
+        )
     assert done.stdout.strip() == "stopped; unfinished work continues at the next start True"
+    assert [one.name for one in collector.spans] == ["first block"]
