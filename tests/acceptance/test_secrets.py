@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import base64
+import secrets
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from demo.main_job import MainJobOutcome
+from demo.settings import find_free_ports
 from demo.system import DemoSystem
+from tests.fakes.service_subscriber import listen
+
+SUBSCRIPTIONS = "/api/v1/webhook_subscription/"
 
 
 def list_forms(secret: str) -> set[str]:
@@ -20,11 +26,11 @@ def list_forms(secret: str) -> set[str]:
     return {secret, quote(secret, safe=""), encoded, encoded.rstrip("="), quote(encoded, safe="")}
 
 
-def find_secrets(text: str, system: DemoSystem) -> list[str]:
+def find_secrets(text: str, system: DemoSystem, *more: str) -> list[str]:
     """Find the secrets in a text: how each begins, which is enough to know it."""
     return [
         secret[:9] + "…"
-        for secret in system.credentials.list_secrets()
+        for secret in (*system.credentials.list_secrets(), *more)
         for form in list_forms(secret)
         if form in text
     ]
@@ -43,15 +49,34 @@ def read_database(path: Path) -> Iterator[tuple[str, str]]:
     database.close()
 
 
+@pytest.fixture
+def header_secret(system: DemoSystem) -> str:
+    """Give a secret that was sent in a header: to an endpoint that takes it, and to one that is not there."""
+    secret = secrets.token_urlsafe(32)
+    with listen() as subscriber:
+        for url in (subscriber.url, f"http://127.0.0.1:{find_free_ports(1)[0]}/hook"):
+            body = {"name": "h", "url": url, "events": ["query.run"], "headers": {"X-Api-Key": secret}}
+            path = f"{SUBSCRIPTIONS}{(system.service.post(SUBSCRIPTIONS, body) or {})['id']}"
+            delivery_id = (system.service.post(f"{path}/test", {}) or {})["id"]
+            system.wait_for("an attempt", partial(find_attempts, system, delivery_id), timeout_seconds=120)
+            system.service.post(f"{path}/disable", {})
+        assert subscriber.received[0].headers["x-api-key"] == secret
+    return secret
+
+
+def find_attempts(system: DemoSystem, delivery_id: int) -> object:
+    return system.service.fetch(f"/api/v1/webhook_delivery/{delivery_id}")["result"]["attempts"]
+
+
 @pytest.mark.usefixtures("outcome")
-def test_no_log_holds_a_secret(system: DemoSystem) -> None:
+def test_no_log_holds_a_secret(system: DemoSystem, header_secret: str) -> None:
     logs = [*system.folder.logs.rglob("*"), *(system.folder.airflow_home / "logs").rglob("*")]
     files = [path for path in logs if path.is_file()]
     assert len(files) > 6
     assert {
         str(path): found
         for path in files
-        if (found := find_secrets(path.read_text("utf-8", errors="replace"), system))
+        if (found := find_secrets(path.read_text("utf-8", errors="replace"), system, header_secret))
     } == {}
 
 

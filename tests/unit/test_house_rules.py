@@ -192,6 +192,12 @@ def test_every_field_of_the_connection_is_documented(field: str) -> None:
     assert f"`{field}`" in read_docs()
 
 
+def test_every_test_that_the_security_page_names_exists() -> None:
+    named = re.findall(r"`(tests/[^`]+)`", (ROOT / "SECURITY.md").read_text("utf-8"))
+    assert named
+    assert [path for path in named if not (ROOT / path).is_file()] == []
+
+
 # --- imports ------------------------------------------------------------------------------------------------
 
 
