@@ -131,7 +131,7 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
 
 async def _answer_database_error(request: Request, error: Exception) -> Response:
     reason = getattr(error, "orig", None) or type(error).__name__
-    request.app.state.outage.error("The inbox could not be read: %s", reason)
+    request.app.state.outage.error("The inbox could not be used: %s", reason)
     return await _answer_refusal(request, Unavailable(UNAVAILABLE))
 
 

@@ -79,6 +79,20 @@ class ReceiverRuntime:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(function, *args, **kwargs))
 
+    def check(self) -> None:
+        """
+        Check that webhooks can be stored now; blocks.
+
+        :raises Unavailable: if the writer cannot store any.
+        :raises sqlalchemy.exc.SQLAlchemyError: if the inbox cannot be used.
+        """
+        if self.writer.is_failing():
+            raise Unavailable(UNAVAILABLE)
+        self.inbox.check()
+        # On SQLite, a write of the check would wait for the writer that stores one webhook after the other.
+        if not self.writer.has_just_stored():
+            self.inbox.check_write()
+
     def fetch_rejections(self, *, limit: int) -> list[Rejection]:
         """Fetch the newest rejected webhooks, including all that this process has rejected."""
         self._cleanup.store_rejections()

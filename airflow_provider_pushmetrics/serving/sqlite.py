@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.serving.private_files import FILE_MODE, create_private_file
@@ -97,6 +98,39 @@ def _find_fault(engine: Engine) -> str | None:
             raise
         found = str(error.orig)
     return None if found == "ok" else " ".join(found.split())
+
+
+class FileIdentity:
+    """
+    Notices that the file of an engine was removed or replaced since the first check.
+
+    SQLite goes on with the removed file, and reports no error. What is committed to it is lost when the last
+    connection is closed. Does nothing for another database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        path = engine.url.database or ""
+        is_file = engine.dialect.name == "sqlite" and path and not path.startswith(("file:", ":"))
+        self._path = path if is_file else None
+        self._known: tuple[int, int] | None = None
+
+    def check(self) -> None:
+        """
+        Compare the file with that of the first check.
+
+        :raises sqlalchemy.exc.OperationalError: if it is another one, or none.
+        """
+        if self._path is None:
+            return
+        try:
+            found = os.stat(self._path)
+        except OSError as error:
+            raise OperationalError("stat", None, error) from None
+        identity = (found.st_dev, found.st_ino)
+        if self._known not in (None, identity):
+            fault = OSError(f"the database file {self._path!r} was replaced while it was open: start again")
+            raise OperationalError("stat", None, fault)
+        self._known = identity
 
 
 def _has_content(path: Path) -> bool:

@@ -63,6 +63,28 @@ def make_database(server_url: str, *, copy_of: str | None = None) -> Iterator[st
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
+@contextmanager
+def make_read_only(url: str) -> Iterator[None]:
+    """Let a database accept no writes in any session, as a standby does."""
+    import psycopg
+
+    name = make_url(url).database
+    admin = make_url(url).set(drivername="postgresql", database="postgres")
+    with psycopg.connect(admin.render_as_string(hide_password=False), autocommit=True) as connection:
+
+        def set_read_only(value: str) -> None:
+            statement = f'ALTER DATABASE "{name}" SET default_transaction_read_only = {value}'
+            connection.execute(statement.encode())
+            ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+            connection.execute(ended.encode(), [name])
+
+        set_read_only("on")
+        try:
+            yield
+        finally:
+            set_read_only("off")
+
+
 def write_url(url: str, drivername: str) -> str:
     """Write a database's URL for another driver."""
     return make_url(url).set(drivername=drivername).render_as_string(hide_password=False)

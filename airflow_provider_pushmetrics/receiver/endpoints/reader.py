@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -40,6 +41,12 @@ from airflow_provider_pushmetrics.tracing import TRACEPARENT
 
 MAX_POSITION_BODY_BYTES = 8192
 
+CHECK_REUSE_SECONDS = 1.0
+"""How long the result of a check of the inbox is used. The check may write, and needs no token."""
+
+READY_TIMEOUT_SECONDS = 4.0
+"""How long a check may take until the inbox counts as not ready: less than a balancer waits."""
+
 Handler = Callable[[Request, ReceiverRuntime], Awaitable[Response]]
 
 
@@ -59,6 +66,7 @@ class Reader:
     runtime: RuntimeOpener
     counter: DeliveryCounter
     _check: asyncio.Future[None] | None = field(default=None, init=False)
+    _checked_at: float = field(default=0.0, init=False)
 
     def guard(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Require the reader token for a handler."""
@@ -131,19 +139,28 @@ class Reader:
 
     async def check_ready(self, request: Request) -> Response:
         """
-        Answer ``GET /health/ready``: 200 when the credentials are known and the inbox can be read.
+        Answer ``GET /health/ready``: 200 when the credentials are known and webhooks can be stored.
 
-        It requires no token, so all requests that arrive during a check share its result and its thread.
+        It requires no token, so requests share a check, its thread and, for a second, its result.
         """
-        if self._check is None or self._check.done():
-            self._check = asyncio.ensure_future(self._check_inbox())
-        await asyncio.shield(self._check)
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+                await asyncio.shield(self._begin_check())
+        except TimeoutError:
+            raise Unavailable(UNAVAILABLE) from None
         return JSONResponse({"status": "ready"})
+
+    def _begin_check(self) -> asyncio.Future[None]:
+        """Begin a check, unless one runs or has just ended."""
+        is_old = time.monotonic() - self._checked_at > CHECK_REUSE_SECONDS
+        if self._check is None or (self._check.done() and is_old):
+            self._check, self._checked_at = asyncio.ensure_future(self._check_inbox()), time.monotonic()
+        return self._check
 
     async def _check_inbox(self) -> None:
         await self.access.get()
         runtime = await self.runtime.get()
-        await runtime.run_blocking(runtime.inbox.check)
+        await runtime.run_blocking(runtime.check)
 
     async def get_metrics(self, request: Request, runtime: ReceiverRuntime) -> Response:
         """Answer ``GET /metrics``."""

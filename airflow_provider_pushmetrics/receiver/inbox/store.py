@@ -20,7 +20,6 @@ from sqlalchemy import (
     func,
     insert,
     select,
-    text,
     update,
 )
 
@@ -45,7 +44,7 @@ from airflow_provider_pushmetrics.receiver.inbox.rejections import MAX_KEPT, Rej
 from airflow_provider_pushmetrics.receiver.inbox.sqlite_recording import record_in_sqlite
 from airflow_provider_pushmetrics.receiver.inbox.tables import consumers, events, rejections, state
 from airflow_provider_pushmetrics.serving.commit_signals import Changes, open_changes
-from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE
+from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, FileIdentity
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 """The maximum size of the bodies of a page; a page contains at least one event."""
@@ -71,6 +70,8 @@ class Inbox:
     ) -> None:
         self._engine: Engine = open_engine(url, timeouts)
         self._sockets = OpenSockets(self._engine)
+        self._file = FileIdentity(self._engine)
+        self._file.check()
         self._listen_engine = create_inbox_engine(listen_url, timeouts) if listen_url else None
         self._clock = clock
 
@@ -233,9 +234,20 @@ class Inbox:
         return open_changes(self._engine, CHANNEL, listen_engine=self._listen_engine)
 
     def check(self) -> None:
-        """Raise an SQLAlchemyError if the database cannot be used now."""
-        with self._engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
+        """Raise an SQLAlchemyError if the inbox cannot be read now, or if its file was taken away."""
+        self._file.check()
+        self.fetch_last_id()
+
+    def check_write(self) -> None:
+        """
+        Raise an SQLAlchemyError if nothing can be stored now: a full disk, a standby, a read-only file.
+
+        A row is stored and deleted in one transaction. An update to the same value would write nothing.
+        """
+        row = vars(Rejection(self._clock(), "", "", 0, "check", ""))
+        with self._begin_write() as connection:
+            (row_id,) = connection.execute(insert(rejections), row).inserted_primary_key or (None,)
+            connection.execute(delete(rejections).where(rejections.c.id == row_id))
 
     @contextmanager
     def _begin_write(self) -> Iterator[Connection]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -25,6 +26,12 @@ STUCK_SECONDS = 45.0
 A commit that takes this long waits for an unreachable database: the server would have ended the
 statement after 30 s.
 """
+
+LATE_SECONDS = 5.0
+"""A commit that takes this long counts as one that fails."""
+
+PROOF_SECONDS = 10.0
+"""How long the result of the last commit tells whether the next one would succeed."""
 
 Outcome = Recorded | Exception
 
@@ -49,6 +56,7 @@ class InboxWriter:
         self._announce = announce
         self._stuck_seconds = stuck_seconds
         self._writing_since: float | None = None
+        self._stored_at = self._failed_at = -math.inf
         self._is_closed = self._is_abandoned = False
         self._outage = ThrottledLog(log)
         self.commits = CommitFigures()
@@ -69,6 +77,17 @@ class InboxWriter:
             return await self._group.submit(delivery)
         except RuntimeError:  # closed, or no thread can be started
             raise Unavailable(UNAVAILABLE) from None
+
+    def is_failing(self) -> bool:
+        """Return whether a commit takes too long, or whether the last one has just failed."""
+        now, since = time.monotonic(), self._writing_since
+        if since is not None and now - since > LATE_SECONDS:
+            return True
+        return self._failed_at > self._stored_at and now - self._failed_at < PROOF_SECONDS
+
+    def has_just_stored(self) -> bool:
+        """Return whether a new webhook has just been committed."""
+        return time.monotonic() - self._stored_at < PROOF_SECONDS
 
     def abandon(self) -> None:
         """Reject what is not written yet: the database does not respond, and the process must end."""
@@ -112,6 +131,8 @@ class InboxWriter:
             # Only the driver's message: SQLAlchemy's own contains the values, and so the body.
             reason = getattr(error, "orig", None) or type(error).__name__
             self._outage.error("The inbox could not be written: %s", reason)
+            if _is_outage(error):  # one that cannot be stored says nothing about the others
+                self._failed_at = time.monotonic()
             return _refuse(deliveries)
         finally:
             self._writing_since = None
@@ -119,6 +140,7 @@ class InboxWriter:
     def _announce_new(self, outcomes: Sequence[Outcome]) -> None:
         new = [item for item in outcomes if isinstance(item, Recorded) and item.is_new]
         if new:
+            self._stored_at = time.monotonic()
             self._announce(new)
 
 

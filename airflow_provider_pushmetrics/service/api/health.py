@@ -14,11 +14,14 @@ from airflow_provider_pushmetrics.service.api.conventions.document import NO_CRE
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
+from airflow_provider_pushmetrics.service.storage.database import accepts_writes
 from airflow_provider_pushmetrics.service.worker.backlog import count_workers
 
 router = make_router("/health", "health")
 
 DATABASE_AWAY = "The database does not answer"
+READ_ONLY = "The database accepts no writes"
+HEARTBEAT_LATE = "No worker has recorded a heartbeat within the lease"
 WORKER_AWAY = "The worker is being started: what is accepted meanwhile runs then"
 UNREADY_RETRY_SECONDS = 5
 
@@ -46,18 +49,24 @@ async def get_liveness() -> Health:
 @router.get("/ready", openapi_extra=NO_CREDENTIAL)
 def get_readiness(parts: Parts) -> Readiness:
     """
-    Answer 200 if the database and the worker of this service are available, and 503 otherwise.
+    Answer 200 if the database accepts writes and the worker of this service sends heartbeats, else 503.
 
     Workers in other processes are not included: accepted runs wait for them. Alert if ``workers`` is 0.
     """
     try:
+        parts.database.file.check()
         with parts.database.reading() as session:
             now = read_database_clock(session)
             workers = count_workers(session, now, parts.settings.worker_lease_seconds)
+            is_writable = accepts_writes(session)
     except SQLAlchemyError:
         raise _build_away(DATABASE_AWAY) from None
     if parts.engine is not None and not parts.engine.is_alive():
         raise _build_away(WORKER_AWAY)
+    if not is_writable:
+        raise _build_away(READ_ONLY)
+    if parts.engine is not None and not workers:  # on SQLite, the heartbeat tells that the disk is full
+        raise _build_away(HEARTBEAT_LATE)
     return {"status": "ok", "workers": workers}
 
 

@@ -28,7 +28,12 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from airflow_provider_pushmetrics.service.storage.write_lock import WriteLock
 from airflow_provider_pushmetrics.serving.commit_signals import SESSION_TIMEOUTS, limit_sessions
 from airflow_provider_pushmetrics.serving.metrics import SHORT_SECONDS, Histogram
-from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, SYNCHRONOUS, create_sqlite_engine
+from airflow_provider_pushmetrics.serving.sqlite import (
+    IMMEDIATE,
+    SYNCHRONOUS,
+    FileIdentity,
+    create_sqlite_engine,
+)
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 SCHEMA_VERSION_TABLE = "pushmetrics_service_version"
@@ -60,6 +65,7 @@ class Database:
     ) -> None:
         self.url = url
         self.engine = create_database_engine(url, session_timeouts)
+        self.file = FileIdentity(self.engine)
         self.statement_seconds = Histogram(
             "pushmetrics_service_database_statement_seconds",
             "Duration of a statement, with its locks.",
@@ -127,6 +133,7 @@ class Database:
             config.set_main_option("script_location", str(MIGRATIONS))
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
+        self.file.check()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -143,6 +150,13 @@ Persist: TypeAlias = Callable[[Callable[[], bool]], bool]
 def persist_once(record: Callable[[], bool]) -> bool:
     """Record once."""
     return record()
+
+
+def accepts_writes(session: Session) -> bool:
+    """Return whether a session can write: a standby of PostgreSQL cannot."""
+    if session.get_bind().dialect.name != "postgresql":
+        return True
+    return bool(session.scalar(text("SHOW transaction_read_only")) == "off")
 
 
 def lock_row(session: Session, row: object) -> None:

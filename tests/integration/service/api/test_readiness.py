@@ -1,0 +1,49 @@
+"""``GET /health/ready`` tells whether the service can record what it accepts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_pushmetrics.service.app import build_app
+from tests.fakes.full_disk import fill_disk
+from tests.fakes.postgres import make_read_only
+from tests.fakes.service_process import ServiceProcess, run_ready_service
+from tests.fakes.waiting import wait_until
+from tests.integration.service.conftest import open_client, run_parts
+
+
+def read_fault(service: ServiceProcess) -> str:
+    answer = service.client.get("/health/ready")
+    return "" if answer.status_code == 200 else str(answer.json()["message"])
+
+
+def test_worker_that_can_record_nothing_is_not_ready(tmp_path: Path) -> None:
+    with run_ready_service(tmp_path / "data", "--worker-lease-seconds", "2") as service:
+        _, worker, *_ = service.list_pids()
+        with fill_disk(worker):
+            wait_until(lambda: "heartbeat" in read_fault(service))
+        wait_until(lambda: not read_fault(service))
+
+
+def test_database_file_that_was_taken_away_is_not_ready(tmp_path: Path) -> None:
+    with run_ready_service(tmp_path / "data") as service:
+        (file,) = (tmp_path / "data").glob("*.db")
+        file.unlink()
+        assert read_fault(service)
+
+
+@pytest.mark.postgres
+async def test_service_without_a_worker_is_not_ready_while_the_database_accepts_no_writes(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    with run_parts(tmp_path, database_url=postgres_url, executes=False) as parts:
+        async with open_client(build_app(parts)) as client:
+            assert (await client.get("/health/ready")).status_code == 200
+            with make_read_only(postgres_url):
+                answer = await client.get("/health/ready")
+                assert (answer.status_code, answer.json()["message"]) == (
+                    503,
+                    "The database accepts no writes",
+                )
