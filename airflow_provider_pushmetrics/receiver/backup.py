@@ -41,6 +41,7 @@ from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.serving.backups.archive import Contents, extract_archive, write_archive
 from airflow_provider_pushmetrics.serving.backups.postgresql_dump import (
     DUMP_NAME,
+    choose_direct,
     dump_tables,
     load_tables,
     take_postgresql_snapshot,
@@ -57,14 +58,15 @@ SPARE_IDS = 10**12
 """How far the ids of an inbox go on if the clock is behind them."""
 
 
-def back_up(inbox_url: str, archive: Path) -> int:
+def back_up(inbox_url: str, archive: Path, listen_url: str | None = None) -> int:
     """
     Write a backup, while receivers use the inbox.
 
+    :param listen_url: The URL of the inbox without a pooler, if there is a pooler.
     :return: The newest event id in it.
     :raises PushMetricsConfigurationError: if there is no inbox, or the backup cannot be written.
     """
-    with _open(inbox_url) as engine:
+    with _open(inbox_url, listen_url) as engine:
         check_after_crash(engine)
         if find_missing_file(inbox_url) or not _list_own_tables(engine):
             raise PushMetricsConfigurationError(
@@ -76,14 +78,15 @@ def back_up(inbox_url: str, archive: Path) -> int:
         return _back_up_postgresql(engine, archive)
 
 
-def restore(inbox_url: str, archive: Path) -> int:
+def restore(inbox_url: str, archive: Path, listen_url: str | None = None) -> int:
     """
     Restore a backup, with ids for its next events that no reader has seen.
 
+    :param listen_url: The URL of the inbox without a pooler, if there is a pooler.
     :return: The id that the next event follows.
     :raises PushMetricsConfigurationError: if there is an inbox already, or the backup cannot be used.
     """
-    with _open(inbox_url) as engine:
+    with _open(inbox_url, listen_url) as engine:
         is_sqlite = engine.dialect.name == "sqlite"
         file = Path(str(engine.url.database)).absolute()
         _refuse_existing(engine, file)
@@ -93,7 +96,7 @@ def restore(inbox_url: str, archive: Path) -> int:
             if is_sqlite:
                 return _restore_sqlite(Path(name) / COPY_NAME, file)
             return _restore_postgresql(
-                inbox_url, Path(name) / DUMP_NAME, manifest.contents.last_event_id or 0
+                listen_url or inbox_url, Path(name) / DUMP_NAME, manifest.contents.last_event_id or 0
             )
 
 
@@ -180,18 +183,21 @@ def _refuse_existing(engine: Engine, file: Path) -> None:
 
 
 @contextmanager
-def _open(inbox_url: str) -> Iterator[Engine]:
-    """Create an engine that does not migrate, and convert errors of the database."""
+def _open(inbox_url: str, listen_url: str | None) -> Iterator[Engine]:
+    """Create an engine without a pooler, which does not migrate, and convert errors of the database."""
     engine = create_inbox_engine(inbox_url)
+    listen_engine = create_inbox_engine(listen_url) if listen_url else None
     try:
-        yield engine
+        is_sqlite = engine.dialect.name == "sqlite"
+        yield engine if is_sqlite else choose_direct(engine, listen_engine)
     except SQLAlchemyError as error:
         reason = redact(" ".join(str(getattr(error, "orig", None) or type(error).__name__).split()))
         raise PushMetricsConfigurationError(
             f"the inbox cannot be used: {reason}. Check --inbox or PUSHMETRICS_RECEIVER_INBOX."
         ) from None
     finally:
-        engine.dispose()
+        for opened in filter(None, (engine, listen_engine)):
+            opened.dispose()
 
 
 def _list_own_tables(engine: Engine) -> list[str]:

@@ -51,7 +51,7 @@ def receiver(options: StandaloneOptions) -> None:
 
 
 @app.command()
-@take_options(InboxOptions, without=("keep_days",))
+@take_options(InboxOptions, without=("keep_days", "listen_database_url"))
 def migrate(options: InboxOptions) -> None:
     """Create the inbox, or migrate it to this version's schema."""
     with _open_inbox(options.inbox, may_make=True) as opened:
@@ -129,7 +129,7 @@ def replay(
 
 
 @app.command()
-@take_options(InboxOptions)
+@take_options(InboxOptions, without=("listen_database_url",))
 def clean(options: InboxOptions) -> None:
     """Delete old events."""
     from airflow_provider_pushmetrics.receiver import commands
@@ -146,7 +146,7 @@ def backup(options: InboxOptions, archive: str) -> None:
     with _print_errors():
         from airflow_provider_pushmetrics.receiver.backup import back_up
 
-        last_id = back_up(options.inbox, Path(archive))
+        last_id = back_up(options.inbox, Path(archive), options.listen_database_url)
     typer.echo(f"Wrote {archive}; its newest event is {last_id}.")
 
 
@@ -157,7 +157,7 @@ def restore(options: InboxOptions, archive: str) -> None:
     with _print_errors():
         from airflow_provider_pushmetrics.receiver.backup import restore
 
-        next_id = restore(options.inbox, Path(archive))
+        next_id = restore(options.inbox, Path(archive), options.listen_database_url)
     typer.echo(
         f"Restored the inbox. The ids of new events follow {next_id}, so that readers whose cursor is newer"
         " than the backup miss none. Events that came after the backup are not in it: let their sender send"

@@ -32,13 +32,13 @@ class InboxOptions:
     keep_days: float | None = option(
         None, "Delete events that are older than this number of days.", gt=0, le=36_500
     )
+    listen_database_url: str | None = listen_url_option()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReceiverOptions(InboxOptions):
     """The options of a receiver, wherever it runs."""
 
-    listen_database_url: str | None = listen_url_option()
     source: str = option("pushmetrics", "The name of the sender in its URL: …/webhooks/NAME.")
     token: str | None = option(
         None,

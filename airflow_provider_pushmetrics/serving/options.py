@@ -70,8 +70,9 @@ def listen_url_option() -> Any:
     """Declare ``--listen-database-url``, which is the same for the service and the receiver."""
     return option(
         None,
-        "Where to listen for notifications if PostgreSQL is behind a pooler such as PgBouncer: the URL of the"
-        " same database without the pooler. Without it, a database behind a pooler is polled every second.",
+        "The URL of the same database without the pooler if PostgreSQL is behind one, such as PgBouncer: to"
+        " listen for notifications, back up and restore. Without it, a database behind a pooler is polled"
+        " every second, and neither backed up nor restored.",
         secret=True,
     )
 

@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.service.storage.schema import require_schema
 from airflow_provider_pushmetrics.serving.backups.archive import Contents, write_archive
 from airflow_provider_pushmetrics.serving.backups.postgresql_dump import (
     DUMP_NAME,
+    choose_direct,
     dump_tables,
     take_postgresql_snapshot,
 )
@@ -127,7 +128,8 @@ def _take_snapshot(database: Database, folder: Path) -> Iterator[_Snapshot]:
 
 def _dump(database: Database, path: Path) -> list[str]:
     """Dump the tables, and list the results of the same moment."""
-    with take_postgresql_snapshot(database.listen_engine or database.engine) as (connection, snapshot):
+    direct = choose_direct(database.engine, database.listen_engine)
+    with take_postgresql_snapshot(direct) as (connection, snapshot):
         dump_tables(connection.engine, list_tables(), path, snapshot=snapshot)
         return [str(name) for name in connection.execute(LIST_RESULTS).scalars()]
 

@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import SCHEMA_VERSION_TABLE, Database
 from airflow_provider_pushmetrics.service.storage.schema import require_known
 from airflow_provider_pushmetrics.serving.backups.archive import Manifest, extract_archive
-from airflow_provider_pushmetrics.serving.backups.postgresql_dump import DUMP_NAME, load_tables
+from airflow_provider_pushmetrics.serving.backups.postgresql_dump import DUMP_NAME, choose_direct, load_tables
 from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME
 from airflow_provider_pushmetrics.serving.private_files import name_new_file
 
@@ -73,8 +73,9 @@ def _open_empty(settings: ServiceSettings) -> Iterator[Database | None]:
     if settings.database_url is None:
         yield None
         return
-    database = Database(settings.store_url)
+    database = Database(settings.store_url, listen_url=settings.listen_database_url)
     try:
+        choose_direct(database.engine, database.listen_engine)  # before anything is written
         if {SCHEMA_VERSION_TABLE, *list_tables()} & set(inspect(database.engine).get_table_names()):
             raise PushMetricsConfigurationError(
                 "the database has tables of a service already: restore to an empty database."
@@ -90,7 +91,7 @@ def _load(database: Database, dump: Path, manifest: Manifest, spare: int) -> Non
     database.migrate(manifest.contents.schema)
     _empty(database)
     try:
-        load_tables(database.engine, dump)
+        load_tables(choose_direct(database.engine, database.listen_engine), dump)
         skip_ids_in_postgresql(database, list_tables(), spare)
     except PushMetricsConfigurationError as error:
         _empty(database)

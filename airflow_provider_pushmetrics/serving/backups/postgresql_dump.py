@@ -9,15 +9,52 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy.engine import Row
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.serving.commit_signals import is_pooled
 
 DUMP_NAME = "database.dump"
 SERVICE = "pushmetrics"
 NOT_OF_LIBPQ = {"prepare_threshold", "autocommit", "row_factory", "cursor_factory", "context"}
+
+IDENTIFY = text("SELECT pg_postmaster_start_time(), current_database()")
+
+
+def choose_direct(engine: Engine, listen_engine: Engine | None) -> Engine:
+    """
+    Choose the engine that leads to PostgreSQL without a pooler.
+
+    The programs set an empty search path and more for their session. A pooler gives that session to other
+    clients, which then find no tables.
+
+    :raises PushMetricsConfigurationError: if each goes through a pooler, or if they lead to two databases.
+    """
+    direct = listen_engine or engine
+    with direct.connect() as connection:
+        if is_pooled(connection.connection.driver_connection):
+            raise PushMetricsConfigurationError(
+                "the database is behind a pooler such as PgBouncer, and a backup or restore through it would"
+                " break other sessions: set --listen-database-url to the URL of the same database without the"
+                " pooler."
+            )
+        found = _identify(connection)
+    if listen_engine is not None:
+        with engine.connect() as connection:
+            if _identify(connection) != found:
+                raise PushMetricsConfigurationError(
+                    "--listen-database-url leads to another database: set it to the URL of the same database"
+                    " without the pooler."
+                )
+    return direct
+
+
+def _identify(connection: Connection) -> Row[Any]:
+    return connection.execute(IDENTIFY).one()
 
 
 @contextmanager

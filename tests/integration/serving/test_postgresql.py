@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 
 from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
@@ -20,23 +20,12 @@ from airflow_provider_pushmetrics.serving.commit_signals import (
     limit_sessions,
     open_changes,
 )
-from tests.fakes.pgbouncer import find_pgbouncer, run_pgbouncer
 from tests.fakes.service_process import find_free_port
 
 pytestmark = pytest.mark.postgres
 
 CHANNEL = "pushmetrics_test"
 TIMEOUTS = "SELECT current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout')"
-
-
-@pytest.fixture
-def pooled_url(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
-    """Give the URL of the test's database behind PgBouncer."""
-    server = make_url(postgres_url)
-    if find_pgbouncer() is None or "host" not in server.query:
-        pytest.skip("needs pgbouncer (Debian: pgbouncer), and a server that listens on a socket")
-    with run_pgbouncer(server, tmp_path_factory.mktemp("pgbouncer")) as url:
-        yield url
 
 
 @pytest.fixture
