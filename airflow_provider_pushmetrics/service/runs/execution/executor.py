@@ -7,9 +7,9 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
@@ -64,6 +64,7 @@ class RunExecutor:
         clock: Clock = get_now,
     ) -> None:
         self._recorder = RunRecorder(database, links, clock)
+        self._results = results
         self._clock = clock
         self._block_seconds = Histogram(
             "pushmetrics_service_block_seconds",
@@ -106,19 +107,37 @@ class RunExecutor:
         except Exception as error:
             if not is_unavailable(error):
                 # A run must not stay 'running' forever because of a bug; the log has the traceback.
-                self._recorder.finish(plan, INTERNAL_ERROR)
+                self._end(plan, INTERNAL_ERROR)
             raise
         # If this fails, the run stays unfinished: its blocks may have succeeded.
-        with suppress(OvertakenError):
-            self._recorder.finish(plan, plan.error, records)
-            return True
-        return False
+        try:
+            with self._discarding(records):
+                self._recorder.finish(plan, plan.error, records)
+        except OvertakenError:
+            return False
+        except RunEndedError:
+            pass
+        return True
 
     def abandon(self, kind: type[AnyRun], run_id: int) -> None:
         """End a run that cannot be executed because of a bug."""
         plan = self._recorder.begin(kind, run_id)
         if plan is not None:
-            self._recorder.finish(plan, INTERNAL_ERROR)
+            self._end(plan, INTERNAL_ERROR)
+
+    def _end(self, plan: RunPlan, error: str) -> None:
+        with suppress(RunEndedError):
+            self._recorder.finish(plan, error)
+
+    @contextmanager
+    def _discarding(self, records: Sequence[BlockRecord]) -> Iterator[None]:
+        """Delete the results of blocks that cannot be recorded any more."""
+        try:
+            yield
+        except (OvertakenError, RunEndedError):
+            files = [record.outcome.result_file for record in records]
+            self._results.delete(file for file in files if file is not None)
+            raise
 
     def _execute_blocks(self, plan: RunPlan) -> list[BlockRecord]:
         """Execute the blocks, and return those to record with the end of the run: a single last block."""
@@ -134,7 +153,8 @@ class RunExecutor:
     def _execute_wave(self, plan: RunPlan, wave: Sequence[PlannedBlock]) -> None:
         def execute(block: PlannedBlock) -> ExecutedBlock:
             record = self._execute_block(plan, block)
-            self._recorder.record(plan, record)
+            with self._discarding([record]):
+                self._recorder.record(plan, record)
             return record.outcome
 
         if len(wave) == 1:

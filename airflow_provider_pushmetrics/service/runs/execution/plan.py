@@ -29,6 +29,7 @@ from airflow_provider_pushmetrics.service.reports.block_graph import (
     select_with_needs,
 )
 from airflow_provider_pushmetrics.service.reports.parameter_types import Parameter
+from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 
 MAX_RECORDED_ERROR_LENGTH = 4000
 
@@ -94,13 +95,27 @@ class RunPlan:
         return sorted((block for wave in self.waves for block in wave), key=lambda block: block.position)
 
     def name_result_file(self, block: PlannedBlock) -> str:
-        """Name the file for the rows of a block; the same after an interruption."""
-        return f"{name_result_folder(self.kind, self.id)}/{block.uid}.parquet"
+        """
+        Name the file for the rows of a block, differently each time.
+
+        A worker that others took for dead must not replace the rows that were recorded.
+        """
+        return f"{name_result_folder(self.kind, self.id)}/{block.uid}-{generate_uid()}.parquet"
 
 
 def name_result_folder(kind: type[AnyRun], run_id: int) -> str:
     """Name the folder of all results of a run."""
     return f"{'run' if kind is Run else 'query-run'}-{run_id}"
+
+
+def list_query_run_folders(session: Session, **owner: int) -> set[str]:
+    """
+    List the folders of the runs of single queries, which are deleted with their block.
+
+    :param owner: ``block_id`` or ``report_id``.
+    """
+    ids = session.scalars(select(StandaloneQueryRun.id).filter_by(**owner))
+    return {name_result_folder(StandaloneQueryRun, run_id) for run_id in ids}
 
 
 def read_plan(session: Session, run: AnyRun) -> RunPlan | None:

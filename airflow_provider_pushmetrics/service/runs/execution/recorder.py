@@ -148,6 +148,7 @@ class RunRecorder:
         """
         Set the end of a run, record its last blocks, and put its event in the outbox: all or nothing.
 
+        :raises RunEndedError: if the run has ended: it was cancelled, or its report deleted.
         :raises OvertakenError: if another worker has recorded one of the blocks.
         """
         error = error or summarize_failures(plan)
@@ -160,7 +161,7 @@ class RunRecorder:
         ):
             if not _change(session, plan, **end):
                 created.drop()
-                return  # it was cancelled, or its report deleted
+                raise RunEndedError(f"run {plan.id} has ended.")
             for record in records:
                 self._add_result(session, plan, record)
             run = _read_whole(session, plan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,18 +196,60 @@ def test_two_workers_that_execute_one_run_end_it_once(workplace: Workplace) -> N
     assert workplace.read(run_id) == ("success", None, list(blocks))
 
 
-def test_two_writers_of_one_result_do_not_meet(tmp_path: Path) -> None:
-    schema = pa.schema([("n", pa.int64())])
-    results = ResultStore(tmp_path)
-    batch = pa.record_batch([[1, 2]], schema=schema)
+@dataclass
+class FreezingStore(ResultStore):
+    """Freezes before the first result is complete, while another worker does something."""
 
-    def be_overtaken() -> Iterator[pa.RecordBatch]:
-        yield batch
-        results.write("run-1/q.parquet", RowBatches(schema, iter([batch])))
-        yield batch
+    folder: Path
+    act: Callable[[], None]
+    is_frozen: bool = False
 
-    assert results.write("run-1/q.parquet", RowBatches(schema, be_overtaken())) == 4
-    assert [path.name for path in tmp_path.glob("run-1/*")] == ["q.parquet"]
+    def __post_init__(self) -> None:
+        super().__init__(self.folder)
+
+    def write(
+        self, name: str, rows: RowBatches, get_truncation: Callable[[], Completeness] = Completeness
+    ) -> int:
+        def freeze() -> Iterator[pa.RecordBatch]:
+            yield from rows.batches
+            if not self.is_frozen:
+                self.is_frozen = True
+                self.act()
+
+        return super().write(name, RowBatches(rows.schema, freeze()), get_truncation)
+
+
+NEXT_BLOCK = {"note": text("{{ q.data[0].n }}")}
+
+
+@pytest.mark.parametrize(
+    ("after", "statement"),
+    [({}, None), (NEXT_BLOCK, None), (NEXT_BLOCK, "INSERT INTO outbox_event")],
+    ids=["its last block", "its end", "a part of it"],
+)
+def test_worker_that_was_thought_dead_replaces_no_recorded_rows(
+    workplace: Workplace, after: dict[str, tuple[str, dict[str, Any]]], statement: str | None
+) -> None:
+    run_id = workplace.start_run(q=sql("SELECT random() AS n"), **after)
+    folder = workplace.folder / "results"
+    seen: list[bytes] = []
+
+    def take_over() -> None:
+        if statement is not None:
+            workplace.fail_once(statement)
+        with suppress(OperationalError):
+            workplace.build_executor().execute(Run, run_id)
+        seen.extend(path.read_bytes() for path in folder.glob("*/*.parquet"))
+
+    store = FreezingStore(folder, take_over)
+    links = ResultLinks("http://service.test")
+    RunExecutor(workplace.database, workplace.sources, store, links).execute(Run, run_id)
+    assert store.is_frozen
+    assert workplace.read(run_id) == ("success", None, ["q", *after])
+    with workplace.database.reading() as session:
+        (recorded,) = session.scalars(select(BlockResult.result_file).where(BlockResult.name == "q"))
+    assert [path.relative_to(folder).as_posix() for path in folder.rglob("*.*")] == [recorded]
+    assert [(folder / str(recorded)).read_bytes()] == seen
 
 
 def test_run_that_a_fault_of_ours_ended_is_still_to_be_delivered(workplace: Workplace) -> None:
