@@ -78,8 +78,9 @@ class ServiceSettings:
     )
     bootstrap_token: str | None = option(
         None,
-        "The first API token. A new value replaces it. If it is not set and no token exists, a token is"
-        " generated and written to the file bootstrap-token in the data folder.",
+        "The first API token. A new value replaces it; a token that was replaced or revoked stays so. If it is"
+        " not set and no token exists, one is generated and written to the file bootstrap-token in the data"
+        " folder.",
         flag="",
         secret=True,
     )

@@ -33,8 +33,8 @@ def bootstrap(database: Database, data_dir: Path, token: str | None) -> None:
     """
     Ensure that a first workspace, user and token exist.
 
-    A given token replaces the one given before. If none is given and none exists, one is
-    generated and written to a file that only the owner of the data folder can read.
+    A given token replaces the one given before; one that was revoked or replaced stays so. If none is given
+    and none exists, one is generated and written to a file that only the owner of the data folder can read.
 
     :raises PushMetricsConfigurationError: if the token is not URL-safe.
     """
@@ -46,44 +46,37 @@ def bootstrap(database: Database, data_dir: Path, token: str | None) -> None:
         )
     with database.writing() as session:
         if token is not None:
-            _ensure_bootstrap_token(session, _ensure_member(session), token)
+            _ensure_token(session, token)
         elif session.scalar(select(ApiToken.id).limit(1)) is None:
             token = generate_api_token()
             path = data_dir / TOKEN_FILE
             write_private_file(path, token)
-            _ensure_bootstrap_token(session, _ensure_member(session), token)
+            _add_token(session, token)
             log.warning("generated the first API token; it is in %s", path)
 
 
-def _ensure_member(session: Session) -> Membership:
-    """Find or create the first user in the first workspace, as Admin."""
-    workspace = session.scalar(select(Workspace).order_by(Workspace.id).limit(1))
-    if workspace is None:
-        workspace = Workspace(name=WORKSPACE_NAME)
-        session.add(workspace)
-    user = session.scalar(select(User).order_by(User.id).limit(1))
-    if user is None:
-        user = User(email=FIRST_EMAIL, first_name="Admin", last_name="")
-        session.add(user)
-    session.flush()
-    membership = find_membership(session, user.id, workspace.id)
-    if membership is None:
-        membership = Membership(user_id=user.id, workspace_id=workspace.id)
-        session.add(membership)
-    membership.role = Role.ADMIN.value
-    return membership
-
-
-def _ensure_bootstrap_token(session: Session, owner: Membership, token: str) -> None:
+def _ensure_token(session: Session, token: str) -> None:
     known = session.scalar(select(ApiToken).where(ApiToken.token_hash == hash_token(token)))
-    for other in session.scalars(
-        select(ApiToken).where(ApiToken.name == BOOTSTRAP_NAME, ApiToken.revoked_on.is_(None))
-    ):
-        if other is not known:
-            other.revoked_on = get_now()
-    if known is not None:
-        known.revoked_on = None
-        return
+    if known is None:
+        _add_token(session, token)
+    elif known.revoked_on is not None:
+        # An Admin revoked it, or a newer process of a rolling change replaced it.
+        log.warning(
+            "the token of PUSHMETRICS_SERVICE_BOOTSTRAP_TOKEN was revoked or replaced, and stays so: to get"
+            " access, set one that was never used"
+        )
+
+
+def _add_token(session: Session, token: str) -> None:
+    """Add a token in place of those that were given before."""
+    # Only these have no prefix: a user may have given a token of their own the same name.
+    own = select(ApiToken).where(ApiToken.name == BOOTSTRAP_NAME, ApiToken.token_prefix.is_(None))
+    given = session.scalars(own.order_by(ApiToken.id)).all()
+    for one in given:
+        one.revoked_on = one.revoked_on or get_now()
+    owner = find_membership(session, given[-1].user_id, given[-1].workspace_id) if given else None
+    if owner is None:
+        owner = _add_owner(session, given[-1].workspace_id if given else None)
     session.add(
         ApiToken(
             user_id=owner.user_id,
@@ -92,3 +85,22 @@ def _ensure_bootstrap_token(session: Session, owner: Membership, token: str) -> 
             token_hash=hash_token(token),
         )
     )
+
+
+def _add_owner(session: Session, workspace_id: int | None) -> Membership:
+    """Make the first user Admin of a workspace, or of a new one: those that exist may be other people's."""
+    user = session.scalar(select(User).where(User.email == FIRST_EMAIL))
+    if user is None:
+        user = User(email=FIRST_EMAIL, first_name="Admin", last_name="")
+        session.add(user)
+    if workspace_id is None:
+        workspace = Workspace(name=WORKSPACE_NAME)
+        session.add(workspace)
+        session.flush()
+        workspace_id = workspace.id
+    session.flush()
+    owner = find_membership(session, user.id, workspace_id)
+    if owner is None:
+        owner = Membership(user_id=user.id, workspace_id=workspace_id, role=Role.ADMIN.value)
+        session.add(owner)
+    return owner

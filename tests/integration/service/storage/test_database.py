@@ -15,13 +15,11 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
-from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import ApiToken, Base, Run, Workspace
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.submission import accept_run
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
-from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import make_report, parameter, sql
 from tests.fakes.service_subscriber import add_subscription, listen
 from tests.integration.service.conftest import run_parts
@@ -93,14 +91,6 @@ def test_failed_transaction_leaves_nothing(database: Database) -> None:
         fail_after_writing(database)
     with database.reading() as session:
         assert session.scalar(select(ApiToken).where(ApiToken.name == "x")) is None
-
-
-def test_first_token_is_replaced_by_another_that_is_given(database: Database, tmp_path: Path) -> None:
-    for token, are_valid in (("another-token-0123456789", [False, True]), (API_TOKEN, [True, False])):
-        bootstrap(database, tmp_path, token)
-        with database.reading() as session:
-            rows = session.scalars(select(ApiToken).order_by(ApiToken.id))
-            assert [row.revoked_on is None for row in rows] == are_valid
 
 
 def test_runs_accepted_at_the_same_time_under_one_key_are_one(database: Database, tmp_path: Path) -> None:
