@@ -19,6 +19,7 @@ from airflow_provider_pushmetrics.service.datasources.hosts import HostGuard
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
 from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
 from airflow_provider_pushmetrics.service.datasources.urls import (
+    CLOUDS,
     DUCKDB,
     FILE_BACKENDS,
     SQLITE,
@@ -32,9 +33,6 @@ from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 
 POSTGRESQL = "postgresql"
 MYSQL = frozenset({"mysql", "mariadb"})
-CLOUDS = frozenset({"snowflake", "bigquery"})
-"""Their drivers connect to the vendor: the host of their URL is the name of an account."""
-
 ADBC_KINDS = CLOUDS | {"flightsql"}
 
 

@@ -15,6 +15,9 @@ SQLITE = "sqlite"
 
 FILE_BACKENDS = frozenset({DUCKDB, SQLITE})
 
+CLOUDS = frozenset({"snowflake", "bigquery"})
+"""Their drivers connect to the vendor: the host of their URL is the name of an account."""
+
 NOT_A_URL = "must be a database URL, such as postgresql://user:password@host/database"
 MASKED_PASSWORD = "***"  # noqa: S105 (a mask)
 
@@ -29,6 +32,11 @@ PATH = re.compile(r"[^\x00]{1,1000}\Z")
 SEARCH_PATH = re.compile(r"-c ?search_path=[\w,$\"]{1,200}\Z")
 SSL_MODE = re.compile(r"(disable|allow|prefer|require|verify-ca|verify-full)\Z")
 SOCKET = re.compile(r"/[^\x00,]{0,100}\Z")
+ACCOUNT = re.compile(r"[A-Za-z0-9_.-]{1,255}\Z")
+CLOUD_NAMES = re.compile(r"[\w$.-]{0,255}(/[\w$.-]{0,255})?\Z")
+"""A project and its data set, or a database and its schema."""
+
+SNOWFLAKE_DOMAINS = (".snowflakecomputing.com", ".snowflakecomputing.cn")
 
 
 @dataclass(frozen=True)
@@ -158,6 +166,8 @@ def parse_source_url(text: str, *, is_installed: Callable[[str], bool] = is_inst
             return DUCKDB, str(url.database)
     else:
         _check_server(url, name, backend)
+    if name in CLOUDS:
+        _check_account(url)
     _check_options(url, name, backend)
     return name, url.set(drivername=backend.drivername).render_as_string(hide_password=False)
 
@@ -235,6 +245,25 @@ def _check_server(url: URL, name: str, backend: Backend) -> None:
         raise ValueError(f"has the port {url.port}: it must be 1 to 65535")
     if name == "oracle" and not (url.database or url.query.get("service_name")):
         raise ValueError("must name a service: oracle://user:password@host/?service_name=name")
+
+
+def _check_account(url: URL) -> None:
+    """
+    Check that a URL of a vendor's cloud names an account and no host.
+
+    The driver of Snowflake splits the URL again, by other rules, and takes a port, or a name with
+    ``.snowflakecomputing.`` in it, for a host. No egress rule would apply to that.
+
+    :raises ValueError: if it may name a host.
+    """
+    host = str(url.host or "").lower()
+    is_host = "snowflakecomputing" in host and not host.endswith(SNOWFLAKE_DOMAINS)
+    if not ACCOUNT.match(host) or url.port is not None or is_host:
+        raise ValueError(
+            f"must name an account or a project, and no port: {url.drivername}://account/database"
+        )
+    if not CLOUD_NAMES.match(url.database or ""):
+        raise ValueError("has a database or schema with other characters than letters, digits and _ $ . -")
 
 
 def _check_options(url: URL, name: str, backend: Backend) -> None:

@@ -138,6 +138,44 @@ def test_options_of_other_databases_that_lead_elsewhere_are_refused(url: str) ->
         parse_source_url(url)
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "x.snowflakecomputing.attacker.net/shop",
+        "x.SNOWFLAKECOMPUTING.attacker.net/shop",
+        "x.snowflakecomputing.com.attacker.net/shop",
+        "169.254.169.254:80/shop",
+        "account:443/shop",
+        "[::1]/shop",
+        "acc%6Funt/shop",
+        "account/x@169.254.169.254:80/shop",
+        "account/shop/public/more",
+        "account/shop%40elsewhere/public",
+        "account/shop:1",
+    ],
+)
+@pytest.mark.parametrize("kind", ["snowflake", "bigquery"])
+def test_url_of_a_cloud_that_may_lead_elsewhere_is_refused(kind: str, rest: str) -> None:
+    with pytest.raises(ValueError, match=r"must name an account|has a database or schema") as caught:
+        parse_source_url(f"{kind}://me:{SECRET}@{rest}")
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"snowflake://me:{SECRET}@my-org_1.eu-central-1.aws/shop/public?warehouse=w",
+        f"snowflake://me:{SECRET}@org-account",
+        f"snowflake://me:{SECRET}@x.eu-west-1.snowflakecomputing.com/SHOP_1/X",
+        f"snowflake://me:{SECRET}@x.snowflakecomputing.cn/shop",
+        "bigquery://my-project-1/dataset_1",
+        "bigquery://my-project",
+    ],
+)
+def test_url_of_a_cloud_names_an_account(url: str) -> None:
+    assert parse_source_url(url) == (url.partition(":")[0], url)
+
+
 def test_driver_that_is_not_installed_is_named_with_its_extra() -> None:
     with pytest.raises(ValueError, match=r"'pymysql'.*airflow-provider-pushmetrics\[mysql\]"):
         urls.parse_source_url("mysql://me@db/shop", is_installed=lambda module: False)
