@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +18,7 @@ from airflow_provider_pushmetrics.service.maintenance.access import open_store
 from airflow_provider_pushmetrics.service.models import Base, BlockResult
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
-from airflow_provider_pushmetrics.service.storage.clock import get_now
+from airflow_provider_pushmetrics.service.storage.clock import get_now, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.schema import require_schema
 from airflow_provider_pushmetrics.serving.backups.archive import Contents, write_archive
@@ -35,6 +36,9 @@ LIST_RESULTS = select(BlockResult.result_file).where(BlockResult.result_file.is_
 
 DELETING_SECONDS = 5.0
 """How long a deletion of old runs may take: their files are deleted before their rows."""
+
+CLEANUP_MARGIN = timedelta(hours=1)
+"""The cleanup compares the times of files, by other clocks, and these are older than their rows."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,8 @@ def back_up(settings: ServiceSettings, archive: Path) -> BackedUp:
                         writer.add(RESULTS + name, file, size)
                 except FileNotFoundError:
                     missing.add(name)
-            if missing and settings.result_retention_days is None:
-                _refuse_lost(database, missing)
+            if missing:
+                _refuse_lost(database, missing, settings.result_retention_days)
         return BackedUp(len(snapshot.result_files) - len(missing), len(missing))
 
 
@@ -93,23 +97,28 @@ def _require_results(settings: ServiceSettings) -> None:
         )
 
 
-def _refuse_lost(database: Database, missing: Set[str]) -> None:
-    """Refuse missing results, except those of runs that were deleted while the backup was made."""
-    lost = missing & _list_results(database)
+def _refuse_lost(database: Database, missing: Set[str], retention_days: int | None) -> None:
+    """Refuse missing results, except those beyond the retention, or of runs deleted during the backup."""
+    lost = missing & _list_kept_results(database, retention_days)
     if lost:
         time.sleep(DELETING_SECONDS)
-        lost &= _list_results(database)
+        lost &= _list_kept_results(database, retention_days)
     if lost:
         raise PushMetricsConfigurationError(
             f"{len(lost)} results of the database are not in the data folder, such as {min(lost)!r}: name the"
             " service's data folder with --data or PUSHMETRICS_SERVICE_DATA. If the service has deleted them,"
-            " set its --result-retention-days here too."
+            " set the same --result-retention-days here."
         )
 
 
-def _list_results(database: Database) -> set[str]:
+def _list_kept_results(database: Database, retention_days: int | None) -> set[str]:
+    """List the results that the cleanup has not deleted."""
+    kept = LIST_RESULTS
     with database.reading() as session:
-        return {str(name) for name in session.scalars(LIST_RESULTS)}
+        if retention_days is not None:
+            before = read_database_clock(session) - timedelta(days=retention_days) + CLEANUP_MARGIN
+            kept = kept.where(BlockResult.finished_on >= before)
+        return {str(name) for name in session.scalars(kept)}
 
 
 @contextmanager

@@ -7,12 +7,12 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, select, text, update
 from typer.testing import CliRunner, Result
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.service.cli import app
 from airflow_provider_pushmetrics.service.maintenance.spare_ids import ID_GAP, count_spare_ids
 from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run, Workspace
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
+from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.serving.backups.postgresql_dump import dump_tables
 from tests.fakes.postgres import make_database
@@ -162,6 +163,11 @@ async def test_backup_without_its_results_is_refused(tmp_path: Path, database_ur
     assert "1 results of the database are not in the data folder, such as 'run-" in result.stderr
     assert not archive.exists()
     options = ("--result-retention-days", "7")
+    result = await asyncio.to_thread(run_command, "backup", archive, data_dir, database_url, *options)
+    assert result.exit_code == 1, "it is not old enough to be deleted"
+    assert not archive.exists()
+    with parts.database.writing() as session:
+        session.execute(update(BlockResult).values(finished_on=get_now() - timedelta(days=7)))
     result = await asyncio.to_thread(run_command, "backup", archive, data_dir, database_url, *options)
     assert result.exit_code == 0, result.stderr
     assert "0 results. 1 more had been deleted." in result.stdout
