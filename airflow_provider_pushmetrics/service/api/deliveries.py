@@ -30,6 +30,7 @@ from airflow_provider_pushmetrics.service.api.schemas.deliveries import (
 from airflow_provider_pushmetrics.service.models import Delivery
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
+from airflow_provider_pushmetrics.service.storage.database import lock_row
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import resend
 
 router = make_router("/api/v1/webhook_delivery", "webhook delivery")
@@ -90,6 +91,7 @@ def resend_delivery(reference: Reference, parts: Parts, caller: Editor) -> Deliv
     """Send an event again, delivered or not, with the same ``webhook-id``."""
     with parts.database.writing() as session:
         delivery = find_by_reference(session, Delivery, reference, caller)
+        lock_row(session, delivery)  # a worker may just have begun to send it
         if not delivery.subscription.active:
             raise HTTPException(409, DISABLED)
         if delivery.status == PENDING and delivery.worker_id is not None:

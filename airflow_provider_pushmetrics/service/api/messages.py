@@ -13,6 +13,7 @@ from airflow_provider_pushmetrics.service.api.schemas.messages import MessageLis
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.message_outbox import send_again
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
+from airflow_provider_pushmetrics.service.storage.database import lock_row
 
 router = make_router("/api/v1/message", "message")
 
@@ -49,5 +50,6 @@ def send_message(reference: Reference, parts: Parts, caller: Editor) -> MessageR
     """Send a message whose status is `kept` or `failed`."""
     with parts.database.writing() as session:
         message = find_by_reference(session, OutgoingMessage, reference, caller)
+        lock_row(session, message)  # a repeated call may just have sent it
         send_again(message, read_database_clock(session))
         return build_one(build_message_row(message))

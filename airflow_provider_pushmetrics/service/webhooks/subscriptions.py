@@ -95,7 +95,7 @@ def resend_failed(session: Session, subscription: Subscription, wanted: TimeRang
     ids = _select_failed(subscription, wanted).with_only_columns(Delivery.id)
     changed = session.execute(
         update(Delivery)
-        .where(Delivery.id.in_(ids))
+        .where(Delivery.id.in_(ids), Delivery.status == FAILED)  # another call may just have resent it
         .values(
             status=PENDING,
             finished_on=None,
