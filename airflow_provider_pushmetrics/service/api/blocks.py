@@ -65,6 +65,7 @@ from airflow_provider_pushmetrics.service.reports.block_types import (
 )
 from airflow_provider_pushmetrics.service.reports.choices import list_choices
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
+from airflow_provider_pushmetrics.service.runs.execution.plan import list_query_run_folders
 from airflow_provider_pushmetrics.service.runs.submission import accept_query_run, cancel_query_run
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
 from airflow_provider_pushmetrics.service.storage.database import lock_row
@@ -178,9 +179,12 @@ def update_block(reference: Reference, wanted: BlockChange, parts: Parts, caller
 
 @router.delete("/{reference}")
 def delete_block(reference: Reference, parts: Parts, caller: Editor) -> Confirmation:
-    """Delete a block."""
+    """Delete a block, with its own runs and their results."""
     with parts.database.writing() as session:
-        authoring.delete_block(session, _lock_block(session, reference, caller))
+        block = _lock_block(session, reference, caller)
+        folders = list_query_run_folders(session, block_id=block.id)
+        authoring.delete_block(session, block)
+    parts.results.delete_folders(folders)
     return OK
 
 

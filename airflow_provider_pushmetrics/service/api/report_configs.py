@@ -37,6 +37,7 @@ from airflow_provider_pushmetrics.service.reports.yaml_documents import (
     write_config,
     write_diff,
 )
+from airflow_provider_pushmetrics.service.runs.execution.plan import list_query_run_folders
 from airflow_provider_pushmetrics.service.storage.database import lock_row
 
 router = make_router("/api/v1/report", "report as YAML")
@@ -111,6 +112,7 @@ def replace_report_by_yaml(
         report = find_by_reference(session, Report, reference, caller)
         lock_row(session, report)
         before = _write(session, report)
+        folders = list_query_run_folders(session, report_id=report.id)
         savepoint = session.begin_nested()
         answer: SavedReport | DryRun
         changes = rewrite_report(session, report, draft, prune=prune)
@@ -121,6 +123,8 @@ def replace_report_by_yaml(
             session.refresh(report)
             answer = _describe(before, _write(session, report), changes, list_warnings(report))
             savepoint.rollback()
+        folders -= list_query_run_folders(session, report_id=report.id)
+    parts.results.delete_folders(folders)
     return wrap(answer)
 
 

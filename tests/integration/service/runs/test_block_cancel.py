@@ -1,9 +1,11 @@
-"""The run of a block by itself can be cancelled."""
+"""The run of a block by itself can be cancelled, and is deleted with its block."""
 
 from __future__ import annotations
 
 import threading
 from typing import Any
+
+import pytest
 
 from tests.fakes.service_reports import ENDLESS, sql, text
 from tests.fakes.service_subscriber import Subscriber
@@ -60,3 +62,27 @@ async def test_run_of_another_block_is_not_found(api: Api) -> None:
         assert answer.status_code == 404
     answer = await api.client.post(f"/api/v1/block/{made.blocks['other']}/run/{run_id}/cancel")
     assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("way", ["block", "config"])
+async def test_results_of_a_block_are_deleted_with_it(api: Api, way: str) -> None:
+    made = api.make_report(kept=sql("SELECT 1 AS n"), gone=sql("SELECT 2 AS n"))
+    folders = []
+    for name, uid in made.blocks.items():
+        run_id = await api.run_block(uid)
+        await api.wait_for(f"/api/reports/{made.id}/queries/{made.queries[name]}/run/{run_id}")
+        folders.append(api.parts.settings.results_dir / f"query-run-{run_id}")
+    assert all(list(folder.glob("*.parquet")) for folder in folders)
+    if way == "block":
+        answer = await api.client.delete(f"/api/v1/block/{made.blocks['gone']}")
+    else:
+        path = f"/api/v1/report/{made.id}/config"
+        document = (
+            "name: Pruned\nblocks:\n- {name: kept, type: sql, content: {database_id: 1, sql: SELECT 1 AS n},"
+            f" uid: {made.blocks['kept']}}}\n"
+        )
+        assert (await api.client.put(path, content=document, params={"dry_run": "true"})).is_success
+        assert folders[1].exists()
+        answer = await api.client.put(path, content=document)
+    assert answer.is_success, answer.text
+    assert [folder.exists() for folder in folders] == [True, False]
