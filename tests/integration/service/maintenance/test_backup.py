@@ -166,8 +166,10 @@ async def test_backup_without_its_results_is_refused(tmp_path: Path, database_ur
     result = await asyncio.to_thread(run_command, "backup", archive, data_dir, database_url, *options)
     assert result.exit_code == 1, "it is not old enough to be deleted"
     assert not archive.exists()
-    with parts.database.writing() as session:
+    database = Database(database_url or f"sqlite:///{data_dir}/service.db")
+    with database.writing() as session:
         session.execute(update(BlockResult).values(finished_on=get_now() - timedelta(days=7)))
+    database.close()
     result = await asyncio.to_thread(run_command, "backup", archive, data_dir, database_url, *options)
     assert result.exit_code == 0, result.stderr
     assert "0 results. 1 more had been deleted." in result.stdout
