@@ -41,7 +41,7 @@ from airflow_provider_pushmetrics.service.models import Block, Report
 from airflow_provider_pushmetrics.service.reports import authoring
 from airflow_provider_pushmetrics.service.reports.authoring import BlockDraft, ReportDraft, list_warnings
 from airflow_provider_pushmetrics.service.reports.block_types import check_json, parse_content
-from airflow_provider_pushmetrics.service.results.store import list_result_files
+from airflow_provider_pushmetrics.service.results.store import list_result_folders
 from airflow_provider_pushmetrics.service.runs.submission import accept_run, check_idempotency_key
 from airflow_provider_pushmetrics.service.storage.database import lock_row
 
@@ -128,9 +128,9 @@ def delete_report(reference: Reference, parts: Parts, caller: Editor) -> Confirm
     """Delete a report with its blocks, triggers, schedules, runs and results."""
     with parts.database.writing() as session:
         report = _lock_report(session, reference, caller)
-        files = list_result_files(session, report_id=report.id)
+        folders = list_result_folders(session, report_id=report.id)
         authoring.delete_report(session, report)
-    parts.results.delete(files)
+    parts.results.delete_folders(folders)
     return OK
 
 

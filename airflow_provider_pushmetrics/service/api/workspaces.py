@@ -29,7 +29,7 @@ from airflow_provider_pushmetrics.service.api.schemas.workspaces import (
 )
 from airflow_provider_pushmetrics.service.api.tokens import add_token
 from airflow_provider_pushmetrics.service.models import Workspace
-from airflow_provider_pushmetrics.service.results.store import list_result_files
+from airflow_provider_pushmetrics.service.results.store import list_result_folders
 
 router = make_router("/api/v1/workspace", "workspace")
 
@@ -75,9 +75,9 @@ def delete_workspace(reference: Reference, parts: Parts, caller: Admin) -> Confi
     """Delete the workspace that the credential is bound to with everything in it, its tokens too."""
     with parts.database.writing() as session:
         workspace = _find(session, reference, caller)
-        files = list_result_files(session, workspace_id=workspace.id)
+        folders = list_result_folders(session, workspace_id=workspace.id)
         workspaces.delete_workspace(session, workspace)
-    parts.results.delete(files)
+    parts.results.delete_folders(folders)
     return OK
 
 

@@ -284,9 +284,9 @@ class ResultStore:
             return rows
 
 
-def list_result_files(session: Session, **owner: int) -> list[str]:
+def list_result_folders(session: Session, **owner: int) -> set[str]:
     """
-    List the files of all results of a workspace or a report.
+    List the folders of all results of a workspace or a report.
 
     :param owner: ``workspace_id`` or ``report_id``.
     """
@@ -297,7 +297,7 @@ def list_result_files(session: Session, **owner: int) -> list[str]:
             BlockResult.query_run_id.in_(select(StandaloneQueryRun.id).filter_by(**owner)),
         ),
     )
-    return [str(name) for name in session.scalars(files)]
+    return {str(name).split("/", 1)[0] for name in session.scalars(files)}
 
 
 def _write_parquet(file: IO[bytes], rows: RowBatches, get_truncation: Callable[[], Completeness]) -> int:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from airflow_provider_pushmetrics.service.models import OutboxEvent
+from tests.fakes.service_reports import sql
 from tests.integration.service.conftest import Api, read_result
 
 DOCUMENTED: dict[str, list[str]] = {
@@ -304,3 +305,13 @@ async def test_document_that_is_no_report_is_refused(api: Api, document: str | b
     answer = await api.client.post("/api/v1/report/config", content=document, headers=TEXT)
     assert answer.status_code == 422, answer.text
     assert isinstance(answer.json()["message"], str)
+
+
+async def test_all_results_are_deleted_with_the_report(api: Api) -> None:
+    made = api.make_report(q=sql("SELECT 1 AS n"))
+    outputs = await api.run(made.id)
+    folder = api.parts.settings.results_dir / f"run-{outputs['run_id']}"
+    assert list(folder.glob("*.parquet"))
+    (folder / "of-a-dead-worker.parquet").write_bytes(b"")
+    assert (await api.client.delete(f"/api/v1/report/{made.id}")).is_success
+    assert not folder.exists()
