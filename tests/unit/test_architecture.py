@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_pushmetrics.events import EVENT_NAMES
-from airflow_provider_pushmetrics.service.webhooks import event_outbox
+from airflow_provider_pushmetrics.service.webhooks import event_outbox, run_events
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "airflow_provider_pushmetrics"
@@ -39,5 +39,6 @@ def test_every_folder_of_a_server_is_on_the_map(part: str) -> None:
 
 
 def test_the_service_sends_the_events_that_the_contract_names() -> None:
-    sent = {value for name, value in vars(event_outbox).items() if name.startswith(("REPORT_", "QUERY_"))}
+    named = {**vars(event_outbox), **vars(run_events)}
+    sent = {value for name, value in named.items() if name.startswith(("REPORT_", "QUERY_"))}
     assert sent == set(EVENT_NAMES)

@@ -81,7 +81,7 @@ def build_subscription_row(subscription: Subscription, viewer: Viewer) -> Subscr
         SubscriptionRow,
         subscription,
         url=subscription.url if may_edit else hide_path(subscription.url),
-        headers=dict.fromkeys(read_headers(subscription, viewer.parts.cipher), REDACTED),
+        headers=dict.fromkeys(read_headers(subscription.headers_encrypted, viewer.parts.cipher), REDACTED),
     )
 
 

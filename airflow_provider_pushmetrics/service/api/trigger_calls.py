@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import HTTPException, Request, Response
+from fastapi.responses import JSONResponse
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.api.conventions.access import Parts
@@ -16,7 +17,12 @@ from airflow_provider_pushmetrics.service.reports.parameters import (
     merge_parameters,
     parse_json_parameters,
 )
-from airflow_provider_pushmetrics.service.runs.submission import RunSubmission, check_idempotency_key
+from airflow_provider_pushmetrics.service.runs.call_batching import CallOutcome
+from airflow_provider_pushmetrics.service.runs.submission import (
+    AcceptedRun,
+    RunSubmission,
+    check_idempotency_key,
+)
 from airflow_provider_pushmetrics.service.runs.triggers import CalledTrigger, TriggerCall
 from airflow_provider_pushmetrics.serving.traces import get_traceparent
 from airflow_provider_pushmetrics.tracing import STARTED_BY, TRACEPARENT, TaskOrigin, parse_traceparent
@@ -41,15 +47,21 @@ DISABLED = "This webhook is disabled"
 PATH = "/{reference}/webhook"
 
 
-@router.get(PATH, operation_id="trigger_report_by_get", openapi_extra=TRIGGER_CREDENTIAL)
-@router.post(PATH, operation_id="trigger_report", openapi_extra=PARAMETERS | TRIGGER_CREDENTIAL)
+@router.get(
+    PATH,
+    operation_id="trigger_report_by_get",
+    openapi_extra=TRIGGER_CREDENTIAL,
+    response_model=TriggeredRun,
+)
+@router.post(
+    PATH,
+    operation_id="trigger_report",
+    openapi_extra=PARAMETERS | TRIGGER_CREDENTIAL,
+    response_model=TriggeredRun,
+)
 async def trigger_report(
-    reference: Reference,
-    request: Request,
-    response: Response,
-    parts: Parts,
-    idempotency_key: IdempotencyKey = None,
-) -> TriggeredRun:
+    reference: Reference, request: Request, parts: Parts, idempotency_key: IdempotencyKey = None
+) -> Response:
     """
     Start a run of a report and return at once.
 
@@ -60,31 +72,34 @@ async def trigger_report(
     body = await request.body() if request.method == "POST" else b""
     query = request.query_params.multi_items()
     token = next((value for name, value in query if name == TOKEN), "")
-    trigger = _authorize(await parts.call_batcher.find_trigger(TriggerCall(reference, token)))
     origin = TaskOrigin.parse(request.headers.get(STARTED_BY))
-    wanted = RunSubmission(
-        trigger.report_id,
-        merge_parameters(query, parse_json_parameters(body)),
-        origin="webhook",
-        idempotency_key=check_idempotency_key(idempotency_key),
-        webhook_id=trigger.id,
-        traceparent=get_traceparent() or parse_traceparent(request.headers.get(TRACEPARENT)),
-        started_by=origin.describe() if origin else None,
-    )
+    traceparent = get_traceparent() or parse_traceparent(request.headers.get(TRACEPARENT))
+
+    def build(trigger: CalledTrigger) -> RunSubmission:
+        return RunSubmission(
+            trigger.report_id,
+            merge_parameters(query, parse_json_parameters(body)),
+            origin="webhook",
+            idempotency_key=check_idempotency_key(idempotency_key),
+            webhook_id=trigger.id,
+            traceparent=traceparent,
+            started_by=origin.describe() if origin else None,
+        )
+
     try:
-        run = await parts.call_batcher.accept_run(wanted)
+        run = _authorize(await parts.call_batcher.call(TriggerCall(reference, token), build))
     except ParameterValueError as error:
         raise PushMetricsParameterError(str(error)) from error  # 400, as for all that a trigger is given
-    if run.is_replay:
-        response.headers["Idempotency-Replayed"] = "true"
-    if not parts.settings.trigger_returns_run_id:
-        return {"success": True}
-    return {"success": True, "run_id": run.id}
+    answer: TriggeredRun = {"success": True}
+    if parts.settings.trigger_returns_run_id:
+        answer["run_id"] = run.id
+    headers = {"Idempotency-Replayed": "true"} if run.is_replay else None
+    return JSONResponse(answer, headers=headers)
 
 
-def _authorize(trigger: CalledTrigger | None) -> CalledTrigger:
-    if trigger is None:
+def _authorize(outcome: CallOutcome) -> AcceptedRun:
+    if outcome.trigger is None:
         raise HTTPException(401, REFUSED)
-    if not trigger.is_active:
+    if outcome.run is None:
         raise HTTPException(403, DISABLED)
-    return trigger
+    return outcome.run

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.engine import URL, make_url
 
 from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
@@ -33,6 +33,11 @@ from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 
 POSTGRESQL = "postgresql"
 MYSQL = frozenset({"mysql", "mariadb"})
+
+SELECT_SOURCES = select(DataSource.id, DataSource.kind, DataSource.location_encrypted).where(
+    DataSource.id.in_(bindparam("ids", expanding=True))
+)
+
 ADBC_KINDS = CLOUDS | {"flightsql"}
 
 
@@ -146,9 +151,8 @@ class SourceRegistry:
         ids = self.list_open()
         if isinstance(source_id, int):
             ids.add(source_id)
-        columns = (DataSource.id, DataSource.kind, DataSource.location_encrypted)
         with self._database.reading() as session:
-            rows = session.execute(select(*columns).where(DataSource.id.in_(ids))).all()
+            rows = session.execute(SELECT_SOURCES, {"ids": list(ids)}).all()
         return {row.id: (row.kind, self._cipher.decrypt(row.location_encrypted)) for row in rows}
 
     def _evict(self, source_ids: set[int]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
-from airflow_provider_pushmetrics.service.models import BlockResult, OutgoingMessage
+from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING
 from airflow_provider_pushmetrics.service.notifications.recipients import (
     Recipient,
@@ -70,7 +70,7 @@ def add_mail(
     words: NoticeText,
     files: Sequence[dict[str, Any]] = (),
     *,
-    block_result: BlockResult | None = None,
+    block_result_id: int | None = None,
     clock: DatabaseClock = read_database_clock,
 ) -> list[OutgoingMessage]:
     """
@@ -83,7 +83,7 @@ def add_mail(
     messages = [
         OutgoingMessage(
             workspace_id=workspace_id,
-            block_result_id=None if block_result is None else block_result.id,
+            block_result_id=block_result_id,
             kind=MAIL,
             recipient=recipient.address,
             recipient_name=recipient.name or None,
@@ -105,7 +105,7 @@ def add_slack(
     workspace_id: int,
     draft: SlackDraft,
     *,
-    block_result: BlockResult | None = None,
+    block_result_id: int | None = None,
     clock: DatabaseClock = read_database_clock,
 ) -> None:
     """Add a message for each channel, in the caller's transaction. Duplicate channels get one."""
@@ -113,7 +113,7 @@ def add_slack(
     session.add_all(
         OutgoingMessage(
             workspace_id=workspace_id,
-            block_result_id=None if block_result is None else block_result.id,
+            block_result_id=block_result_id,
             kind=SLACK,
             recipient=channel,
             text=draft.text,

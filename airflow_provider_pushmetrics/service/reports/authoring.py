@@ -218,7 +218,7 @@ def check_order(session: Session, report: Report) -> None:
     :raises PlanError: for circular references; the message contains the blocks.
     """
     session.flush()
-    plan_waves([plan_block(block, None) for block in report.blocks])
+    plan_waves([plan_block(block) for block in report.blocks])
 
 
 def check_block_content(
@@ -261,7 +261,7 @@ def _check_sql(sql: str, source: DataSource) -> None:
 
 def list_warnings(report: Report) -> list[str]:
     """List references of blocks to missing names: runs fail for them."""
-    blocks = [plan_block(block, None) for block in report.blocks]
+    blocks = [plan_block(block) for block in report.blocks]
     missing, varying = find_missing_references(blocks), find_varying_choices(blocks)
     return [
         *(f"block {name!r}: {one}" for name, found in missing.items() for one in _describe(found)),

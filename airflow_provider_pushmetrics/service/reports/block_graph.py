@@ -95,21 +95,16 @@ def plan_waves(blocks: Sequence[PlannedBlock]) -> list[list[PlannedBlock]]:
     return waves
 
 
-def plan_block(block: Block, query_id: int | None, content: Mapping[str, Any] | None = None) -> PlannedBlock:
-    """
-    Read the data for planning from a stored block.
-
-    :param query_id: Its query, if it is one.
-    :param content: Replaces the block's own content.
-    """
+def plan_block(block: Block) -> PlannedBlock:
+    """Read the data for planning from a stored block; not its query."""
     return PlannedBlock(
         id=block.id,
         uid=block.uid,
         position=block.position,
         name=block.name,
         type=block.type,
-        content=block.content if content is None else content,
-        query_id=query_id,
+        content=block.content,
+        query_id=None,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
-from airflow_provider_pushmetrics.service.models import ReportSchedule, ReportTrigger, Run, StandaloneQueryRun
+from airflow_provider_pushmetrics.service.models import ReportSchedule, ReportTrigger, Run
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, SUCCESS
 from airflow_provider_pushmetrics.service.notifications.message_outbox import SlackDraft, add_mail, add_slack
 from airflow_provider_pushmetrics.service.notifications.recipients import (
@@ -27,7 +27,7 @@ from airflow_provider_pushmetrics.service.notifications.texts import (
     build_text,
 )
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
-from airflow_provider_pushmetrics.service.storage.clock import get_now
+from airflow_provider_pushmetrics.service.webhooks.run_events import EndedRun
 
 MAX_RECIPIENTS = 100
 
@@ -40,7 +40,7 @@ class Recipients:
     channels: tuple[str, ...] = ()
 
 
-def notify_recipients(session: Session, run: Run | StandaloneQueryRun, links: ResultLinks) -> None:
+def notify_recipients(session: Session, run: EndedRun, links: ResultLinks) -> None:
     """Add the notifications of a finished run to the outbox."""
     recipients = find_recipients(session, run)
     if recipients == Recipients():
@@ -50,7 +50,7 @@ def notify_recipients(session: Session, run: Run | StandaloneQueryRun, links: Re
     add_slack(session, run.workspace_id, SlackDraft(recipients.channels, build_slack_text(notice)))
 
 
-def find_recipients(session: Session, run: Run | StandaloneQueryRun) -> Recipients:
+def find_recipients(session: Session, run: EndedRun) -> Recipients:
     """Find the recipients for the run's final status."""
     if run.schedule_id is not None:
         schedule = session.get(ReportSchedule, run.schedule_id)
@@ -58,7 +58,7 @@ def find_recipients(session: Session, run: Run | StandaloneQueryRun) -> Recipien
             return Recipients()
         wanted = {SUCCESS: schedule.success_recipients, FAILED: schedule.failure_recipients}
         return Recipients(tuple(wanted.get(run.status, ())))
-    webhook = session.get(ReportTrigger, run.webhook_id) if isinstance(run, Run) and run.webhook_id else None
+    webhook = session.get(ReportTrigger, run.webhook_id) if run.webhook_id else None
     if webhook is None:
         return Recipients()
     settings = parse_details(webhook.details)
@@ -69,22 +69,22 @@ def find_recipients(session: Session, run: Run | StandaloneQueryRun) -> Recipien
     )
 
 
-def build_notice(run: Run | StandaloneQueryRun, links: ResultLinks) -> RunNotice:
+def build_notice(run: EndedRun, links: ResultLinks) -> RunNotice:
     """Build the notification of a finished run."""
-    if isinstance(run, Run):
-        name, url = run.report.name, links.link_outputs(run.report_id, run.id)
+    if run.kind is Run:
+        name, url = run.report_name, links.link_outputs(run.report_id, run.id)
     else:
-        name = f"{run.report.name} / {run.block.name}"
+        name = f"{run.report_name} / {run.block_name}"
         url = links.link_query(run.report_id, run.query_id, run.id) if run.query_id else ""
     failures = tuple(
-        FailedBlock(result.name, result.error or "") for result in run.results if result.status == FAILED
+        FailedBlock(block.name, block.error or "") for block in run.blocks if block.status == FAILED
     )
     return RunNotice(
         report_name=name,
         run_id=run.id,
         status=run.status,
         origin=run.origin,
-        finished_on=run.finished_on or get_now(),
+        finished_on=run.finished_on,
         started_on=run.started_on,
         outputs_url=url or None,
         error=None if failures else run.error,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import and_, select, tuple_
+from sqlalchemy import and_, bindparam, insert, select, tuple_
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,7 @@ from airflow_provider_pushmetrics.service.models import (
     Run,
     StandaloneQueryRun,
 )
+from airflow_provider_pushmetrics.service.models.base import get_table
 from airflow_provider_pushmetrics.service.models.statuses import CANCELLED, CANCELLED_ERROR, FINISHED, NOT_RUN
 from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER
 from airflow_provider_pushmetrics.service.reports.choices import set_query_choices
@@ -37,15 +38,22 @@ from airflow_provider_pushmetrics.service.reports.parameter_types import (
 from airflow_provider_pushmetrics.service.reports.parameters import write_fingerprint
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
-from airflow_provider_pushmetrics.service.runs.log import write_log
+from airflow_provider_pushmetrics.service.runs.log import LogLine, write_log
 from airflow_provider_pushmetrics.service.runs.pending_limit import UNLIMITED, PendingLimit
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database, lock_row
-from airflow_provider_pushmetrics.service.webhooks.event_outbox import (
-    build_query_run,
-    build_report_run,
-    put_in_outbox,
+from airflow_provider_pushmetrics.service.storage.ids import generate_uid
+from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
+from airflow_provider_pushmetrics.service.webhooks.run_events import build_run_event, read_ended_run
+
+# Built once: building them takes as long as executing them.
+SELECT_TEMPLATES = (
+    select(Report.id, Report.workspace_id, Block.name, Block.content)
+    .outerjoin(Block, and_(Block.report_id == Report.id, Block.type == PARAMETER))
+    .where(Report.id.in_(bindparam("reports", expanding=True)))
+    .order_by(Block.position)
 )
+INSERT_RUN = insert(get_table(Run)).returning(get_table(Run).c.id, get_table(Run).c.uid)
 
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
@@ -167,30 +175,32 @@ def _accept(
     templates: Mapping[int, RunTemplate],
     admit: Callable[[int], None],
 ) -> list[AcceptedRun | Exception]:
-    by_key = _find_by_key(session, requests)
-    answers: list[tuple[Run, bool] | Exception] = []
+    stored = _find_by_key(session, requests)
+    ids = {run.uid: run.id for run in stored.values()}
+    by_key = {key: (run.uid, run.given_parameters) for key, run in stored.items()}
+    rows: list[dict[str, Any]] = []
+    answers: list[tuple[str, bool] | Exception] = []
     for request in requests:
         known = by_key.get(request.key)
         if known is not None:
-            answers.append(_check_repeat(request, known) or (known, True))
+            answers.append(_check_repeat(request, known[1]) or (known[0], True))
         elif request.report_id not in templates:
             answers.append(_build_deleted())
         else:
             template = templates[request.report_id]
             try:
-                run = _build_run(request, template)
+                row = _build_run(request, template)
                 admit(template.workspace_id)
             except (ParameterValueError, PushMetricsUnavailableError) as error:
                 answers.append(error)
                 continue
-            session.add(run)
-            answers.append((run, False))
+            rows.append(row)
+            answers.append((row["uid"], False))
             if request.key is not None:
-                by_key[request.key] = run
-    session.flush()
-    return [
-        one if isinstance(one, Exception) else AcceptedRun(one[0].id, one[0].uid, one[1]) for one in answers
-    ]
+                by_key[request.key] = (row["uid"], row["given_parameters"])
+    if rows:
+        ids |= {row.uid: row.id for row in session.execute(INSERT_RUN, rows)}
+    return [one if isinstance(one, Exception) else AcceptedRun(ids[one[0]], *one) for one in answers]
 
 
 def _read_templates(
@@ -199,12 +209,9 @@ def _read_templates(
     given: dict[int, set[str]] = {}
     for request in requests:
         given.setdefault(request.report_id, set()).update(request.given)
-    is_parameter = and_(Block.report_id == Report.id, Block.type == PARAMETER)
-    rows = select(Report.id, Report.workspace_id, Block.name, Block.content).outerjoin(Block, is_parameter)
     templates: dict[int, RunTemplate] = {}
-    for report_id, workspace_id, name, content in session.execute(
-        rows.where(Report.id.in_(given)).order_by(Block.position)
-    ):
+    rows = session.execute(SELECT_TEMPLATES, {"reports": list(given)})
+    for report_id, workspace_id, name, content in rows:
         template = templates.setdefault(report_id, RunTemplate(workspace_id))
         if name is not None:
             template.parameters.append(Parameter.read(name, content))
@@ -225,27 +232,28 @@ def _find_by_key(session: Session, requests: Sequence[RunSubmission]) -> dict[tu
     return {(run.report_id, str(run.idempotency_key)): run for run in found}
 
 
-def _check_repeat(request: RunSubmission, run: Run) -> PushMetricsConflictError | None:
-    if write_fingerprint(run.given_parameters) == write_fingerprint(request.given):
+def _check_repeat(request: RunSubmission, given: Mapping[str, Any]) -> PushMetricsConflictError | None:
+    if write_fingerprint(given) == write_fingerprint(request.given):
         return None
     return PushMetricsConflictError(
         "This Idempotency-Key was used before with other parameters", status_code=409
     )
 
 
-def _build_run(request: RunSubmission, template: RunTemplate) -> Run:
-    return Run(
-        workspace_id=template.workspace_id,
-        report_id=request.report_id,
-        origin=request.origin,
-        given_parameters=dict(request.given),
-        parameters=apply_parameters(template.parameters, request.given),
-        idempotency_key=request.idempotency_key,
-        webhook_id=request.webhook_id,
-        traceparent=request.traceparent,
-        started_by=request.started_by,
-        options=None if request.options is None else dict(request.options),
-    )
+def _build_run(request: RunSubmission, template: RunTemplate) -> dict[str, Any]:
+    return {
+        "uid": generate_uid(),
+        "workspace_id": template.workspace_id,
+        "report_id": request.report_id,
+        "origin": request.origin,
+        "given_parameters": dict(request.given),
+        "parameters": apply_parameters(template.parameters, request.given),
+        "idempotency_key": request.idempotency_key,
+        "webhook_id": request.webhook_id,
+        "traceparent": request.traceparent,
+        "started_by": request.started_by,
+        "options": None if request.options is None else dict(request.options),
+    }
 
 
 def _find_cause(database: Database, request: RunSubmission) -> AcceptedRun | Exception | None:
@@ -253,7 +261,8 @@ def _find_cause(database: Database, request: RunSubmission) -> AcceptedRun | Exc
     with database.reading() as session:
         run = _find_by_key(session, [request]).get(request.key)
         if run is not None:
-            return _check_repeat(request, run) or AcceptedRun(run.id, run.uid, is_replay=True)
+            repeat = AcceptedRun(run.id, run.uid, is_replay=True)
+            return _check_repeat(request, run.given_parameters) or repeat
         return None if session.get(Report, request.report_id) else _build_deleted()
 
 
@@ -294,8 +303,8 @@ def cancel_run(session: Session, run: Run, links: ResultLinks) -> None:
     :raises PushMetricsConflictError: if it has ended with another status.
     """
     if _cancel(session, run, run.report.blocks):
-        write_log(session, run, "the run was cancelled", level="WARNING")
-        event = build_report_run(run, links)
+        write_log(session, run, LogLine("the run was cancelled", "WARNING"))
+        event = build_run_event(read_ended_run(session, Run, run.id), links)
         put_in_outbox(session, run.workspace_id, event, run.traceparent, run_id=run.id)
 
 
@@ -306,7 +315,8 @@ def cancel_query_run(session: Session, run: StandaloneQueryRun, links: ResultLin
     :raises PushMetricsConflictError: if it has ended with another status.
     """
     if _cancel(session, run, [run.block]) and run.query_id is not None:
-        put_in_outbox(session, run.workspace_id, build_query_run(run, links), run_id=run.id)
+        event = build_run_event(read_ended_run(session, StandaloneQueryRun, run.id), links)
+        put_in_outbox(session, run.workspace_id, event, run_id=run.id)
 
 
 def _cancel(session: Session, run: AnyRun, blocks: Iterable[Block]) -> bool:

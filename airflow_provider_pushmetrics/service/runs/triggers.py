@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.exc import DataError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
@@ -21,6 +21,20 @@ from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, is_uid, parse_id
+
+SELECT_TRIGGERS = (
+    select(
+        *(ReportTrigger.id, ReportTrigger.report_id, ReportTrigger.active, ReportTrigger.token_hash),
+        Report.uid,
+    )
+    .join(Report)
+    .where(
+        or_(
+            Report.id.in_(bindparam("numbers", expanding=True)),
+            Report.uid.in_(bindparam("uids", expanding=True)),
+        )
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -65,13 +79,10 @@ def _find_called_triggers(database: Database, calls: Sequence[TriggerCall]) -> l
     uids = {reference for reference, number in ids.items() if number is None and is_uid(reference)}
     # Nor must a number that its columns cannot hold.
     numbers = {number for number in ids.values() if number is not None and number <= MAX_INTEGER_ID}
-    named = or_(Report.id.in_(numbers), Report.uid.in_(uids))
-    wanted = select(
-        ReportTrigger.id, ReportTrigger.report_id, ReportTrigger.active, ReportTrigger.token_hash, Report.uid
-    )
+    named = {"numbers": list(numbers), "uids": list(uids)}
     by_report = defaultdict[int | str, list[tuple[str, CalledTrigger]]](list)
     with database.reading() as session:
-        for row in session.execute(wanted.join(Report).where(named)):
+        for row in session.execute(SELECT_TRIGGERS, named):
             found = (row.token_hash, CalledTrigger(row.id, row.report_id, row.active))
             by_report[row.report_id].append(found)
             by_report[row.uid].append(found)

@@ -20,6 +20,10 @@ ClockColumn: TypeAlias = Callable[[Session], ColumnElement[datetime]]
 """Builds a column with that time."""
 
 
+CLOCK: ColumnElement[datetime] = func.clock_timestamp(type_=UtcDateTime)
+SELECT_CLOCK = select(CLOCK)
+
+
 def get_now() -> datetime:
     """Return the current time in UTC."""
     return datetime.now(UTC)
@@ -29,14 +33,14 @@ def build_clock_column(session: Session) -> ColumnElement[datetime]:
     """Build a column with the time of the database, for a statement that reads other columns too."""
     if session.get_bind().dialect.name != "postgresql":
         return literal(get_now(), UtcDateTime)
-    return func.clock_timestamp(type_=UtcDateTime)
+    return CLOCK
 
 
 def read_database_clock(session: Session) -> datetime:
     """Read the time of the database; SQLite's is the machine's."""
     if session.get_bind().dialect.name != "postgresql":
         return get_now()
-    return session.scalars(select(build_clock_column(session))).one()
+    return session.scalars(SELECT_CLOCK).one()
 
 
 @overload

@@ -9,6 +9,8 @@ import uuid
 LETTERS = string.ascii_letters
 LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 
+RANDOM = secrets.SystemRandom()
+
 UID_LENGTH = 12
 MAX_INTEGER_ID = 2**31 - 1
 """The largest id of PostgreSQL's integer columns."""
@@ -19,9 +21,8 @@ MAX_ID_DIGITS = 18
 
 def generate_uid() -> str:
     """Generate a uid; it begins with a letter, so that it differs from an integer id."""
-    return secrets.choice(LETTERS) + "".join(
-        secrets.choice(LETTERS_AND_DIGITS) for _ in range(UID_LENGTH - 1)
-    )
+    # Of the system's generator. A choice at a time takes four times as long, and each run has eight uids.
+    return RANDOM.choice(LETTERS) + "".join(RANDOM.choices(LETTERS_AND_DIGITS, k=UID_LENGTH - 1))
 
 
 def generate_flow_run_id() -> str:

@@ -79,11 +79,11 @@ def _check_name(name: str) -> None:
         raise ValueError(f"{name!r} cannot be set: the service or the connection writes it")
 
 
-def read_headers(subscription: Subscription, cipher: Cipher) -> dict[str, str]:
+def read_headers(encrypted: str | None, cipher: Cipher) -> dict[str, str]:
     """Decrypt the headers of a subscription."""
-    if subscription.headers_encrypted is None:
+    if encrypted is None:
         return {}
-    headers: dict[str, str] = json.loads(cipher.decrypt(subscription.headers_encrypted))
+    headers: dict[str, str] = json.loads(cipher.decrypt(encrypted))
     return headers
 
 
@@ -94,7 +94,9 @@ def write_headers(subscription: Subscription, cipher: Cipher, wanted: Mapping[st
     :param wanted: The value ``***`` stands for the stored one.
     :raises PushMetricsParameterError: if there is no stored one.
     """
-    stored = {name.lower(): value for name, value in read_headers(subscription, cipher).items()}
+    stored = {
+        name.lower(): value for name, value in read_headers(subscription.headers_encrypted, cipher).items()
+    }
     missing = [name for name, value in wanted.items() if value == REDACTED and name.lower() not in stored]
     if missing:
         raise PushMetricsParameterError(

@@ -11,14 +11,21 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import httpx
-from sqlalchemy import select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
 from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.retry_after import parse_retry_after
 from airflow_provider_pushmetrics.service.egress.deadline import limit_time
-from airflow_provider_pushmetrics.service.models import Delivery, DeliveryAttempt, Subscription
+from airflow_provider_pushmetrics.service.models import (
+    Delivery,
+    DeliveryAttempt,
+    OutboxEvent,
+    RetiredSecret,
+    Subscription,
+)
+from airflow_provider_pushmetrics.service.models.base import get_table
 from airflow_provider_pushmetrics.service.models.statuses import DELIVERED, FAILED, PENDING, RETRIED
 from airflow_provider_pushmetrics.service.storage.clock import ClockColumn, build_clock_column
 from airflow_provider_pushmetrics.service.storage.database import Database, Persist, persist_once
@@ -46,6 +53,49 @@ MAX_READ_BYTES = MAX_ENDPOINT_ANSWER_BYTES + 8 * 1024
 USER_AGENT = "PushMetrics-Webhooks/1"
 GONE = 410
 """The status by which an endpoint ends a subscription: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.11."""
+
+# Built once: building them takes as long as executing them.
+SELECT_EVENT = (
+    select(
+        *(
+            Delivery.status,
+            Delivery.attempt_count,
+            OutboxEvent.uid,
+            OutboxEvent.body,
+            OutboxEvent.traceparent,
+        ),
+        *(Subscription.url, Subscription.active),
+        *(Subscription.secret_encrypted, Subscription.headers_encrypted),
+        *(RetiredSecret.secret_encrypted.label("retired_secret"), RetiredSecret.expires_on),
+    )
+    .join(OutboxEvent, OutboxEvent.id == Delivery.event_id)
+    .join(Subscription, Subscription.id == Delivery.subscription_id)
+    .outerjoin(RetiredSecret, RetiredSecret.subscription_id == Subscription.id)
+    .where(Delivery.id == bindparam("delivery"))
+    .order_by(RetiredSecret.id.desc())
+)
+
+INSERT_ATTEMPT = insert(get_table(DeliveryAttempt))
+
+_DELIVERY, _SUBSCRIPTION = get_table(Delivery), get_table(Subscription)
+
+UPDATE_DELIVERED = (
+    update(_DELIVERY)
+    .where(_DELIVERY.c.id == bindparam("delivery"), _DELIVERY.c.attempt_count == bindparam("before"))
+    .values(status=DELIVERED, attempt_count=bindparam("number"), worker_id=None)
+)
+
+FORGET_FAILURES = (
+    update(_SUBSCRIPTION)
+    .where(
+        _SUBSCRIPTION.c.id
+        == select(_DELIVERY.c.subscription_id)
+        .where(_DELIVERY.c.id == bindparam("delivery"))
+        .scalar_subquery(),
+        _SUBSCRIPTION.c.failing_since.is_not(None),
+    )
+    .values(failing_since=None)
+)
 
 
 @dataclass(frozen=True)
@@ -163,63 +213,74 @@ class WebhookSender:
 
     def _load(self, delivery_id: int) -> SignedEvent | None:
         with self._database.reading() as session:
-            keys = joinedload(Delivery.subscription).joinedload(Subscription.retired_secrets)
-            whole = (joinedload(Delivery.event), keys)
-            found = select(Delivery, self._clock(session)).where(Delivery.id == delivery_id).options(*whole)
-            row = session.execute(found).unique().one_or_none()
-            if row is None or row[0].status != PENDING or not row[0].subscription.active:
-                return None
-            delivery, now = row
-            return SignedEvent(
-                url=delivery.subscription.url,
-                message_id=delivery.event.uid,
-                body=delivery.event.body.encode(),
-                keys=list_keys(delivery.subscription, self._cipher, now),
-                attempt=delivery.attempt_count + 1,
-                started_on=now,
-                traceparent=delivery.event.traceparent,
-                headers=read_headers(delivery.subscription, self._cipher),
-            )
+            chosen = SELECT_EVENT.add_columns(self._clock(session).label("now"))
+            rows = session.execute(chosen, {"delivery": delivery_id}).all()  # one for each replaced secret
+        if not rows or rows[0].status != PENDING or not rows[0].active:
+            return None
+        found = rows[0]
+        retired = [(row.retired_secret, row.expires_on) for row in rows if row.retired_secret is not None]
+        return SignedEvent(
+            url=found.url,
+            message_id=found.uid,
+            body=found.body.encode(),
+            keys=list_keys(found.secret_encrypted, retired, self._cipher, found.now),
+            attempt=found.attempt_count + 1,
+            started_on=found.now,
+            traceparent=found.traceparent,
+            headers=read_headers(found.headers_encrypted, self._cipher),
+        )
 
     def _record(self, delivery_id: int, message: SignedEvent, answer: Answer) -> bool:
+        """Record an attempt, unless another worker has recorded it, or its subscription was deleted."""
         with self._database.writing() as session:
-            found = self._lock(session, delivery_id, answer)
-            # The subscription may have been deleted, or another worker may have recorded this attempt.
-            if found is None or found[1].attempt_count != message.attempt - 1:
+            if answer.is_delivered:
+                outcome = self._record_success(session, delivery_id, message.attempt)
+            else:
+                outcome = self._record_failure(session, delivery_id, message.attempt, answer)
+            if outcome is None:
                 return False
-            subscription, delivery, now = found
-            session.add(
-                DeliveryAttempt(
-                    delivery_id=delivery_id,
-                    number=message.attempt,
-                    started_on=message.started_on,
-                    duration_ms=round(answer.duration_seconds * 1000),
-                    status_code=answer.status_code,
-                    error=answer.error,
-                    answer=answer.text,
-                )
-            )
-            delivery.attempt_count, delivery.worker_id = message.attempt, None
-            self._conclude(session, subscription, delivery, answer, now)
-            outcome = RETRIED if delivery.status == PENDING else delivery.status
+            attempt = {
+                "delivery_id": delivery_id,
+                "number": message.attempt,
+                "started_on": message.started_on,
+                "duration_ms": round(answer.duration_seconds * 1000),
+                "status_code": answer.status_code,
+                "error": answer.error,
+                "answer": answer.text,
+            }
+            session.execute(INSERT_ATTEMPT, attempt)
         self.attempt_seconds.observe(answer.duration_seconds, outcome)
         return True
 
-    def _lock(
-        self, session: Session, delivery_id: int, answer: Answer
-    ) -> tuple[Subscription, Delivery, datetime] | None:
+    def _record_success(self, session: Session, delivery_id: int, attempt: int) -> str | None:
+        # The subscription before the delivery, as a statement that deletes both locks them. Most do not fail,
+        # and are not changed: concurrent deliveries to an endpoint would wait for its row.
+        session.execute(FORGET_FAILURES, {"delivery": delivery_id})
+        changed = UPDATE_DELIVERED.values(finished_on=self._clock(session))
+        found = session.execute(changed, {"delivery": delivery_id, "number": attempt, "before": attempt - 1})
+        return DELIVERED if found.rowcount else None  # type: ignore[attr-defined]
+
+    def _record_failure(self, session: Session, delivery_id: int, attempt: int, answer: Answer) -> str | None:
+        found = self._lock(session, delivery_id)
+        if found is None or found[1].attempt_count != attempt - 1:
+            return None
+        subscription, delivery, now = found
+        delivery.attempt_count, delivery.worker_id = attempt, None
+        self._conclude(session, subscription, delivery, answer, now)
+        session.flush()
+        return RETRIED if delivery.status == PENDING else delivery.status
+
+    def _lock(self, session: Session, delivery_id: int) -> tuple[Subscription, Delivery, datetime] | None:
         """
         Lock the subscription of a delivery, then the delivery, as a statement that deletes both does.
 
         :return: Both, and the time; None if they were deleted.
         """
         chosen = select(Subscription).join(Delivery).where(Delivery.id == delivery_id)
-        # Shared: deliveries to one endpoint do not wait for each other.
-        subscription = session.scalar(chosen.with_for_update(of=Subscription, read=True, key_share=True))
+        locked = chosen.with_for_update(of=Subscription, key_share=True)
+        subscription = session.scalar(locked)
         if subscription is None:
             return None
-        if not answer.is_delivered or subscription.failing_since is not None:  # its row will change
-            session.refresh(subscription, with_for_update={"key_share": True})
         mine = select(Delivery, self._clock(session)).where(Delivery.id == delivery_id)
         row = session.execute(mine.with_for_update(of=Delivery)).one_or_none()
         return None if row is None else (subscription, *row)
@@ -269,13 +330,7 @@ class WebhookSender:
     def _conclude(
         self, session: Session, subscription: Subscription, delivery: Delivery, answer: Answer, now: datetime
     ) -> None:
-        """Update the delivery and its subscription after an attempt."""
-        if answer.is_delivered:
-            delivery.status, delivery.finished_on = DELIVERED, now
-            # Written only if it changes: concurrent deliveries to an endpoint would wait for its row.
-            if subscription.failing_since is not None:
-                subscription.failing_since = None
-            return
+        """Update the delivery and its subscription after an attempt that failed."""
         self._schedule(delivery, answer, now)
         reason = _find_reason_to_give_up(delivery, answer, now)
         if subscription.failing_since is None:

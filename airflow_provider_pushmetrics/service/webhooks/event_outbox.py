@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, insert, select
+from sqlalchemy import CursorResult, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.models import (
@@ -15,26 +15,31 @@ from airflow_provider_pushmetrics.service.models import (
     OutboxEvent,
     Query,
     Report,
-    Run,
-    StandaloneQueryRun,
     Subscription,
     Workspace,
 )
 from airflow_provider_pushmetrics.service.models.base import get_table
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
-from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.storage.clock import build_clock_column, format_event_moment
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 
 REPORT_CREATED = "report.created"
 REPORT_UPDATED = "report.updated"
 REPORT_DELETED = "report.deleted"
-REPORT_RUN = "report.run"
 QUERY_CREATED = "query.created"
 QUERY_UPDATED = "query.updated"
 QUERY_DELETED = "query.deleted"
-QUERY_RUN = "query.run"
 TEST = "webhook.test"
+
+# Built once: building them takes as long as executing them.
+INSERT_EVENT = insert(get_table(OutboxEvent))
+INSERT_DELIVERY = insert(get_table(Delivery))
+SELECT_SUBSCRIPTIONS = (
+    select(Subscription.id, Subscription.events)
+    .where(Subscription.workspace_id == bindparam("workspace"), Subscription.active.is_(True))
+    # As their deliveries lock them: a subscription that is being deleted is waited for, and left out.
+    .with_for_update(read=True, key_share=True)
+)
 
 
 def build_report_change(event: str, report: Report, moment: datetime) -> dict[str, Any]:
@@ -66,42 +71,6 @@ def build_query_change(event: str, query: Query, moment: datetime) -> dict[str, 
     if event == QUERY_DELETED:
         del body["query_name"]
     return body
-
-
-def build_report_run(run: Run, links: ResultLinks) -> dict[str, Any]:
-    """Build ``report.run``, with documented fields, and queries in the order of the report."""
-    report = run.report
-    assert run.finished_on is not None
-    return {
-        "event": REPORT_RUN,
-        **_name_report(report),
-        "report_notebook_outputs": links.link_outputs(report.id, run.id),
-        "queries": [
-            {
-                "query_id": result.query_id,
-                "query_name": result.name,
-                "query_result": links.link_query_in_report(report.id, result.query_id, run.id),
-            }
-            for result in run.results
-            if result.query_id is not None
-        ],
-        "timestamp": format_event_moment(run.finished_on),
-    }
-
-
-def build_query_run(run: StandaloneQueryRun, links: ResultLinks) -> dict[str, Any]:
-    """Build ``query.run``, with its fields in the documented order."""
-    report = run.report
-    assert run.finished_on is not None
-    assert run.query_id is not None
-    return {
-        "event": QUERY_RUN,
-        "query_id": run.query_id,
-        "query_name": run.block.name,
-        **_name_report(report),
-        "query_result": links.link_query(report.id, run.query_id, run.id),
-        "timestamp": format_event_moment(run.finished_on),
-    }
 
 
 def _name_report(report: Report) -> dict[str, Any]:
@@ -158,11 +127,6 @@ def put_in_outbox(
     """
     event_id, uid = _write_event(session, workspace_id, body, traceparent, run_id)
     now = build_clock_column(session).label("now")
-    active = select(Subscription.id, Subscription.events, now).where(
-        Subscription.workspace_id == workspace_id, Subscription.active.is_(True)
-    )
-    # Locked as their deliveries lock them: a subscription that is being deleted is waited for, and left out.
-    locked = active.with_for_update(read=True, key_share=True)
     deliveries = [
         {
             "workspace_id": workspace_id,
@@ -171,11 +135,11 @@ def put_in_outbox(
             "status": PENDING,
             "next_attempt_on": row.now,
         }
-        for row in session.execute(locked)
+        for row in session.execute(SELECT_SUBSCRIPTIONS.add_columns(now), {"workspace": workspace_id})
         if body["event"] in row.events
     ]
     if deliveries:
-        session.execute(insert(get_table(Delivery)), deliveries)
+        session.execute(INSERT_DELIVERY, deliveries)
     return uid
 
 
@@ -189,14 +153,14 @@ def _write_event(
     """Write an event, and return its id and uid."""
     session.flush()  # what the event tells of comes first
     uid = f"msg_{generate_uid()}{generate_uid()}"[:32]
-    event = insert(get_table(OutboxEvent)).values(
-        uid=uid,
-        workspace_id=workspace_id,
-        event=body["event"],
-        run_id=run_id,
-        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
-        traceparent=traceparent,
-    )
-    key = cast("CursorResult[Any]", session.execute(event)).inserted_primary_key
+    event = {
+        "uid": uid,
+        "workspace_id": workspace_id,
+        "event": body["event"],
+        "run_id": run_id,
+        "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+        "traceparent": traceparent,
+    }
+    key = cast("CursorResult[Any]", session.execute(INSERT_EVENT, event)).inserted_primary_key
     assert key is not None
     return int(key[0]), uid

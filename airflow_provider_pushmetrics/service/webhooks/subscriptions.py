@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -42,10 +43,16 @@ def rotate_secret(subscription: Subscription, cipher: Cipher, now: datetime) -> 
     return secret, expires_on
 
 
-def list_keys(subscription: Subscription, cipher: Cipher, now: datetime) -> tuple[bytes, ...]:
-    """List the valid signing keys, the newest first, as many as verifiers check at most."""
-    retired = [one.secret_encrypted for one in subscription.retired_secrets if one.expires_on > now]
-    encrypted = [subscription.secret_encrypted, *retired][:MAX_SIGNATURES]
+def list_keys(
+    secret: str, retired: Iterable[tuple[str, datetime]], cipher: Cipher, now: datetime
+) -> tuple[bytes, ...]:
+    """
+    List the valid signing keys, the newest first, as many as verifiers check at most.
+
+    :param secret: The encrypted secret of the subscription.
+    :param retired: Its replaced secrets, encrypted, the newest first, and when each expires.
+    """
+    encrypted = [secret, *(one for one, expires_on in retired if expires_on > now)][:MAX_SIGNATURES]
     return tuple(decode_secret(cipher.decrypt(one)) for one in encrypted)
 
 

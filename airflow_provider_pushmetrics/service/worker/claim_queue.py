@@ -114,7 +114,9 @@ class ClaimQueue:
             try:
                 with self._database.recording() as session:
                     for group, count in choice.groups.items():
-                        claims += claim_rows(session, group, count, self._worker_id, choice.now, active)
+                        found = claim_rows(session, group, count, self._worker_id, choice.now)
+                        # Others may have released an active row while this worker was frozen.
+                        claims += [claim for claim in found if claim not in active]
                     self._change_active(claims, [])
             except BaseException:
                 self._change_active([], claims)

@@ -34,7 +34,7 @@ from airflow_provider_pushmetrics.service.runs.execution.plan import name_result
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.webhooks.event_outbox import QUERY_RUN, REPORT_RUN
+from airflow_provider_pushmetrics.service.webhooks.run_events import QUERY_RUN, REPORT_RUN
 from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 
 CLEANUP_SECONDS = 3600.0

@@ -17,8 +17,8 @@ from airflow_provider_pushmetrics.serving.http.headers import parse_bearer
 NOT_AUTHORIZED = "Not authorized"
 
 
-def get_parts(request: Request) -> ServiceParts:
-    """Give a route the parts of the service."""
+async def get_parts(request: Request) -> ServiceParts:
+    """Give a route the parts of the service. It is async, since FastAPI calls other functions in a thread."""
     parts: ServiceParts = request.app.state.parts
     return parts
 

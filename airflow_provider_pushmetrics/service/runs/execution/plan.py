@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Executable, bindparam, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
@@ -15,16 +16,15 @@ from airflow_provider_pushmetrics.service.models import (
     Block,
     BlockResult,
     Query,
+    Report,
     Run,
-    StandaloneQueryRun,
 )
-from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING, SUCCESS
+from airflow_provider_pushmetrics.service.models.statuses import FAILED, FINISHED, PENDING, SUCCESS
 from airflow_provider_pushmetrics.service.notifications.message_outbox import MailDraft, SlackDraft
 from airflow_provider_pushmetrics.service.reports.block_graph import (
     PARAMETER,
     PlanError,
     PlannedBlock,
-    plan_block,
     plan_waves,
     select_with_needs,
 )
@@ -32,6 +32,16 @@ from airflow_provider_pushmetrics.service.reports.parameter_types import Paramet
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 
 MAX_RECORDED_ERROR_LENGTH = 4000
+
+SELECT_BLOCKS = (
+    select(
+        *(Block.id, Block.uid, Block.position, Block.name, Block.type, Block.content),
+        Query.id.label("query_id"),
+    )
+    .outerjoin(Query)
+    .where(Block.report_id == bindparam("report_id"))
+    .order_by(Block.position)
+)
 
 MAX_LOST_WORKERS = 3
 """A run that has lost this many workers without progress is not executed again."""
@@ -72,6 +82,7 @@ class RunPlan:
     :param lost_workers: How many workers died while they executed it, since its last progress.
     :param time_zone: The report's time zone, for its queries.
     :param traceparent: The trace of what started it.
+    :param is_continued: Whether it had begun before.
     """
 
     kind: type[AnyRun]
@@ -88,6 +99,7 @@ class RunPlan:
     time_zone: str = "UTC"
     report_id: int = 0
     traceparent: str | None = None
+    is_continued: bool = False
 
     @property
     def blocks(self) -> list[PlannedBlock]:
@@ -118,39 +130,57 @@ def list_query_run_folders(session: Session, **owner: int) -> set[str]:
     return {name_result_folder(StandaloneQueryRun, run_id) for run_id in ids}
 
 
-def read_plan(session: Session, run: AnyRun) -> RunPlan | None:
-    """Read a run: its plan, and the outcomes recorded before an interruption; None if it was deleted."""
-    blocks = _read_blocks(session, run)
+def read_plan(session: Session, kind: type[AnyRun], run_id: int) -> RunPlan | None:
+    """Read a run: its plan, and the outcomes recorded before an interruption; None if it has ended."""
+    run = session.execute(_select_run(kind), {"run_id": run_id}).one_or_none()
+    if run is None or run.status in FINISHED:
+        return None
+    found: Any = run
+    blocks = _read_blocks(session, found.report_id, None if kind is Run else {found.block_id: found.content})
     names = {block.id: block.name for block in blocks}
-    if isinstance(run, StandaloneQueryRun) and run.block_id not in names:
+    if kind is not Run and found.block_id not in names:
         return None  # its block was just deleted, and the run with it
     error = None
     try:
         waves = plan_waves(blocks)
     except PlanError as fault:
         waves, error = [blocks], str(fault)
-    if isinstance(run, StandaloneQueryRun):
-        waves = select_with_needs(waves, names[run.block_id])
+    if kind is not Run:
+        waves = select_with_needs(waves, names[found.block_id])
     plan = RunPlan(
-        kind=type(run),
-        id=run.id,
-        workspace_id=run.workspace_id,
+        kind=kind,
+        id=run_id,
+        workspace_id=found.workspace_id,
         waves=waves,
-        parameters=run.parameters,
-        given_parameters=run.given_parameters,
+        parameters=found.parameters,
+        given_parameters=found.given_parameters,
         error=error,
-        options=(run.options or {}) if isinstance(run, Run) else {},
-        flow_run_id=run.flow_run_id if isinstance(run, Run) else None,
-        time_zone=run.report.time_zone,
-        report_id=run.report_id,
-        traceparent=run.traceparent if isinstance(run, Run) else None,
-        lost_workers=run.lost_workers,
+        options=(found.options or {}) if kind is Run else {},
+        flow_run_id=found.flow_run_id if kind is Run else None,
+        time_zone=found.time_zone,
+        report_id=found.report_id,
+        traceparent=found.traceparent if kind is Run else None,
+        lost_workers=found.lost_workers,
+        is_continued=found.status != PENDING,
     )
-    if run.status != PENDING:
-        plan.outcomes.update(_restore_outcomes(plan, _read_results(session, run), names))
+    if plan.is_continued:
+        plan.outcomes.update(_restore_outcomes(plan, _read_results(session, plan), names))
     if plan.lost_workers >= MAX_LOST_WORKERS:
         return replace(plan, error=_describe_losses(plan))
     return plan
+
+
+@cache
+def _select_run(kind: type[AnyRun]) -> Executable:
+    """Select what a plan needs of a run. It is built once, which saves a third."""
+    columns: list[Any] = [kind.status, kind.workspace_id, kind.report_id, kind.lost_workers]
+    columns += [kind.parameters, kind.given_parameters, Report.time_zone]
+    if issubclass(kind, Run):
+        columns += [kind.options, kind.flow_run_id, kind.traceparent]
+    else:
+        columns += [kind.block_id, kind.content]
+    joined = select(*columns).join(Report, Report.id == kind.report_id)
+    return joined.where(kind.id == bindparam("run_id"))
 
 
 def _describe_losses(plan: RunPlan) -> str:
@@ -163,17 +193,24 @@ def _describe_losses(plan: RunPlan) -> str:
     )
 
 
-def _read_blocks(session: Session, run: AnyRun) -> list[PlannedBlock]:
-    stored = select(Block, Query.id).outerjoin(Query).where(Block.report_id == run.report_id)
-    own = {run.block_id: run.content} if isinstance(run, StandaloneQueryRun) else {}
+def _read_blocks(
+    session: Session, report_id: int, own: Mapping[int, Mapping[str, Any] | None] | None
+) -> list[PlannedBlock]:
+    """
+    Read the blocks of a report.
+
+    :param own: What replaces the contents of some, by their id.
+    """
+    rows = session.execute(SELECT_BLOCKS, {"report_id": report_id})
+    blocks = [PlannedBlock(**row._asdict()) for row in rows]
     return [
-        plan_block(block, query_id, own.get(block.id))
-        for block, query_id in session.execute(stored.order_by(Block.position))
+        block if (content := (own or {}).get(block.id)) is None else replace(block, content=content)
+        for block in blocks
     ]
 
 
-def _read_results(session: Session, run: AnyRun) -> Iterable[BlockResult]:
-    mine = BlockResult.run_id == run.id if isinstance(run, Run) else BlockResult.query_run_id == run.id
+def _read_results(session: Session, plan: RunPlan) -> Iterable[BlockResult]:
+    mine = BlockResult.run_id == plan.id if plan.kind is Run else BlockResult.query_run_id == plan.id
     return session.scalars(select(BlockResult).where(mine))
 
 

@@ -7,19 +7,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, Executable, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, Report, Run, StandaloneQueryRun
+from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, Run, StandaloneQueryRun
+from airflow_provider_pushmetrics.service.models.base import get_table
 from airflow_provider_pushmetrics.service.models.statuses import (
     CANCELLED_ERROR,
     FAILED,
-    FINISHED,
-    PENDING,
     RUNNING,
     SUCCESS,
     UNFINISHED,
@@ -38,21 +38,23 @@ from airflow_provider_pushmetrics.service.runs.execution.plan import (
     read_plan,
     summarize_failures,
 )
-from airflow_provider_pushmetrics.service.runs.log import write_log
+from airflow_provider_pushmetrics.service.runs.log import LogLine, write_log
 from airflow_provider_pushmetrics.service.runs.notices import notify_recipients
 from airflow_provider_pushmetrics.service.storage.clock import Clock
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
-from airflow_provider_pushmetrics.service.webhooks.event_outbox import (
+from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
+from airflow_provider_pushmetrics.service.webhooks.run_events import (
     QUERY_RUN,
     REPORT_RUN,
-    build_query_run,
-    build_report_run,
-    put_in_outbox,
+    build_run_event,
+    read_ended_run,
 )
 from airflow_provider_pushmetrics.serving.metrics import LONG_SECONDS, Histogram
 from airflow_provider_pushmetrics.serving.traces import span
 
 log = logging.getLogger(__name__)
+
+INSERT_RESULT = insert(get_table(BlockResult))
 
 CREATES = {
     "messaging.system": "pushmetrics",
@@ -104,18 +106,14 @@ class RunRecorder:
     def begin(self, kind: type[AnyRun], run_id: int) -> RunPlan | None:
         """Begin a run, or continue it; None if it has ended."""
         with self._database.reading() as session:
-            run = cast("AnyRun | None", session.get(kind, run_id, options=[joinedload(kind.report)]))
-            if run is None or run.status in FINISHED:
-                return None
-            plan = read_plan(session, run)
+            plan = read_plan(session, kind, run_id)
         if plan is None:
             return None
         with self._database.recording() as session:
-            started_on = func.coalesce(kind.started_on, self._clock())  # another worker may have begun it
-            if not _change(session, plan, status=RUNNING, started_on=started_on):
+            begun = session.execute(_build_begin(kind), {"run": run_id, "now": self._clock()})
+            if not begun.rowcount:  # type: ignore[attr-defined]
                 return None
-            if kind is Run:
-                write_log(session, plan, "the run begins" if run.status == PENDING else "the run continues")
+            _write_log(session, plan, LogLine(f"the run {'continues' if plan.is_continued else 'begins'}"))
         return plan
 
     def record(self, plan: RunPlan, record: BlockRecord) -> None:
@@ -131,18 +129,15 @@ class RunRecorder:
             if plan.lost_workers and plan.error is None:
                 _change(session, plan, lost_workers=0)
             self._add_result(session, plan, record)
+            _write_log(session, plan, _describe(record))
 
     def _add_result(self, session: Session, plan: RunPlan, record: BlockRecord) -> None:
-        block, outcome = record.block, record.outcome
-        if plan.kind is Run:
-            level = "ERROR" if outcome.status == FAILED else "INFO"
-            write_log(session, plan, _describe(block, outcome), level=level, block_uid=block.uid)
-        result = _build_result(plan, block, outcome)
-        result.started_on, result.finished_on = record.started_on, self._clock()
-        session.add(result)
-        session.flush()  # messages refer to the result by its id
-        if outcome.draft is not None:
-            _add_messages(session, plan, outcome.draft, result)
+        values = _build_result(plan, record.block, record.outcome)
+        values |= {"started_on": record.started_on, "finished_on": self._clock()}
+        added = cast("CursorResult[Any]", session.execute(INSERT_RESULT, values))
+        if record.outcome.draft is not None:
+            assert added.inserted_primary_key is not None
+            _add_messages(session, plan, record.outcome.draft, added.inserted_primary_key[0])
 
     def finish(self, plan: RunPlan, error: str | None, records: Sequence[BlockRecord] = ()) -> None:
         """
@@ -164,20 +159,16 @@ class RunRecorder:
                 raise RunEndedError(f"run {plan.id} has ended.")
             for record in records:
                 self._add_result(session, plan, record)
-            run = _read_whole(session, plan)
-            if isinstance(run, Run):
-                write_log(session, plan, f"the run ends: {run.status}")
-                event, trace = build_report_run(run, self._links), created.traceparent or run.traceparent
-                message_id = put_in_outbox(session, plan.workspace_id, event, trace, run_id=run.id)
-                created.add({"messaging.message.id": message_id})
-            elif run.query_id is not None:
-                event, trace = build_query_run(run, self._links), created.traceparent
+            run = read_ended_run(session, plan.kind, plan.id)
+            _write_log(session, plan, *map(_describe, records), LogLine(f"the run ends: {run.status}"))
+            if run.has_event:
+                event, trace = build_run_event(run, self._links), created.traceparent or plan.traceparent
                 message_id = put_in_outbox(session, plan.workspace_id, event, trace, run_id=run.id)
                 created.add({"messaging.message.id": message_id})
             else:
                 created.drop()
             notify_recipients(session, run, self._links)
-        if run.started_on is not None and run.finished_on is not None:
+        if run.started_on is not None:
             seconds = (run.finished_on - run.started_on).total_seconds()
             self.run_seconds.observe(max(0.0, seconds), plan.kind.__tablename__, run.status)
         log.info("%s %s of report %s: %s", plan.kind.__tablename__, run.id, run.report_id, run.status)
@@ -215,10 +206,24 @@ class RunRecorder:
             return session.scalar(found) is not None
 
 
+@cache
+def _build_begin(kind: type[AnyRun]) -> Executable:
+    table = get_table(kind)
+    unfinished = update(table).where(table.c.id == bindparam("run"), table.c.status.in_(UNFINISHED))
+    # Another worker may have begun it.
+    started_on = func.coalesce(table.c.started_on, bindparam("now", type_=table.c.started_on.type))
+    return unfinished.values(status=RUNNING, started_on=started_on)
+
+
+@cache
+def _build_change(kind: type[AnyRun]) -> Executable:
+    table = get_table(kind)
+    return update(table).where(table.c.id == bindparam("run"), table.c.status.in_(UNFINISHED))
+
+
 def _change(session: Session, plan: RunPlan, **values: Any) -> bool:
     """Change a run if it has not ended, and lock it until the commit."""
-    unfinished = update(plan.kind).where(plan.kind.id == plan.id, plan.kind.status.in_(UNFINISHED))
-    changed = session.execute(unfinished.values(**values).execution_options(synchronize_session=False))
+    changed = session.execute(_build_change(plan.kind), {"run": plan.id, **values})
     return bool(changed.rowcount)  # type: ignore[attr-defined]
 
 
@@ -232,49 +237,48 @@ def _find_status(session: Session, plan: RunPlan, *, with_for_update: bool = Fal
     return session.scalar(status.with_for_update() if with_for_update else status)
 
 
-def _read_whole(session: Session, plan: RunPlan) -> AnyRun:
-    """Read a run with the data of its event and notifications."""
-    kind = plan.kind
-    whole = [joinedload(kind.report).joinedload(Report.workspace), selectinload(kind.results)]
-    if kind is StandaloneQueryRun:
-        whole.append(joinedload(StandaloneQueryRun.block))
-    return cast("AnyRun", session.get_one(kind, plan.id, options=whole))
+def _build_result(plan: RunPlan, block: PlannedBlock, outcome: ExecutedBlock) -> dict[str, object]:
+    return {
+        "run_id": plan.id if plan.kind is Run else None,
+        "query_run_id": plan.id if plan.kind is StandaloneQueryRun else None,
+        "block_id": block.id,
+        "block_uid": block.uid,
+        "query_id": block.query_id,
+        "position": block.position,
+        "name": block.name,
+        "type": block.type,
+        "status": outcome.status,
+        "error": outcome.error,
+        "output": outcome.output,
+        "output_html": outcome.output_html,
+        "content_hash": hash_content(block.content),
+        "row_count": outcome.row_count,
+        "result_file": outcome.result_file,
+        "max_rows": outcome.limits.max_rows if outcome.limits else None,
+        "timeout_seconds": outcome.limits.timeout_seconds if outcome.limits else None,
+        "is_truncated": outcome.is_truncated,
+    }
 
 
-def _build_result(plan: RunPlan, block: PlannedBlock, outcome: ExecutedBlock) -> BlockResult:
-    return BlockResult(
-        run_id=plan.id if plan.kind is Run else None,
-        query_run_id=plan.id if plan.kind is StandaloneQueryRun else None,
-        block_id=block.id,
-        block_uid=block.uid,
-        query_id=block.query_id,
-        position=block.position,
-        name=block.name,
-        type=block.type,
-        status=outcome.status,
-        error=outcome.error,
-        output=outcome.output,
-        output_html=outcome.output_html,
-        content_hash=hash_content(block.content),
-        row_count=outcome.row_count,
-        result_file=outcome.result_file,
-        max_rows=outcome.limits.max_rows if outcome.limits else None,
-        timeout_seconds=outcome.limits.timeout_seconds if outcome.limits else None,
-        is_truncated=outcome.is_truncated,
-    )
-
-
-def _add_messages(
-    session: Session, plan: RunPlan, draft: MailDraft | SlackDraft, result: BlockResult
-) -> None:
+def _add_messages(session: Session, plan: RunPlan, draft: MailDraft | SlackDraft, result_id: int) -> None:
+    """Add the messages of a block, which refer to its result."""
     if isinstance(draft, SlackDraft):
-        add_slack(session, plan.workspace_id, draft, block_result=result)
+        add_slack(session, plan.workspace_id, draft, block_result_id=result_id)
     else:
-        add_mail(session, plan.workspace_id, draft.recipients, draft.words, draft.files, block_result=result)
+        recipients, words, files = draft.recipients, draft.words, draft.files
+        add_mail(session, plan.workspace_id, recipients, words, files, block_result_id=result_id)
 
 
-def _describe(block: PlannedBlock, outcome: ExecutedBlock) -> str:
+def _write_log(session: Session, plan: RunPlan, *lines: LogLine) -> None:
+    """Write to the log of a run of a report; runs of single blocks have none."""
+    if plan.kind is Run:
+        write_log(session, plan, *lines)
+
+
+def _describe(record: BlockRecord) -> LogLine:
+    block, outcome = record.block, record.outcome
     details = outcome.error or (None if outcome.row_count is None else f"{outcome.row_count} rows")
     if outcome.is_truncated:
         details = f"{details}, cut off at the limit"
-    return f"block {block.name!r}: {outcome.status}" + (f", {details}" if details else "")
+    text = f"block {block.name!r}: {outcome.status}" + (f", {details}" if details else "")
+    return LogLine(text, "ERROR" if outcome.status == FAILED else "INFO", block.uid)

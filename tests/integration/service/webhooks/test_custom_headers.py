@@ -81,7 +81,7 @@ async def test_headers_are_encrypted_at_rest_and_by_the_newest_key(api: Api, sub
     assert rotate_secrets(api.parts.database, api.parts.cipher).total > 0
     with api.parts.database.reading() as session:
         stored = session.get_one(Subscription, made["id"])
-        assert read_headers(stored, api.parts.cipher) == HEADERS
+        assert read_headers(stored.headers_encrypted, api.parts.cipher) == HEADERS
 
 
 async def test_a_mask_keeps_the_stored_value_and_what_is_left_out_is_deleted(

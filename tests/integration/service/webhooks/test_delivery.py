@@ -281,7 +281,8 @@ def test_every_secret_of_the_last_day_signs(post: Post) -> None:
         third, _ = rotate_secret(subscription, CIPHER, NOW + timedelta(hours=20))
     subscription = _load_with_secrets(post)
     for hours, valid in ((21, [third, second, original]), (25, [third, second]), (45, [third])):
-        keys = list_keys(subscription, CIPHER, NOW + timedelta(hours=hours))
+        retired = [(one.secret_encrypted, one.expires_on) for one in subscription.retired_secrets]
+        keys = list_keys(subscription.secret_encrypted, retired, CIPHER, NOW + timedelta(hours=hours))
         assert keys == tuple(decode_secret(secret) for secret in valid)
     post.answer = lambda: respond(200)
     post.attempt(post.emit())
