@@ -30,6 +30,7 @@ from airflow_provider_pushmetrics.service.notifications.outbox_sender import Mes
 from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.retention.cleanup import Cleanup
 from airflow_provider_pushmetrics.service.runs.execution.executor import RunExecutor
 from airflow_provider_pushmetrics.service.runs.scheduler import Scheduler
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
@@ -39,7 +40,6 @@ from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
 from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
 from airflow_provider_pushmetrics.service.worker.claims import Claim
-from airflow_provider_pushmetrics.service.worker.cleanup import Cleanup
 from airflow_provider_pushmetrics.service.worker.heartbeats import WorkerRegistry
 from airflow_provider_pushmetrics.service.worker.retry_loop import RetryLoop
 from airflow_provider_pushmetrics.service.worker.selection import (

@@ -30,12 +30,12 @@ from airflow_provider_pushmetrics.service.models import (
 )
 from airflow_provider_pushmetrics.service.results.encoders.formats import FORMATS
 from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.retention.cleanup import CLEANUP_BATCH, Cleanup
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
-from airflow_provider_pushmetrics.service.worker.cleanup import CLEANUP_BATCH, Cleanup
 from airflow_provider_pushmetrics.service.worker.engine import Engine
 from tests.fakes.service_reports import sql
 from tests.fakes.service_reports import text as text_block
