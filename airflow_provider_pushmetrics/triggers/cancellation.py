@@ -1,11 +1,16 @@
-"""Work that must finish although Airflow cancels the trigger that does it."""
+"""Cancelled triggers: whether they must cancel their run, and work that finishes nevertheless."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
+
+from airflow_provider_pushmetrics.compat import run_in_thread
+
+WAITING_STATES = frozenset({"deferred", "up_for_retry"})
+"""The states of a task that goes on with its run; no user's act on a deferred task leads to one of them."""
 
 
 async def finish(work: Coroutine[Any, Any, None], timeout_seconds: float) -> None:
@@ -23,3 +28,38 @@ async def finish(work: Coroutine[Any, Any, None], timeout_seconds: float) -> Non
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait([task])
     task.result()
+
+
+async def end_tasks(tasks: Collection[asyncio.Future[Any]]) -> None:
+    """Cancel tasks and wait until they have closed their connections."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # retrieved, so that asyncio does not report it
+
+
+async def still_waits(ti: Any) -> bool:
+    """
+    Return whether a task whose trigger is cancelled still waits for its run, so that no user has acted on it.
+
+    Airflow 3.3 also cancels a trigger that it has assigned to another triggerer: to a triggerer without a
+    heartbeat for ``[triggerer] triggerer_health_check_threshold``, that trigger looks like one of which the
+    task was marked or cleared. Later versions distinguish the two, but not a task that the other triggerer
+    has already resumed, and that now waits for its retry.
+
+    :param ti: The trigger's task instance.
+    :raises Exception: what Airflow raises if the state cannot be read.
+    """
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    found = await run_in_thread(
+        RuntimeTaskInstance.get_task_states,
+        dag_id=ti.dag_id,
+        map_index=ti.map_index,
+        task_ids=[ti.task_id],
+        run_ids=[ti.run_id],
+    )
+    name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}_{ti.map_index}"
+    return found.get(ti.run_id, {}).get(name) in WAITING_STATES

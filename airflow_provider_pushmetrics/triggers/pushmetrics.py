@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.client.run_polling import RunSnapshot
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_POLL_INTERVAL_SECONDS, WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.compat import BaseEventTrigger, require_airflow
-from airflow_provider_pushmetrics.exceptions import PushMetricsError, PushMetricsParameterError
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink, list_event_links
@@ -27,7 +27,7 @@ from airflow_provider_pushmetrics.tasks.arguments import check_seconds
 from airflow_provider_pushmetrics.tasks.ends import RETURN_KEY
 from airflow_provider_pushmetrics.tracing import TRACEPARENT, link_traces
 from airflow_provider_pushmetrics.triggers.bases import SerializableTrigger, WaitTrigger
-from airflow_provider_pushmetrics.triggers.cancellation import finish
+from airflow_provider_pushmetrics.triggers.cancellation import finish, still_waits
 from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_filter, read_number
 from airflow_provider_pushmetrics.triggers.event_stream import (
     DEFAULT_LIST_INTERVAL_SECONDS,
@@ -52,7 +52,7 @@ class PushMetricsRunTrigger(WaitTrigger):
     """
     Wait for a report run to end, and fire one event.
 
-    It only reads, so a triggerer that restarts may run it again safely.
+    It only reads, so a triggerer that restarts, or another one, may run it again safely.
 
     :param report_id: The report.
     :param run_id: The run; None for the first one that ends after ``after_cursor``.
@@ -126,7 +126,7 @@ class PushMetricsRunTrigger(WaitTrigger):
         return {PushMetricsRunLink.build_key(): outcome.outputs_url, RETURN_KEY: build_result(outcome)}
 
     async def on_kill(self) -> None:
-        """Cancel the run, if the server supports it: a user has acted on the task; no restart calls this."""
+        """Cancel the run, if a user has acted on the task and the server supports it."""
         run_id = self.find_run_id()
         if not self.cancel_on_kill or run_id is None:
             return
@@ -135,10 +135,13 @@ class PushMetricsRunTrigger(WaitTrigger):
         except TimeoutError:
             seconds = self.cancel_timeout_seconds
             self.log.warning("run %s could not be cancelled: no answer within %g s", run_id, seconds)
-        except PushMetricsError as error:
+        except Exception as error:  # also what Airflow raises if it does not tell the state of the task
             self.log.warning("run %s could not be cancelled: %s", run_id, describe_error(error))
 
     async def _cancel(self, run_id: int) -> None:
+        if await still_waits(self.task_instance):
+            self.log.info("Run %s is not cancelled: the task waits for it in another triggerer", run_id)
+            return
         async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
             if not client.settings.api_token:
                 return

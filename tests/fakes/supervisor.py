@@ -39,7 +39,8 @@ class FakeSupervisor:
     :param variables: Airflow's variables.
     :param asset_store: What the stores of assets contain, by the asset's name and the key.
     :param refuses_asset_store: Whether they accept nothing.
-    :param breaks: Whether asking for a variable or a store fails in an unexpected way.
+    :param breaks: Whether asking for a variable, a store or a state fails in an unexpected way.
+    :param task_states: The states of task instances by Dag, run, task and map index; None for none.
     """
 
     xcoms: dict[str, Any] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class FakeSupervisor:
     asset_store: dict[tuple[str, str], Any] = field(default_factory=dict)
     refuses_asset_store: bool = False
     breaks: bool = False
+    task_states: dict[tuple[str, str, str, int], str | None] = field(default_factory=dict)
 
     def send(self, message: Any) -> Any:
         """Answer one message."""
@@ -59,8 +61,10 @@ class FakeSupervisor:
         from airflow.sdk.execution_time import comms
 
         kind = type(message).__name__
-        if self.breaks and ("Variable" in kind or "AssetStateStore" in kind):
+        if self.breaks and any(word in kind for word in ("Variable", "AssetStateStore", "TaskStates")):
             raise RuntimeError("The pipe is broken")
+        if kind == "GetTaskStates":
+            return comms.TaskStatesResult(task_states=self._find_states(message))
         if kind == "GetXCom":
             return comms.XComResult(key=message.key, value=self.xcoms.get(message.key))
         if kind == "GetTaskStateStore":
@@ -94,6 +98,16 @@ class FakeSupervisor:
         if kind == "DeleteTaskStateStore":
             self.store.pop(message.key, None)
         return None
+
+    def _find_states(self, message: Any) -> dict[str, dict[str, str | None]]:
+        """Find states as the Execution API gives them: it filters by index only those of mapped tasks."""
+        states: dict[str, dict[str, str | None]] = {}
+        for (dag_id, run_id, task_id, index), state in self.task_states.items():
+            is_wanted = dag_id == message.dag_id and run_id in message.run_ids and task_id in message.task_ids
+            if is_wanted and (message.map_index < 0 or index == message.map_index):
+                name = task_id if index < 0 else f"{task_id}_{index}"
+                states.setdefault(run_id, {})[name] = state
+        return states
 
     def _keep(self, message: Any) -> None:
         if self.spares > 0:

@@ -388,6 +388,18 @@ def start_waiting(pushmetrics: FakePushMetrics, **kwargs: Any) -> PushMetricsTri
     return operator
 
 
+def build_trigger(trigger: Any = None, *, map_index: int = -1) -> Any:
+    """Give a trigger its task instance, as the triggerer does."""
+    trigger = trigger or PushMetricsRunTrigger(report_id="1", run_id=1)
+    trigger.task_instance = FakeTaskInstance(map_index=map_index)
+    return trigger
+
+
+def set_state(supervisor: FakeSupervisor, state: str | None, *, map_index: int = -1) -> None:
+    ti = FakeTaskInstance(map_index=map_index)
+    supervisor.task_states[ti.dag_id, ti.run_id, ti.task_id, ti.map_index] = state
+
+
 @pytest.mark.parametrize(("cancel_on_kill", "status"), [(True, "cancelled"), (False, "running")])
 def test_killing_a_task_that_waits_cancels_its_run(
     pushmetrics: FakePushMetrics, cancel_on_kill: bool, status: str
@@ -410,7 +422,7 @@ def test_a_run_that_cannot_be_cancelled_does_not_keep_a_task_from_dying(
     connect_whole(**changes)
     pushmetrics.can_cancel = False
     start_waiting(pushmetrics).on_kill()
-    asyncio.run(PushMetricsRunTrigger(report_id="1", run_id=1).on_kill())
+    asyncio.run(build_trigger().on_kill())
     assert pushmetrics.runs[0].status == "running"
 
 
@@ -421,9 +433,44 @@ def test_killing_a_deferred_task_cancels_its_run(
     pushmetrics.outcomes = ["running"]
     with pytest.raises(TaskDeferred) as deferral:
         build(deferrable=True, cancel_on_kill=cancel_on_kill).execute(build_context())
-    trigger: Any = deferral.value.trigger
-    asyncio.run(trigger.on_kill())
+    asyncio.run(build_trigger(deferral.value.trigger).on_kill())
     assert pushmetrics.runs[0].status == status
+
+
+@pytest.mark.parametrize("map_index", [-1, 3])
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        ("deferred", "running"),  # the trigger has moved to another triggerer
+        ("up_for_retry", "running"),  # which has resumed the task, and the next try goes on with the run
+        ("failed", "cancelled"),
+        ("success", "cancelled"),
+        ("queued", "cancelled"),
+        (None, "cancelled"),  # a cleared task
+    ],
+)
+def test_a_trigger_cancels_its_run_only_if_its_task_does_not_wait_any_longer(
+    pushmetrics: FakePushMetrics,
+    supervisor: FakeSupervisor,
+    map_index: int,
+    state: str | None,
+    status: str,
+) -> None:
+    start_waiting(pushmetrics)
+    set_state(supervisor, "failed" if status == "running" else "deferred", map_index=map_index + 1)
+    set_state(supervisor, state, map_index=map_index)
+    asyncio.run(build_trigger(map_index=map_index).on_kill())
+    assert pushmetrics.runs[0].status == status
+
+
+def test_a_trigger_that_cannot_ask_for_the_state_of_its_task_cancels_nothing(
+    pushmetrics: FakePushMetrics, supervisor: FakeSupervisor, capfd: pytest.CaptureFixture[str]
+) -> None:
+    start_waiting(pushmetrics)
+    supervisor.breaks = True
+    asyncio.run(build_trigger().on_kill())
+    assert pushmetrics.runs[0].status == "running"
+    assert "run 1 could not be cancelled: RuntimeError: The pipe is broken" in capfd.readouterr().out
 
 
 async def kill_with_repeated_cancels(trigger: Any) -> None:
@@ -439,7 +486,7 @@ def test_airflow_that_cancels_on_kill_does_not_keep_the_run_from_being_cancelled
     pushmetrics: FakePushMetrics,
 ) -> None:
     start_waiting(pushmetrics)
-    asyncio.run(kill_with_repeated_cancels(PushMetricsRunTrigger(report_id="1", run_id=1)))
+    asyncio.run(kill_with_repeated_cancels(build_trigger()))
     assert pushmetrics.runs[0].status == "cancelled"
 
 
@@ -447,7 +494,7 @@ def test_a_server_that_does_not_answer_holds_up_no_triggerer(
     pushmetrics: FakePushMetrics, capfd: pytest.CaptureFixture[str]
 ) -> None:
     start_waiting(pushmetrics)
-    trigger = PushMetricsRunTrigger(report_id="1", run_id=1)
+    trigger = build_trigger()
     trigger.cancel_timeout_seconds = 0.0
     asyncio.run(trigger.on_kill())
     assert "run 1 could not be cancelled: no answer within 0 s" in capfd.readouterr().out
