@@ -14,7 +14,11 @@ from dataclasses import dataclass, field
 
 from airflow_provider_pushmetrics.client.protocol import Call, Pause, T
 from airflow_provider_pushmetrics.client.retry_policy import MAX_PAUSE_SECONDS, RetryPolicy
-from airflow_provider_pushmetrics.exceptions import PushMetricsLastLookError, PushMetricsUnavailableError
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsApiError,
+    PushMetricsLastLookError,
+    PushMetricsUnavailableError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -54,14 +58,14 @@ class FailureBackoff:
         """Count from zero: a request succeeded."""
         self._count = 0
 
-    def compute_pause(self, error: PushMetricsUnavailableError) -> Pause:
+    def compute_pause(self, error: PushMetricsApiError) -> Pause:
         """
         Count a failure and compute the pause before the next request.
 
-        :raises PushMetricsUnavailableError: the same error, if it was one too many in a row.
+        :raises PushMetricsApiError: the same error, if it was one too many in a row.
         """
         self._count += 1
-        requested = error.retry_after_seconds
+        requested = error.retry_after_seconds if isinstance(error, PushMetricsUnavailableError) else None
         # A wait has time: a server that asks for an hour is asked again sooner, but the wait continues.
         requested = None if requested is None else min(requested, MAX_PAUSE_SECONDS)
         seconds = self._budget.failures.compute_wait(self._count, requested)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from airflow_provider_pushmetrics.client.calls import fetch_newest_runs
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.outcomes import GOING_ON, EventOutcome, fetch_event_outcome
 from airflow_provider_pushmetrics.client.protocol import Call
+from airflow_provider_pushmetrics.client.refusals import ask_about_run
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget, until
 from airflow_provider_pushmetrics.exceptions import (
-    PushMetricsApiError,
-    PushMetricsAuthError,
     PushMetricsConfigurationError,
     PushMetricsRunError,
     PushMetricsUnavailableError,
@@ -43,23 +41,18 @@ async def has_succeeded(client: PushMetricsAsyncClient, event: FeedEvent) -> boo
     :raises PushMetricsApiError: if PushMetrics rejects the request, is unavailable for too long, or another
         server responds; the event stays in the inbox.
     """
-    try:
-        return await _has_succeeded(client, event)
-    except PushMetricsUnavailableError:
-        raise
-    except PushMetricsApiError as error:
-        await _check_server(client, error)
-    try:  # once more: PushMetrics may have become unavailable between the two requests
-        return await _has_succeeded(client, event)
-    except PushMetricsUnavailableError:
-        raise
-    except PushMetricsApiError as error:
-        return _skip(event, describe_error(error))
+    return await client.call(
+        ask_about_run(
+            client.credentials,
+            lambda: _has_succeeded(client, event),
+            lambda error: _skip(event, describe_error(error)),
+        )
+    )
 
 
-async def _has_succeeded(client: PushMetricsAsyncClient, event: FeedEvent) -> bool:
+def _has_succeeded(client: PushMetricsAsyncClient, event: FeedEvent) -> Call[bool]:
     try:
-        outcome = await client.call(until(WaitBudget(), lambda: _fetch_outcome(client, event)))
+        outcome = yield from until(WaitBudget(), lambda: _fetch_outcome(client, event))
     except (PushMetricsRunError, PushMetricsUntrustedUrlError) as error:
         return _skip(event, describe_error(error))
     assert outcome is not None  # always set without a deadline
@@ -75,23 +68,6 @@ def _fetch_outcome(client: PushMetricsAsyncClient, event: FeedEvent) -> Call[Eve
         if error.status_code != GOING_ON:
             raise
         return EventOutcome(unknown=describe_error(error))
-
-
-async def _check_server(client: PushMetricsAsyncClient, error: PushMetricsApiError) -> None:
-    """
-    Check that PushMetrics responds and accepts the API token, by a request that no event has chosen.
-
-    A proxy returns 404, a page or a redirect while PushMetrics is unavailable or has moved.
-
-    :param error: The response to the request for the event's run.
-    :raises PushMetricsApiError: if it does not describe the run; the event stays in the inbox.
-    """
-    try:
-        await client.call(fetch_newest_runs(client.credentials, 1))
-    except PushMetricsAuthError:
-        if isinstance(error, PushMetricsAuthError):
-            raise
-        # A token that may not list runs may still read each one.
 
 
 def _skip(event: FeedEvent, reason: str) -> bool:

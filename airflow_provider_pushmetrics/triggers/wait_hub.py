@@ -3,23 +3,33 @@ All deferred waits of one triggerer on one connection, with one long poll and on
 
 A wait polls itself only once, after its deadline. Until then the hub resolves it. A new wait
 first gets the matching events that are already in the inbox.
+
+A rejected token or a 404 counts as an outage, and the connection is read again: a token is changed on both
+sides one after the other, and a proxy returns 404 while PushMetrics is being replaced.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
+
+from airflow.providers.common.compat.connection import get_async_connection
 
 from airflow_provider_pushmetrics.client import calls, feed, waits
 from airflow_provider_pushmetrics.client.feed import Receiver
 from airflow_provider_pushmetrics.client.models import FeedPage, Run
-from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
+from airflow_provider_pushmetrics.client.protocol import Call, T
+from airflow_provider_pushmetrics.client.refusals import ask_about_run
+from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT, RetryPolicy
 from airflow_provider_pushmetrics.client.wait_budget import (
+    DEFAULT_FAILURE_POLICY,
     DEFAULT_POLL_INTERVAL_SECONDS,
     FailureBackoff,
     WaitBudget,
@@ -32,8 +42,13 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient, open_async_transport
+from airflow_provider_pushmetrics.hooks.masking import aread_settings
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
-from airflow_provider_pushmetrics.triggers.wait_index import PendingWait, WaitIndex
+from airflow_provider_pushmetrics.storable import describe_error
+from airflow_provider_pushmetrics.triggers.cancellation import end_tasks
+from airflow_provider_pushmetrics.triggers.wait_index import ConnectionChangedError, PendingWait, WaitIndex
+
+log = logging.getLogger(__name__)
 
 LAST_POLLS_SECONDS = 60.0
 """How long the last polls of all waits whose deadlines pass at once may take in all."""
@@ -51,12 +66,14 @@ class HubLimits:
     :param listed_runs: How many runs that list has.
     :param single_runs: How many runs missing in the list are polled in one round; the others are polled in
         the next rounds.
+    :param failures: How failures in a row are spaced, and how many are tolerated.
     """
 
     rewind_events: int = 1000
     few_runs: int = 3
     listed_runs: int = 1000
     single_runs: int = 100
+    failures: RetryPolicy = DEFAULT_FAILURE_POLICY
 
 
 DEFAULT_LIMITS = HubLimits()
@@ -82,7 +99,7 @@ class WaitHub:
         self._event_name: str | None = None
         self._opened: asyncio.Future[PushMetricsAsyncClient] = asyncio.get_running_loop().create_future()
         self._last_polls = asyncio.Semaphore(1)
-        self._failure: PushMetricsUnavailableError | None = None
+        self._failure: PushMetricsApiError | None = None
         # An empty context: its logs do not belong to the trigger that happened to start it.
         self._task = asyncio.create_task(self._run(), context=contextvars.Context())
         self._task.add_done_callback(self._on_end)
@@ -91,7 +108,7 @@ class WaitHub:
         return len(self._index)
 
     async def wait(self, wait: PendingWait) -> Any | None:
-        """Wait for the result; None if the deadline passed."""
+        """Wait for the result, or a ``ConnectionChangedError``; None if the deadline passed."""
         self._join(wait)
         remaining = wait.budget.compute_remaining()
         try:
@@ -116,7 +133,9 @@ class WaitHub:
             if self._failure is None:
                 return None
             raise PushMetricsLastLookError(str(self._failure)) from None
-        except PushMetricsUnavailableError as error:
+        except PushMetricsApiError as error:
+            if self._failure is None and not isinstance(error, PushMetricsUnavailableError):
+                raise
             raise PushMetricsLastLookError(str(error), status_code=error.status_code) from None
 
     def _join(self, wait: PendingWait) -> None:
@@ -138,15 +157,14 @@ class WaitHub:
         wait.close()
         if not self._index:
             _remove_hub(self)
-            await _end([self._task])
+            await end_tasks([self._task])
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
         """Fail all waits if the hub ended by an error."""
         _remove_hub(self)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
-            for wait in self._index:
-                wait.fail(error)
+            _fail(self._index, error)
             if not self._opened.done():
                 self._opened.set_exception(error)
                 self._opened.exception()  # whoever awaits it gets it; asyncio need not report it
@@ -162,20 +180,20 @@ class WaitHub:
             try:
                 await asyncio.gather(*tasks)
             finally:
-                await _end(tasks)
+                await end_tasks(tasks)
 
     # The inbox
 
     async def _follow_inbox(self, client: PushMetricsAsyncClient, receiver: Receiver) -> None:
-        backoff = FailureBackoff(WaitBudget())
+        backoff = FailureBackoff(WaitBudget(failures=self._limits.failures))
         while True:
             try:
                 if self._position is None:
                     self._position = await client.call(feed.fetch_cursor(receiver, ONE_ATTEMPT))
                 await self._add_new_waits(client, receiver)
                 page = await self._poll(client, receiver)
-            except PushMetricsUnavailableError as error:
-                await self._back_off(backoff, error, lambda wait: wait.run_id is None)
+            except PushMetricsApiError as error:
+                await self._back_off(backoff, error, [wait for wait in self._index if wait.run_id is None])
                 continue
             backoff.reset()
             self._failure = None
@@ -194,20 +212,8 @@ class WaitHub:
             if start - wait.after <= self._limits.rewind_events:
                 self._position = min(self._position, wait.after)
             elif not wait.found.done():
-                await self._catch_up(client, receiver, wait, until=start)
+                await client.call(wait.catch_up(receiver, until=start))
             self._new_waits.pop(wait, None)
-
-    async def _catch_up(
-        self, client: PushMetricsAsyncClient, receiver: Receiver, wait: PendingWait, *, until: int
-    ) -> None:
-        while wait.after < until and not wait.found.done():
-            call = feed.fetch_events(receiver, wait.wanted, after=wait.after, limit=1, policy=ONE_ATTEMPT)
-            page = await client.call(call)
-            for event in page.events:
-                wait.offer(event)
-            if page.cursor <= wait.after:
-                return
-            wait.after = page.cursor
 
     async def _poll(self, client: PushMetricsAsyncClient, receiver: Receiver) -> FeedPage | None:
         """Fetch the next page; None if a new wait must be added first."""
@@ -220,12 +226,12 @@ class WaitHub:
             await asyncio.wait((poll, newcomer), return_when=asyncio.FIRST_COMPLETED)
             return poll.result() if poll.done() else None
         finally:
-            await _end((poll, newcomer))
+            await end_tasks((poll, newcomer))
 
     # The API
 
     async def _poll_api(self, client: PushMetricsAsyncClient) -> None:
-        backoff = FailureBackoff(WaitBudget())
+        backoff = FailureBackoff(WaitBudget(failures=self._limits.failures))
         next_round = time.monotonic()
         while True:
             is_round = await self._wait_for_round(next_round)
@@ -234,9 +240,11 @@ class WaitHub:
                 await self._poll_runs(client, self._index.list_runs() if is_round else asked)
                 if is_round:
                     await self._poll_lists(client)
-            except PushMetricsUnavailableError as error:
+            except PushMetricsApiError as error:
                 self._new_runs |= asked
-                await self._back_off(backoff, error, lambda wait: self.settings.receiver is None)
+                has_other = self.settings.receiver and isinstance(error, PushMetricsUnavailableError)
+                dependents = [] if has_other else [wait for wait in self._index if wait.polls_api]
+                await self._back_off(backoff, error, dependents)
                 self._run_came.set()
                 continue
             backoff.reset()
@@ -281,19 +289,35 @@ class WaitHub:
         """Poll for the waits without a run id: one list for all that use the same one."""
         lists: dict[int | None, tuple[Run, ...]] = {}
         for wait in self._index.list_polls():
-            poll, listed = wait.run_poll, None
-            assert poll is not None
             try:
-                if poll.needs_list:
-                    report_id = poll.wanted.report_id
-                    if report_id not in lists:
-                        lists[report_id] = await client.call(poll.fetch_list(client.credentials))
-                    listed = lists[report_id]
-                wait.resolve(await client.call(poll.poll(client.credentials, listed)))
-            except PushMetricsUnavailableError:
-                raise
-            except (PushMetricsApiError, PushMetricsParameterError) as error:
+                await self._poll_list(client, wait, lists)
+            except PushMetricsParameterError as error:
                 wait.fail(error)
+
+    async def _poll_list(
+        self, client: PushMetricsAsyncClient, wait: PendingWait, lists: dict[int | None, tuple[Run, ...]]
+    ) -> None:
+        poll, listed = wait.run_poll, lists.get(wait.wanted.report_id)
+        assert poll is not None
+        if poll.needs_list and listed is None:
+            listed = await self._ask(client, lambda: poll.fetch_list(client.credentials), wait.fail)
+            if listed is None:
+                return
+            lists[wait.wanted.report_id] = listed
+        wait.resolve(await self._ask(client, lambda: poll.poll(client.credentials, listed), wait.fail))
+
+    async def _ask(
+        self,
+        client: PushMetricsAsyncClient,
+        build: Callable[[], Call[T | None]],
+        fail: Callable[[PushMetricsApiError], None],
+    ) -> T | None:
+        """
+        Make a request for some waits; fail them if it is refused although PushMetrics answers others.
+
+        :raises PushMetricsApiError: if PushMetrics does not answer, or rejects the API token.
+        """
+        return await client.call(ask_about_run(client.credentials, build, fail, ONE_ATTEMPT))
 
     async def _list_runs(self, client: PushMetricsAsyncClient) -> tuple[Run, ...]:
         try:
@@ -308,13 +332,10 @@ class WaitHub:
     async def _poll_run(self, client: PushMetricsAsyncClient, run_id: int) -> None:
         for wait in self._index.find_by_run(run_id):
             wait.asked_at = time.monotonic()
-        try:
-            self._resolve_run(await client.call(calls.fetch_run(client.credentials, run_id, ONE_ATTEMPT)))
-        except PushMetricsUnavailableError:
-            raise
-        except PushMetricsApiError as error:
-            for wait in self._index.find_by_run(run_id):
-                wait.fail(error)
+        build = partial(calls.fetch_run, client.credentials, run_id, ONE_ATTEMPT)
+        run = await self._ask(client, build, lambda error: _fail(self._index.find_by_run(run_id), error))
+        if run is not None:
+            self._resolve_run(run)
 
     def _resolve_run(self, run: Run) -> None:
         for wait in self._index.find_by_run(run.id):
@@ -324,32 +345,33 @@ class WaitHub:
         return min((wait.asked_at for wait in self._index.find_by_run(run_id)), default=0.0)
 
     async def _back_off(
-        self,
-        backoff: FailureBackoff,
-        error: PushMetricsUnavailableError,
-        depends: Callable[[PendingWait], bool],
+        self, backoff: FailureBackoff, error: PushMetricsApiError, dependents: Iterable[PendingWait]
     ) -> None:
         """Pause after a failure; after too many in a row, fail the waits that depend on this server."""
         self._failure = error
+        if not isinstance(error, PushMetricsUnavailableError) and await self._has_changed():
+            _fail(self._index, ConnectionChangedError(str(error)))
         try:
             pause = backoff.compute_pause(error)
-        except PushMetricsUnavailableError:
+        except PushMetricsApiError:
             backoff.reset()
-            for wait in self._index:
-                if depends(wait):
-                    wait.fail(error)
+            _fail(dependents, error)
         else:
             await asyncio.sleep(pause.seconds)
 
+    async def _has_changed(self) -> bool:
+        """Return whether the connection has changed since the hub began; False if it cannot be read."""
+        try:
+            connection = await get_async_connection(self.settings.conn_id)
+            return await aread_settings(connection) != self.settings
+        except Exception as error:  # whatever Airflow raises: the refusal is tolerated for a while
+            log.warning("The connection %r cannot be read: %s", self.settings.conn_id, describe_error(error))
+            return False
 
-async def _end(tasks: Collection[asyncio.Future[Any]]) -> None:
-    """Cancel tasks and wait until they have closed their connections."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()  # retrieved, so that asyncio does not report it
+
+def _fail(waits_to_fail: Iterable[PendingWait], error: Exception) -> None:
+    for wait in waits_to_fail:
+        wait.fail(error)
 
 
 # Each wait builds its own trigger, so shared state can only be kept here.

@@ -9,13 +9,24 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_pushmetrics.client import feed
 from airflow_provider_pushmetrics.client.credentials import Credentials
+from airflow_provider_pushmetrics.client.feed import Receiver
 from airflow_provider_pushmetrics.client.models import FeedEvent, Run
 from airflow_provider_pushmetrics.client.protocol import Call
+from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.run_polling import RunPoll
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.event_matching import EventFilter, FilterIndex, read_subject
-from airflow_provider_pushmetrics.exceptions import PushMetricsNotFoundError, PushMetricsParameterError
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsApiError,
+    PushMetricsNotFoundError,
+    PushMetricsParameterError,
+)
+
+
+class ConnectionChangedError(PushMetricsApiError):
+    """The connection has changed since the wait began: it goes on in the hub of the new settings."""
 
 
 @dataclass(eq=False)
@@ -44,6 +55,23 @@ class PendingWait:
     run_poll: RunPoll | None = None
     found: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     asked_at: float = 0.0
+
+    @property
+    def polls_api(self) -> bool:
+        """Whether the API is polled for it."""
+        return self.run_id is not None or self.run_poll is not None
+
+    def catch_up(self, receiver: Receiver, *, until: int) -> Call[None]:
+        """Read the inbox for this wait alone, up to a cursor."""
+        while self.after < until and not self.found.done():
+            page = yield from feed.fetch_events(
+                receiver, self.wanted, after=self.after, limit=1, policy=ONE_ATTEMPT
+            )
+            for event in page.events:
+                self.offer(event)
+            if page.cursor <= self.after:
+                return
+            self.after = page.cursor
 
     def resolve(self, result: Any | None) -> None:
         """Set the result, if there is one."""

@@ -30,6 +30,8 @@ class FakeInbox:
     :param waiting: How many requests for events are being answered.
     :param peak: How many were at most at once.
     :param asked: The queries of all of them.
+    :param reader_token: The token that it accepts.
+    :param refused: How many requests had another one.
     """
 
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -42,6 +44,8 @@ class FakeInbox:
     waiting: int = 0
     peak: int = 0
     asked: list[dict[str, str]] = field(default_factory=list)
+    reader_token: str = READER_TOKEN
+    refused: int = 0
 
     def build_app(self) -> Starlette:
         """Build the ASGI application."""
@@ -72,10 +76,10 @@ class FakeInbox:
         return len(self.events)
 
     async def _show_cursor(self, request: Request) -> Response:
-        return _refuse(request) or JSONResponse({"cursor": self.cursor})
+        return self._refuse(request) or JSONResponse({"cursor": self.cursor})
 
     async def _list_events(self, request: Request) -> Response:
-        if refusal := _refuse(request):
+        if refusal := self._refuse(request):
             return refusal
         query = dict(request.query_params)
         self.asked.append(query)
@@ -99,6 +103,12 @@ class FakeInbox:
         text = json.dumps({"events": page, "cursor": cursor})  # in ASCII: lone surrogates can be written so
         return Response(text, media_type="application/json")
 
+    def _refuse(self, request: Request) -> Response | None:
+        if request.headers.get("authorization") == f"Bearer {self.reader_token}":
+            return None
+        self.refused += 1
+        return JSONResponse({"message": "Not authorized"}, 401)
+
     def _find(self, query: dict[str, str]) -> list[dict[str, Any]]:
         return [
             event
@@ -109,25 +119,19 @@ class FakeInbox:
     async def _show_consumer(self, request: Request) -> Response:
         name = request.path_params["name"]
         place = {"name": name, "position": self.positions.get(name, 0), "taken_by": self.takers.get(name)}
-        return _refuse(request) or JSONResponse(place)
+        return self._refuse(request) or JSONResponse(place)
 
     async def _store_consumer(self, request: Request) -> Response:
         body = await request.json()
         position = body["position"]
         if self.refuses_positions:
             return JSONResponse({"message": "The position is beyond the newest event"}, 400)
-        if refusal := _refuse(request):
+        if refusal := self._refuse(request):
             return refusal
         self.positions[request.path_params["name"]] = position
         self.takers[request.path_params["name"]] = body.get("taken_by")
         self.stored.append(position)
         return JSONResponse({"name": request.path_params["name"], "position": position})
-
-
-def _refuse(request: Request) -> Response | None:
-    if request.headers.get("authorization") == f"Bearer {READER_TOKEN}":
-        return None
-    return JSONResponse({"message": "Not authorized"}, 401)
 
 
 def _matches(body: dict[str, Any], query: dict[str, str]) -> bool:

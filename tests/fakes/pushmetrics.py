@@ -271,6 +271,8 @@ class FakePushMetrics:
         seen, run = await self._see(request), self._find_run(request)
         if refusal := self._refuse(seen):
             return refusal
+        if self.page_status is not None:
+            return Response("<html>Back soon</html>", self.page_status, media_type="text/html")
         if run is None:
             return JSONResponse({"message": "Not found"}, 404)
         number = int(run.report_id)

@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.transfers.pushmetrics import PushMetricsToObje
 from tests.fakes.airflow_versions import needs_airflow
 from tests.fakes.loopback import LoopbackServer
 from tests.fakes.pushmetrics import FakePushMetrics
+from tests.fakes.triggerer import fire_impatiently
 from tests.integration.provider.conftest import Connect
 from tests.integration.provider.test_operator import run_task
 from tests.integration.provider.test_sensor import run_sensor
@@ -129,8 +130,9 @@ def test_a_failure_in_the_triggerer_keeps_what_a_retry_depends_on(
     def replace_token() -> None:
         connect_whole(**WRONG)
 
-    error = fail_with(
-        PushMetricsAuthError, lambda: run_sensor(replace_token, deferrable=True, run_id=1, timeout=60)
-    )
+    def run() -> Any:
+        return run_sensor(replace_token, fires=fire_impatiently, deferrable=True, run_id=1, timeout=60)
+
+    error = fail_with(PushMetricsAuthError, run)
     assert isinstance(error, AirflowFailException)
     assert error.status_code == 401

@@ -42,7 +42,9 @@ def build(**kwargs: Any) -> PushMetricsRunSensor:
     return PushMetricsRunSensor(**defaults | kwargs)
 
 
-def run_sensor(on_deferral: Any = None, ti: FakeTaskInstance | None = None, **kwargs: Any) -> Any:
+def run_sensor(
+    on_deferral: Any = None, ti: FakeTaskInstance | None = None, fires: Any = fire, **kwargs: Any
+) -> Any:
     """Run a sensor as Airflow does; something may happen between the worker and the triggerer."""
     context: Any = {"ti": ti or FakeTaskInstance()}
     try:
@@ -50,7 +52,7 @@ def run_sensor(on_deferral: Any = None, ti: FakeTaskInstance | None = None, **kw
     except TaskDeferred as deferral:
         if on_deferral:
             on_deferral()
-        event = asyncio.run(fire(deferral.trigger))
+        event = asyncio.run(fires(deferral.trigger))
         return getattr(build(**kwargs), deferral.method_name)(context, event)
 
 

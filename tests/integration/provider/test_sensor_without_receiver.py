@@ -10,13 +10,15 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 from starlette.responses import JSONResponse, Response
 
+from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.run_polling import RunSnapshot
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.triggers.hub_waits import wait_for_event_in_hub
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
-from airflow_provider_pushmetrics.triggers.wait_hub import list_hubs
+from airflow_provider_pushmetrics.triggers.wait_hub import HubLimits, find_hub, list_hubs
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
 from tests.fakes.waiting import LIMIT_SECONDS, until
@@ -169,6 +171,7 @@ async def test_a_hundred_waits_make_one_request_a_round_for_the_list(pushmetrics
 
 async def test_a_refusal_ends_each_wait_with_an_error_of_its_own(connect_whole: Connect) -> None:
     connect_whole(receiver_url=None, receiver_token=None, password="wrong-api-token")
+    find_hub(PushMetricsHook(CONN).settings, HubLimits(failures=ONE_ATTEMPT))
     errors = await asyncio.gather(*(begin(report_id=1) for _ in range(3)), return_exceptions=True)
     assert [type(error) for error in errors] == [PushMetricsAuthError] * 3
     assert len({id(error) for error in errors}) == 3

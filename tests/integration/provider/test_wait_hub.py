@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_pushmetrics.client.models import RunStatus
+from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.event_matching import EventFilter
@@ -153,10 +154,67 @@ async def test_an_outage_is_borne_by_all_together(pushmetrics: FakePushMetrics) 
 
 async def test_a_refusal_ends_each_wait_with_an_error_of_its_own(connect_whole: Connect) -> None:
     connect_whole(password=None, receiver_token="wrong-reader-token")
+    await open_hub(HubLimits(failures=ONE_ATTEMPT))
     errors = await asyncio.gather(*(begin_run(1) for _ in range(3)), return_exceptions=True)
     assert [type(error) for error in errors] == [PushMetricsAuthError] * 3
     assert len({id(error) for error in errors}) == 3
     assert list_hubs() == ()
+
+
+async def test_a_refusal_ends_only_the_waits_that_need_the_server_that_refuses(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(receiver_token="wrong-reader-token")
+    await open_hub(HubLimits(failures=ONE_ATTEMPT))
+    pushmetrics.outcomes = ["running"]
+    polled = begin_run(pushmetrics.start_run().id)
+    with pytest.raises(PushMetricsAuthError):
+        await finish(begin_event(event="report.run"))
+    assert not polled.done()
+    polled.cancel()
+
+
+async def test_waits_go_on_with_a_token_that_is_changed_at_the_receiver_first(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    waiting = [begin_run(2), begin_event(event="report.run", run_id=2)]
+    await settle(pushmetrics)
+    pushmetrics.inbox.reader_token = "another-reader-token"
+    pushmetrics.start_run()  # ends the poll that the old token has opened
+    await until(lambda: pushmetrics.inbox.refused > 0)
+    connect_whole(password=None, receiver_token="another-reader-token")
+    pushmetrics.start_run()
+    run, event = await finish(*waiting)
+    assert (run.run_id, event.id) == (2, 2)
+    assert list_hubs() == ()
+
+
+async def test_waits_go_on_with_a_token_that_is_changed_in_the_connection_first(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(password=None, receiver_token="another-reader-token")
+    waiting = [begin_run(1), begin_event(event="report.run")]
+    await until(lambda: pushmetrics.inbox.refused > 0)
+    pushmetrics.inbox.reader_token = "another-reader-token"
+    pushmetrics.start_run()
+    run, event = await finish(*waiting)
+    assert (run.run_id, event.id) == (1, 1)
+
+
+@pytest.mark.parametrize("status", [404, 403, 200])
+async def test_a_page_of_a_proxy_in_place_of_pushmetrics_ends_no_wait(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, status: int
+) -> None:
+    connect_whole(receiver_url=None, receiver_token=None)
+    pushmetrics.outcomes = ["running"]
+    run = pushmetrics.start_run()
+    waiting = begin_run(run.id)
+    await until(lambda: len(pushmetrics.seen) > 1)
+    pushmetrics.page_status = status
+    seen = len(pushmetrics.seen)
+    await until(lambda: len(pushmetrics.seen) > seen + 2)  # the run, the list, and again after a pause
+    pushmetrics.page_status, run.status = None, "success"
+    assert (await finish(waiting))[0].status is RunStatus.SUCCESS
 
 
 async def test_a_changed_connection_counts_for_those_who_come_later(
