@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakSet
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
@@ -55,6 +56,7 @@ class StreamTiming:
     :param min_poll_seconds: The shortest interval between polls of the list of runs.
     :param overlap_seconds: How long a run may take to appear in that list after a newer one.
     :param refusal_seconds: How long PushMetrics must refuse a run of that list before it is given up.
+    :param store_seconds: Before Airflow 3.3: after how long Airflow is assumed to have stored an event.
     """
 
     spacing_seconds: float = 0.0 if has_airflow("3.4") else 2.0
@@ -62,7 +64,16 @@ class StreamTiming:
     min_poll_seconds: float = 5.0
     overlap_seconds: float = OVERLAP_SECONDS
     refusal_seconds: float = REFUSAL_SECONDS
+    store_seconds: float = 3.0
 
+
+MAX_UNSTORED_EVENTS = 50
+"""
+How many events all watchers of a triggerer may have handed over to Airflow that it has not stored yet.
+
+The triggerer stores all events that it has got before its next heartbeat, each in some 10 ms or more, and
+other components take it for dead after 30 s without one.
+"""
 
 DEFAULT_TIMING = StreamTiming()
 DEFAULT_LIST_INTERVAL_SECONDS = 30.0
@@ -83,6 +94,9 @@ class EventProducer(SharedStreamProducer):
 
     A watcher never ends, and Airflow restarts one that raises within a second, with its traceback in the
     log. So after any error it tries again: most can be fixed outside, such as a missing connection.
+
+    Airflow takes events faster than it stores them, and restarts a triggerer that stores for too long. So the
+    events of a long inbox are passed on as fast as Airflow stores them.
 
     :param kwargs: The arguments of the trigger.
     :param raises_errors: Raise these errors, so that a task fails.
@@ -113,6 +127,9 @@ class EventProducer(SharedStreamProducer):
         self._stored = 0
         self._last_chosen = 0
         self._passed_over = 0
+        self._unstored = 0
+        self._was_stored = asyncio.Event()
+        _producers.add(self)
 
     async def open_stream(self) -> AsyncIterator[tuple[FoundEvent, Position]]:
         """
@@ -140,7 +157,7 @@ class EventProducer(SharedStreamProducer):
         client = await self._connect()
         if client.settings.receiver is None:
             async for event, run_position, is_last in self._runs.read(client):
-                await self._space(is_delayed=is_last)
+                await self._make_way(is_delayed=is_last)
                 yield dump_event(event), run_position
         receiver = client.settings.get_receiver()
         if self._read_until is None:
@@ -154,16 +171,29 @@ class EventProducer(SharedStreamProducer):
             events = await self._choose(client, page.events)
             await self._pass_over(page.cursor, events)
             for event in events:
-                await self._space(is_delayed=event is events[-1])
+                await self._make_way(is_delayed=event is events[-1])
                 self._read_until = event.id
                 yield dump_event(event), event.id
             self._read_until = page.cursor
 
-    async def _space(self, *, is_delayed: bool = True) -> None:
-        """Keep a distance to the previous event."""
+    async def _make_way(self, *, is_delayed: bool) -> None:
+        """Wait until an event may be handed over: until others are stored, and at some distance."""
+        while self._unstored >= self._compute_limit():
+            self._was_stored.clear()
+            await self._was_stored.wait()
         if is_delayed:
             await asyncio.sleep(self._handed_over_at + self._timing.spacing_seconds - time.monotonic())
         self._handed_over_at = time.monotonic()
+        self._unstored += 1
+
+    def _compute_limit(self) -> int:
+        """Compute how many events may be unstored: the share of this watcher, and at least one."""
+        others = sum(producer._unstored > 0 for producer in _producers if producer is not self)
+        return max(1, MAX_UNSTORED_EVENTS // (1 + others))
+
+    def _release(self, count: int) -> None:
+        self._unstored -= count
+        self._was_stored.set()
 
     async def _connect(self) -> PushMetricsAsyncClient:
         """Read the connection, and open a client that replaces the previous one."""
@@ -200,6 +230,7 @@ class EventProducer(SharedStreamProducer):
         :raises PushMetricsApiError: if the receiver rejects it; Airflow then begins again from the
             position.
         """
+        self._release(len(batch))
         stored = None
         for item in batch:
             if not item.outcome.is_clean:
@@ -212,6 +243,11 @@ class EventProducer(SharedStreamProducer):
                 f"Airflow did not store an event for consumer {self._consumer!r}; it is read again from"
                 " there."
             )
+
+    async def advance_unconfirmed(self, position: Position) -> None:
+        """Move the position after an event; before 3.3, Airflow does not tell that it has stored it."""
+        asyncio.get_running_loop().call_later(self._timing.store_seconds, self._release, 1)
+        await self.store_position(position)
 
     async def store_position(self, position: Position) -> None:
         """Store the consumer's position in the receiver, and move it over what follows and is not wanted."""
@@ -228,8 +264,12 @@ class EventProducer(SharedStreamProducer):
 
     async def aclose(self) -> None:
         """Close the connections."""
+        _producers.discard(self)
         self._client = None
         await self._opened.aclose()
+
+
+_producers: WeakSet[EventProducer] = WeakSet()  # each builds itself, so what they share can only be kept here
 
 
 def build_position_name(kwargs: Mapping[str, Any]) -> str:

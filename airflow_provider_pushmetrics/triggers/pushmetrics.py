@@ -319,14 +319,16 @@ class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
         check_consumer_name(consumer, max_length=MAX_CONSUMER_NAME_LENGTH - taken)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield events forever; used by Airflow before 3.3."""
+        """Yield events forever; for a task one, since it would not get those that follow."""
         producer = EventProducer(
             self.serialize()[1], raises_errors=self.task_instance is not None, timing=self.timing
         )
         try:
             async for raw_event, event_id in producer.open_stream():
                 yield TriggerEvent(raw_event)
-                await producer.store_position(event_id)
+                await producer.advance_unconfirmed(event_id)
+                if self.task_instance is not None:
+                    return
         finally:
             await producer.aclose()
 

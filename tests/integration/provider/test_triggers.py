@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_pushmetrics.client import feed
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsConfigurationError,
     PushMetricsError,
 )
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.triggers.event_stream import (
+    MAX_UNSTORED_EVENTS,
     EventProducer,
     StreamTiming,
     build_position_name,
@@ -31,7 +35,7 @@ from tests.fakes.airflow_storage import frame_failure
 from tests.fakes.inbox import FakeInbox
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
-from tests.fakes.triggerer import fire
+from tests.fakes.triggerer import fire, fire_impatiently
 from tests.fakes.waiting import LIMIT_SECONDS, until
 from tests.integration.provider.conftest import Connect
 
@@ -87,7 +91,7 @@ async def test_a_wait_that_is_refused_fires_an_error_without_tokens(
     connect_whole: Connect, changes: dict[str, Any], error: str, words: str
 ) -> None:
     connect_whole(**changes)
-    payload = await fire(PushMetricsRunTrigger(report_id="1", run_id=1))
+    payload = await fire_impatiently(PushMetricsRunTrigger(report_id="1", run_id=1))
     assert (payload["status"], payload["error"]) == ("error", error)
     assert words in payload["message"]
     assert "wrong-api-token-123" not in payload["message"]
@@ -209,7 +213,7 @@ async def test_a_wait_for_an_event_that_is_refused_fires_an_error(
     connect_whole: Connect, changes: dict[str, Any], error: str, words: str
 ) -> None:
     connect_whole(**changes)
-    payload = await fire(PushMetricsSensorTrigger(event="report.run", run_id=7))
+    payload = await fire_impatiently(PushMetricsSensorTrigger(event="report.run", run_id=7))
     assert (payload["status"], payload["error"], payload["run_id"]) == ("error", error, 7)
     assert words in payload["message"]
     assert "wrong-reader-token" not in payload["message"]
@@ -439,6 +443,50 @@ async def test_a_watcher_that_tries_again_hands_over_no_event_twice(
     await producer.aclose()
 
 
+@pytest.mark.parametrize(("store_seconds", "is_stored"), [(0.05, True), (LIMIT_SECONDS, False)])
+async def test_before_airflow_tells_what_it_stored_a_long_inbox_is_passed_on_in_portions(
+    pushmetrics: FakePushMetrics, store_seconds: float, is_stored: bool
+) -> None:
+    trigger = PushMetricsEventTrigger()
+    trigger.timing = replace(TIMING, spacing_seconds=0.0, store_seconds=store_seconds)
+    for _ in range(MAX_UNSTORED_EVENTS + 1):
+        pushmetrics.start_run()
+    async with aclosing(trigger.run()) as events:
+        for _ in range(MAX_UNSTORED_EVENTS):
+            await asyncio.wait_for(anext(events), LIMIT_SECONDS)
+        waiting = asyncio.ensure_future(anext(events))
+        await asyncio.wait([waiting], timeout=LIMIT_SECONDS if is_stored else 0.2)
+        assert waiting.done() is is_stored
+        await settle(waiting)
+
+
+async def test_a_watcher_whose_position_is_stored_before_it_begins_with_the_next_event(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    pushmetrics.start_run()
+    trigger = PushMetricsEventTrigger(event="report.run", report_id=1)
+    hook = PushMetricsHook("pushmetrics_default")
+    receiver = hook.settings.get_receiver()
+    name = build_position_name(trigger.serialize()[1])
+    hook.call(feed.store_position(receiver, name, hook.call(feed.fetch_cursor(receiver))))
+    pushmetrics.start_run()
+    async with aclosing(trigger.run()) as events:
+        assert (await anext(events)).payload["id"] == 2
+
+
+async def test_a_task_takes_one_event_and_leaves_the_others_to_those_that_follow(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    for _ in range(3):
+        pushmetrics.start_run()
+    for number in (1, 2):
+        trigger = PushMetricsEventTrigger()
+        trigger.task_instance = FakeTaskInstance()
+        events = [event.payload async for event in trigger.run()]
+        assert [event["id"] for event in events] == [number]
+        assert find_position(pushmetrics.inbox, trigger) == number
+
+
 # An asset's watcher in Airflow's own shared stream
 
 
@@ -540,6 +588,40 @@ async def test_a_position_never_passes_an_event_that_was_not_stored(
     triggerer.manager.confirm_persisted([taken[0][1] or 0])
     await until(lambda: pushmetrics.inbox.stored[-1:] == [3])
     await settle(waiting)
+
+
+async def test_a_long_inbox_is_passed_on_as_fast_as_airflow_stores_its_events(
+    triggerer: Triggerer, pushmetrics: FakePushMetrics
+) -> None:
+    for _ in range(MAX_UNSTORED_EVENTS + 2):
+        pushmetrics.start_run()
+    triggerer.watch(WatcherTrigger())
+    taken = await triggerer.take(MAX_UNSTORED_EVENTS)
+    waiting = triggerer.go_on()
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    triggerer.manager.confirm_persisted([taken[0][1] or 0])
+    assert (await asyncio.wait_for(waiting, LIMIT_SECONDS)).payload["id"] == MAX_UNSTORED_EVENTS + 1
+    waiting = triggerer.go_on()
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    await settle(waiting)
+
+
+async def test_watchers_of_long_inboxes_share_what_airflow_has_not_stored(
+    triggerer: Triggerer, pushmetrics: FakePushMetrics
+) -> None:
+    for _ in range(MAX_UNSTORED_EVENTS):
+        pushmetrics.start_run()
+    triggerer.watch(WatcherTrigger(), trigger_id=1)
+    await triggerer.take(MAX_UNSTORED_EVENTS // 2, 1)
+    triggerer.watch(WatcherTrigger(report_id=1), trigger_id=2)
+    await triggerer.take(MAX_UNSTORED_EVENTS // 2, 2)
+    waiting = triggerer.go_on(2)
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    await settle(waiting)
+    await triggerer.manager.unsubscribe(1, WatcherTrigger().shared_stream_key())
 
 
 async def test_watchers_of_the_same_share_one_poll_and_wait_for_each_other(
