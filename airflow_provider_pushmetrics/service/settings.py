@@ -78,7 +78,7 @@ class ServiceSettings:
     )
     bootstrap_token: str | None = option(
         None,
-        "The first API token. A new value replaces it; a token that was replaced or revoked stays so. If it is"
+        "The first API token. A new value replaces it; what was replaced or revoked stays so. If it is"
         " not set and no token exists, one is generated and written to the file bootstrap-token in the data"
         " folder.",
         flag="",

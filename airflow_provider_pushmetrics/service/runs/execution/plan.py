@@ -18,6 +18,7 @@ from airflow_provider_pushmetrics.service.models import (
     Query,
     Report,
     Run,
+    StandaloneQueryRun,
 )
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, FINISHED, PENDING, SUCCESS
 from airflow_provider_pushmetrics.service.notifications.message_outbox import MailDraft, SlackDraft
