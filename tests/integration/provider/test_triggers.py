@@ -451,7 +451,7 @@ async def test_before_airflow_tells_what_it_stored_a_long_inbox_is_passed_on_in_
     trigger.timing = replace(TIMING, spacing_seconds=0.0, store_seconds=store_seconds)
     for _ in range(MAX_UNSTORED_EVENTS + 1):
         pushmetrics.start_run()
-    async with aclosing(trigger.run()) as events:
+    async with aclosing(trigger.run()) as events:  # type: ignore[type-var]
         for _ in range(MAX_UNSTORED_EVENTS):
             await asyncio.wait_for(anext(events), LIMIT_SECONDS)
         waiting = asyncio.ensure_future(anext(events))
@@ -470,7 +470,7 @@ async def test_a_watcher_whose_position_is_stored_before_it_begins_with_the_next
     name = build_position_name(trigger.serialize()[1])
     hook.call(feed.store_position(receiver, name, hook.call(feed.fetch_cursor(receiver))))
     pushmetrics.start_run()
-    async with aclosing(trigger.run()) as events:
+    async with aclosing(trigger.run()) as events:  # type: ignore[type-var]
         assert (await anext(events)).payload["id"] == 2
 
 
@@ -481,7 +481,7 @@ async def test_a_task_takes_one_event_and_leaves_the_others_to_those_that_follow
         pushmetrics.start_run()
     for number in (1, 2):
         trigger = PushMetricsEventTrigger()
-        trigger.task_instance = FakeTaskInstance()
+        trigger.task_instance = FakeTaskInstance()  # type: ignore[assignment]
         events = [event.payload async for event in trigger.run()]
         assert [event["id"] for event in events] == [number]
         assert find_position(pushmetrics.inbox, trigger) == number
