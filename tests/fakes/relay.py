@@ -14,10 +14,15 @@ from sqlalchemy.engine import URL, make_url
 
 @dataclass
 class Relay:
-    """Passes bytes between clients and a PostgreSQL server, until the connections of now are silenced."""
+    """
+    Passes bytes between clients and a PostgreSQL server, until the connections of now are silenced.
+
+    :param breaks_in: With which message of clients from now on a connection breaks, once; 0 for none.
+    """
 
     server: URL
     listener: socket.socket
+    breaks_in: int = 0
     _silenced: list[threading.Event] = field(default_factory=list)
     _sockets: list[socket.socket] = field(default_factory=list)
     _is_down: bool = False
@@ -61,14 +66,29 @@ class Relay:
                 server, silenced = self._connect(), threading.Event()
                 self._sockets += [client, server]
                 self._silenced.append(silenced)
-                for source, target in ((client, server), (server, client)):
-                    threading.Thread(target=_pass_on, args=(source, target, silenced), daemon=True).start()
+                for source, target, counts in ((client, server, True), (server, client, False)):
+                    arguments = (source, target, silenced, counts)
+                    threading.Thread(target=self._pass_on, args=arguments, daemon=True).start()
 
     def close(self) -> None:
         """Hang up on everybody."""
         self.listener.shutdown(socket.SHUT_RDWR)
         for each in [self.listener, *self._sockets]:
             each.close()
+
+    def _pass_on(
+        self, source: socket.socket, target: socket.socket, silenced: threading.Event, counts: bool
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(65536):
+                if silenced.is_set():
+                    return
+                self.breaks_in -= counts
+                if counts and self.breaks_in == 0:
+                    source.shutdown(socket.SHUT_RDWR)
+                    break
+                target.sendall(chunk)
+            target.shutdown(socket.SHUT_WR)
 
     def _connect(self) -> socket.socket:
         host = self.server.host or str(self.server.query.get("host", "127.0.0.1"))
@@ -78,15 +98,6 @@ class Relay:
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(f"{host}/.s.PGSQL.{port}")
         return connection
-
-
-def _pass_on(source: socket.socket, target: socket.socket, silenced: threading.Event) -> None:
-    with contextlib.suppress(OSError):
-        while chunk := source.recv(65536):
-            if silenced.is_set():
-                return
-            target.sendall(chunk)
-        target.shutdown(socket.SHUT_WR)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
+from sqlalchemy.exc import ResourceClosedError
 
 from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
@@ -23,6 +24,9 @@ from airflow_provider_pushmetrics.service.storage.database import (
 from airflow_provider_pushmetrics.serving.sqlite import check_after_crash
 
 RETRY_SECONDS = 1.0
+
+BROKEN_WHILE_OPENED = (ResourceClosedError, NotImplementedError)
+"""What a first connection raises that is lost while SQLAlchemy and psycopg ask the server about itself."""
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +51,8 @@ def prepare_schema(
         try:
             migrate(database)
         except Exception as error:
-            if database.engine.dialect.name == "sqlite" or not is_unavailable(error):
+            is_away = is_unavailable(error) or isinstance(error, BROKEN_WHILE_OPENED)
+            if database.engine.dialect.name == "sqlite" or not is_away:
                 raise
             reason = redact(" ".join(str(getattr(error, "orig", None) or error).split()))
             if monotonic() >= deadline:

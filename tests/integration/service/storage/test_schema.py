@@ -137,6 +137,22 @@ def test_command_ends_with_a_sentence_if_the_database_stays_away(tmp_path: Path)
 
 
 @pytest.mark.postgres
+@pytest.mark.parametrize("message", range(1, 14))
+def test_a_connection_that_breaks_while_it_is_opened_is_waited_for(postgres_url: str, message: int) -> None:
+    """SQLAlchemy asks a server about itself by its first connection, and has other errors there."""
+    time_ = Time()
+    with open_relay(postgres_url) as relay:
+        relay.breaks_in = message
+        database = Database(relay.url)
+        prepare_schema(database, 10, monotonic=lambda: time_.now, sleep=time_.sleep)
+        with database.reading() as session:
+            assert session.scalars(select(Run)).all() == []
+        database.close()
+    assert relay.breaks_in < 0
+    assert time_.now > 0
+
+
+@pytest.mark.postgres
 def test_termination_ends_the_wait_for_the_database(tmp_path: Path) -> None:
     """The first process of a container ignores a signal for which it has no handler."""
     options = ("--database-url", f"postgresql://u:p@127.0.0.1:{find_free_port()}/d")
