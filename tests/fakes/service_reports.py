@@ -59,30 +59,39 @@ def parameter(
 
 
 def make_report(
-    database: Database, cipher: Cipher, data_dir: Path, **blocks: tuple[str, dict[str, Any]]
+    database: Database,
+    cipher: Cipher,
+    data_dir: Path,
+    kind: str = DUCKDB,
+    /,
+    **blocks: tuple[str, dict[str, Any]],
 ) -> MadeReport:
-    """Make a report with these blocks, in this order, and an enabled trigger."""
-    path = data_dir / "sources" / "empty.duckdb"
+    """
+    Make a report with these blocks, in this order, and an enabled trigger.
+
+    :param kind: Of its empty data source: ``duckdb``, or ``sqlite``, which starts no process.
+    """
+    path = data_dir / "sources" / f"empty.{kind}"
     path.parent.mkdir(exist_ok=True)
     if not path.exists():
-        duckdb.connect(str(path)).close()
+        duckdb.connect(str(path)).close() if kind == DUCKDB else path.touch()
     with database.writing() as session:
         workspace_id = session.scalars(select(Workspace.id).order_by(Workspace.id)).first()
         assert workspace_id is not None
         source = DataSource(
             workspace_id=workspace_id,
             name=f"empty {generate_uid()}",
-            kind=DUCKDB,
-            location_encrypted=cipher.encrypt(path.name),
+            kind=kind,
+            location_encrypted=cipher.encrypt(path.name if kind == DUCKDB else f"{kind}:///{path.name}"),
         )
         report = Report(workspace_id=workspace_id, name="Made by a test")
         session.add_all([source, report])
         session.flush()
         made = MadeReport(report.id, {}, {})
-        for position, (name, (kind, content)) in enumerate(blocks.items()):
-            block = Block(report_id=report.id, position=position, type=kind, name=name, content=content)
+        for position, (name, (type_, content)) in enumerate(blocks.items()):
+            block = Block(report_id=report.id, position=position, type=type_, name=name, content=content)
             session.add(block)
-            if kind == "sql":
+            if type_ == "sql":
                 block.content = {"database_id": source.id, **content}
                 block.query = Query(report_id=report.id)
             session.flush()
