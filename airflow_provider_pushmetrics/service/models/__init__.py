@@ -32,6 +32,7 @@ from airflow_provider_pushmetrics.service.models.reports import (
     ReportSchedule,
     ReportTrigger,
 )
+from airflow_provider_pushmetrics.service.models.row_counts import DeletedRows, RowCount
 from airflow_provider_pushmetrics.service.models.runs import (
     AnyRun,
     BlockResult,
@@ -43,9 +44,9 @@ from airflow_provider_pushmetrics.service.models.workers import Worker, WorkSign
 
 # fmt: off
 __all__ = [
-    "AnyRun", "ApiToken", "Base", "Block", "BlockResult", "DataSource", "Delivery", "DeliveryAttempt",
-    "EndedSession", "Membership", "OutboxEvent", "OutgoingMessage", "Query", "Report", "ReportSchedule",
-    "ReportTrigger", "RetiredSecret", "Run", "RunLogEntry", "StandaloneQueryRun", "Subscription", "User",
-    "WorkSignal", "Worker", "Workspace",
+    "AnyRun", "ApiToken", "Base", "Block", "BlockResult", "DataSource", "DeletedRows", "Delivery",
+    "DeliveryAttempt", "EndedSession", "Membership", "OutboxEvent", "OutgoingMessage", "Query", "Report",
+    "ReportSchedule", "ReportTrigger", "RetiredSecret", "RowCount", "Run", "RunLogEntry",
+    "StandaloneQueryRun", "Subscription", "User", "WorkSignal", "Worker", "Workspace",
 ]
 # fmt: on

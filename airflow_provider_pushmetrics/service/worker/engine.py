@@ -42,6 +42,7 @@ from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
 from airflow_provider_pushmetrics.service.worker.claims import Claim
 from airflow_provider_pushmetrics.service.worker.heartbeats import WorkerRegistry
 from airflow_provider_pushmetrics.service.worker.retry_loop import RetryLoop
+from airflow_provider_pushmetrics.service.worker.row_counts import RowCounter
 from airflow_provider_pushmetrics.service.worker.selection import (
     select_deliveries,
     select_messages,
@@ -105,6 +106,7 @@ class Engine:
         self._scheduler = Scheduler(database)
         self._watch = self._build_watch()
         self._cleanup = Cleanup(database, results, settings)
+        self._row_counter = RowCounter(database)
 
     def start(self) -> None:
         """Start, beginning with unfinished work."""
@@ -117,6 +119,7 @@ class Engine:
         self._scheduler.start()
         self._watch.start()
         self._cleanup.start()
+        self._row_counter.start()
 
     def stop(self) -> bool:
         """
@@ -127,6 +130,7 @@ class Engine:
         self._stopping.set()
         if self._memory_guard is not None:
             self._memory_guard.stop()
+        self._row_counter.stop()
         self._cleanup.stop()  # what it does not delete now is deleted at the next start
         has_ended = all([loop.stop() for loop in (self._watch, self._scheduler)])
         has_ended &= all([queue.stop_claiming() for queue in self._queues.values()])

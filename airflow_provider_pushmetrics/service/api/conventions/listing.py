@@ -80,20 +80,23 @@ class Listing:
     max_page_size: int = 100
     is_descending: bool = False
 
-    def fetch(self, session: Session, rows: Select[Row], wanted: ListQuery) -> tuple[int, list[Row]]:
+    def narrow(self, rows: Select[Row], wanted: ListQuery) -> Select[Row]:
+        """
+        Apply the filters.
+
+        :raises PushMetricsParameterError: for a filter that this list does not have.
+        """
+        return rows.where(*(self._build_condition(*one) for one in wanted.filters))
+
+    def fetch(self, session: Session, rows: Select[Row], wanted: ListQuery) -> list[Row]:
         """
         Fetch one page.
 
-        :return: How many rows there are on all pages, and those of this one.
-        :raises PushMetricsParameterError: for a filter or an order that this list does not have.
+        :raises PushMetricsParameterError: for an order that this list does not have.
         """
-        for column, operator, value in wanted.filters:
-            rows = rows.where(self._build_condition(column, operator, value))
-        # Not of a subquery, for which databases would read all columns: an index has what is counted.
-        count = session.scalar(rows.with_only_columns(func.count(), maintain_column_froms=True)) or 0
         size = min(max(wanted.page_size or self.default_page_size, 1), self.max_page_size)
         page = rows.order_by(*self._build_order(wanted)).limit(size).offset(wanted.page * size)
-        return count, list(session.scalars(page).unique())
+        return list(session.scalars(page).unique())
 
     def _build_condition(self, column: str, operator: str, value: Any) -> ColumnElement[bool]:
         condition = self.conditions.get((column, operator))
@@ -148,6 +151,12 @@ class Listing:
             for (column, operator), condition in self.conditions.items()
         ]
         return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+
+
+def count_selected(session: Session, rows: Select[Any]) -> int:
+    """Count rows one by one, by an index if one has what is asked for."""
+    # Not of a subquery, for which databases would read all columns.
+    return session.scalar(rows.with_only_columns(func.count(), maintain_column_froms=True)) or 0
 
 
 def parse_list_query(text: str | None) -> ListQuery:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 from fastapi import APIRouter, Depends, Query
@@ -14,7 +15,11 @@ from sqlalchemy.sql.base import ExecutableOption
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
-from airflow_provider_pushmetrics.service.api.conventions.listing import Listing, parse_list_query
+from airflow_provider_pushmetrics.service.api.conventions.listing import (
+    Listing,
+    count_selected,
+    parse_list_query,
+)
 from airflow_provider_pushmetrics.service.api.conventions.lookup import (
     Named,
     find_by_reference,
@@ -27,6 +32,7 @@ from airflow_provider_pushmetrics.service.api.conventions.shapes import (
     build_one,
     build_page,
 )
+from airflow_provider_pushmetrics.service.models.row_counts import COUNTED, Counted, count_rows
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 
 Item = TypeVar("Item")
@@ -50,10 +56,12 @@ class Rows(Generic[Item]):
 
     :param select: Selects all of them.
     :param find: Finds one by its id or uid; raises 404 if there is none.
+    :param count: Counts all of them without reading them; None if they are too few for that.
     """
 
     select: Callable[[Principal], Select[Item]]
     find: Callable[[Session, str, Principal], Item]
+    count: Callable[[Session, Principal], int] | None = None
 
 
 def rows_of(model: type[Named], *loads: ExecutableOption) -> Rows[Named]:
@@ -62,10 +70,16 @@ def rows_of(model: type[Named], *loads: ExecutableOption) -> Rows[Named]:
 
     :param loads: What is loaded with the rows of a list, instead of by a statement for each.
     """
-    return Rows(
+    rows: Rows[Named] = Rows(
         select=lambda caller: select_in_workspace(model, caller).options(*loads),
         find=lambda session, reference, caller: find_by_reference(session, model, reference, caller),
     )
+    kind = next((kind for kind in COUNTED if kind.__tablename__ == model.__tablename__), None)
+    return rows if kind is None else replace(rows, count=partial(_count, kind))
+
+
+def _count(kind: Counted, session: Session, caller: Principal) -> int:
+    return count_rows(session, kind, caller.workspace_id)
 
 
 async def narrow_nothing() -> Iterable[ColumnElement[bool]]:
@@ -113,8 +127,13 @@ class Resource(Generic[Item]):
             parts: Parts, caller: Caller, q: Q = None, conditions: Any = Depends(narrow)
         ) -> Page[RowWithId]:
             with parts.database.reading() as session:
-                rows = self.rows.select(caller).where(*conditions)
-                count, page = self.listing.fetch(session, rows, parse_list_query(q))
+                wanted = parse_list_query(q)
+                rows = self.listing.narrow(self.rows.select(caller).where(*conditions), wanted)
+                if self.rows.count is None or conditions or wanted.filters:
+                    count = count_selected(session, rows)
+                else:
+                    count = self.rows.count(session, caller)
+                page = self.listing.fetch(session, rows, wanted)
                 viewer = Viewer(caller, parts)
                 return build_page(count, [self.build_row(row, viewer) for row in page])
 

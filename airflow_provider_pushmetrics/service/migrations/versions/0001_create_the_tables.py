@@ -1,4 +1,4 @@
-"""Create the tables, and the triggers that tell workers of new work."""
+"""Create the tables, and their triggers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from airflow_provider_pushmetrics.service.migrations.initial import (
     accounts,
     messages,
     reports,
+    row_counts,
     runs,
     webhooks,
     workers,
@@ -20,6 +21,6 @@ depends_on = None
 
 def upgrade() -> None:
     """Create each table after those that it refers to."""
-    for tables in (accounts, workers, reports, runs, webhooks, messages):
+    for tables in (accounts, workers, reports, runs, webhooks, messages, row_counts):
         tables.create_tables()
     create_signals()

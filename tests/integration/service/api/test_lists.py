@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, select
 
 from airflow_provider_pushmetrics.service.models import (
     Delivery,
@@ -16,12 +16,16 @@ from airflow_provider_pushmetrics.service.models import (
     OutgoingMessage,
     Report,
     ReportSchedule,
+    RowCount,
     Run,
     RunLogEntry,
 )
 from airflow_provider_pushmetrics.service.models.base import get_table
+from airflow_provider_pushmetrics.service.models.row_counts import COUNTED, ID_RANGE
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.worker.row_counts import RowCounter
+from tests.fakes.row_ids import skip_ids
 from tests.fakes.service_subscriber import add_subscription
 from tests.integration.service.conftest import Api, read_accepted
 
@@ -120,3 +124,23 @@ async def test_first_page_is_found_by_an_index_and_counted_by_it_alone(
     assert f"SEARCH {table} USING COVERING INDEX" in " ".join(plans[0])
     assert f"SEARCH {table} USING INDEX" in " ".join(plans[1])
     assert "USE TEMP B-TREE FOR ORDER BY" not in plans[1]
+
+
+async def test_count_is_exact_when_rows_were_counted_before(api: Api) -> None:
+    database = api.parts.database
+    add_subscription(database, api.parts.cipher, "https://a.example", "none")
+    add_rows(api, 100, 3)
+    before = {name: (await fetch(api, name))[0]["count"] for name in LISTS[:4]}
+    with database.writing() as session:
+        for kind in COUNTED:
+            skip_ids(session, kind.__tablename__, ID_RANGE)
+    add_rows(api, 103, 2)
+    RowCounter(database).run_once()
+    with database.reading() as session:
+        assert set(session.scalars(select(RowCount.kind))) == {kind.__tablename__ for kind in COUNTED}
+    for name in LISTS[:4]:
+        (listed, _), (page, _) = await fetch(api, name), await fetch(api, name, q="(page:1,page_size:2)")
+        assert listed["count"] == page["count"] == before[name] + 2
+    for name in LISTS[:3]:
+        newest, _ = await fetch(api, name, q=f"(filters:!((col:id,opr:gt,value:{ID_RANGE})))")
+        assert newest["count"] == len(newest["result"]) == 2
