@@ -47,7 +47,7 @@ from airflow_provider_pushmetrics.serving.backups.postgresql_dump import (
     take_postgresql_snapshot,
 )
 from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME, copy_sqlite
-from airflow_provider_pushmetrics.serving.private_files import name_new_file
+from airflow_provider_pushmetrics.serving.private_files import name_new_file, sync_folder
 from airflow_provider_pushmetrics.serving.sqlite import check_after_crash
 
 INBOX_KIND = "receiver"
@@ -140,6 +140,7 @@ def _restore_sqlite(copy: Path, file: Path) -> int:
         _move_consumers(connection, last_id, next_id)
     engine.dispose()
     name_new_file(copy, file)  # fails if a receiver has started meanwhile
+    sync_folder(file.parent)
     return next_id
 
 

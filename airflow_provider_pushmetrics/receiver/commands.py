@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import requests
@@ -140,7 +140,7 @@ def clean_now(inbox: Inbox, keep_days: float | None) -> int:
     """
     if keep_days is None:
         raise PushMetricsConfigurationError("there is no limit to clean by: set --keep-days.")
-    return clean(inbox, keep_days, now=datetime.now(UTC), should_stop=lambda: False)
+    return clean(inbox, keep_days, should_stop=lambda: False)
 
 
 def build_test_event(now: datetime) -> bytes:

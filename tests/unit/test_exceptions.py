@@ -23,7 +23,7 @@ from airflow_provider_pushmetrics.exceptions import (
 PACKAGE = Path(exceptions.__file__).parent
 ELSEWHERE = {
     "client.protocol.NetworkError": "transports raise it, and each call turns it into a PushMetricsError",
-    "triggers.wait_index.ConnectionChangedError": "a hub tells its waits by it to join the hub of the new settings",
+    "triggers.wait_index.ConnectionChangedError": "a hub tells its waits so that their settings changed",
 }
 """The exceptions of the provider and the client that are defined outside of ``exceptions``."""
 

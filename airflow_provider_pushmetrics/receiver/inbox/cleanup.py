@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from airflow_provider_pushmetrics.receiver.inbox.consumer_gaps import Gap
 from airflow_provider_pushmetrics.receiver.inbox.rejections import RejectionLog
@@ -36,7 +36,6 @@ def clean(
     inbox: Inbox,
     keep_days: float,
     *,
-    now: datetime,
     should_stop: Callable[[], bool],
     on_gap: Callable[[Gap], object] = warn_of_gap,
 ) -> int:
@@ -48,7 +47,7 @@ def clean(
     """
     deleted = 0
     while not should_stop():
-        gone = inbox.delete_oldest(before=now - timedelta(days=keep_days), limit=CLEAN_BATCH)
+        gone = inbox.delete_oldest(keep=timedelta(days=keep_days), limit=CLEAN_BATCH)
         deleted += gone.events
         for gap in gone.gaps:
             on_gap(gap)
@@ -101,7 +100,6 @@ class InboxCleanup:
             deleted = clean(
                 self._inbox,
                 self._keep_days,
-                now=datetime.now(UTC),
                 should_stop=self._loop.stopping.is_set,
                 on_gap=self._warn_once,
             )

@@ -6,20 +6,22 @@ Uses SQLAlchemy, for both databases. On SQLite, ``sqlite_recording`` does the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Recorded
 from airflow_provider_pushmetrics.receiver.inbox.tables import VALUE, events, state
+from airflow_provider_pushmetrics.serving.columns import UtcDateTime
 from airflow_provider_pushmetrics.serving.commit_signals import announce_change
 
 # Built once: building a statement takes SQLAlchemy as long as executing it takes the database.
 LOCK_LAST_ID = select(state.c.last_event_id).with_for_update()
+LOCK_LAST_ID_AND_READ_TIME = LOCK_LAST_ID.add_columns(func.clock_timestamp(type_=UtcDateTime))
 STORE_LAST_ID = update(state).values(last_event_id=bindparam("newest"))
 FIND_KNOWN = select(events.c.delivery_key, events.c.id).where(
     events.c.source == bindparam("of_source"), events.c.delivery_key.in_(bindparam("keys", expanding=True))
@@ -41,21 +43,43 @@ read_values = attrgetter(*VALUE_COLUMNS.values())
 CHANNEL = "pushmetrics_inbox"
 """PostgreSQL's name for the notifications of new events."""
 
+Clock: TypeAlias = Callable[[], datetime]
+
 KnownIds = dict[tuple[str, str], int]
 """The event id of every known webhook, by its source and key."""
 
 
+def get_now() -> datetime:
+    """Return this machine's time."""
+    return datetime.now(UTC)
+
+
+def lock_last_id(connection: Connection, clock: Clock | None) -> tuple[int, datetime]:
+    """
+    Lock the row that assigns ids until the end of the transaction.
+
+    :param clock: Returns the time. None for that of PostgreSQL: receivers compare each other's times, and one
+        with a wrong clock would delete the events of all. SQLite has the time of its machine.
+    :return: The newest id, and the time.
+    """
+    if clock is None and connection.dialect.name == "postgresql":
+        last_id, now = connection.execute(LOCK_LAST_ID_AND_READ_TIME).one()
+        return last_id, now
+    return connection.execute(LOCK_LAST_ID).scalar_one(), (clock or get_now)()
+
+
 def record(
-    connection: Connection, deliveries: Sequence[IncomingWebhook], received_at: datetime
+    connection: Connection, deliveries: Sequence[IncomingWebhook], clock: Clock | None = None
 ) -> list[Recorded]:
     """
     Store new webhooks in the current transaction of the connection.
 
     The row that assigns ids stays locked until the commit, so ids follow the order of commits.
 
+    :param clock: Returns the time; see :func:`lock_last_id`.
     :return: The result for each, in the given order.
     """
-    last_id = connection.execute(LOCK_LAST_ID).scalar_one()
+    last_id, received_at = lock_last_id(connection, clock)
     known: KnownIds = {}
     for source, keys in group_keys(deliveries):
         found = connection.execute(FIND_KNOWN, {"of_source": source, "keys": keys})

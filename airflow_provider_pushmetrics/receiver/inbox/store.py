@@ -6,10 +6,10 @@ All functions block, so none of them is called on an event loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import timedelta
 from itertools import accumulate
 
 from sqlalchemy import (
@@ -31,7 +31,14 @@ from airflow_provider_pushmetrics.receiver.inbox.connection_timeouts import (
 )
 from airflow_provider_pushmetrics.receiver.inbox.consumer_gaps import Deleted, store_gaps
 from airflow_provider_pushmetrics.receiver.inbox.database import create_inbox_engine, open_engine
-from airflow_provider_pushmetrics.receiver.inbox.recording import CHANNEL, DELIVERY_FIELDS, record
+from airflow_provider_pushmetrics.receiver.inbox.recording import (
+    CHANNEL,
+    DELIVERY_FIELDS,
+    Clock,
+    get_now,
+    lock_last_id,
+    record,
+)
 from airflow_provider_pushmetrics.receiver.inbox.records import (
     Consumer,
     EventPage,
@@ -55,7 +62,7 @@ class Inbox:
     The durable store, on SQLite or PostgreSQL.
 
     :param url: Its SQLAlchemy URL. The database is opened and migrated.
-    :param clock: Returns the time.
+    :param clock: Returns the time; None for that of PostgreSQL, or of the machine on SQLite.
     :param timeouts: How long to wait for PostgreSQL.
     :param listen_url: The URL of the same database without a pooler, if there is a pooler.
     """
@@ -64,7 +71,7 @@ class Inbox:
         self,
         url: str,
         *,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock | None = None,
         timeouts: PostgresqlTimeouts = DEFAULT_TIMEOUTS,
         listen_url: str | None = None,
     ) -> None:
@@ -94,11 +101,10 @@ class Inbox:
 
         :return: The result for each, in the given order.
         """
-        now = self._clock()
         if self._engine.dialect.name == "sqlite":
-            return record_in_sqlite(self._engine, deliveries, now)
+            return record_in_sqlite(self._engine, deliveries, (self._clock or get_now)())
         with self._begin_write() as connection:
-            return record(connection, deliveries, now)
+            return record(connection, deliveries, self._clock)
 
     def fetch_page(self, wanted: EventFilter, *, after: int, limit: int) -> EventPage:
         """
@@ -158,12 +164,12 @@ class Inbox:
 
         :return: The consumer, or None if the position is beyond the newest event and nothing was stored.
         """
-        values = {"position": position, "updated_at": self._clock(), "taken_by": taken_by}
         with self._begin_write() as connection:
             # The lock also serializes two first positions of one name.
-            last_id = connection.execute(select(state.c.last_event_id).with_for_update()).scalar_one()
+            last_id, now = lock_last_id(connection, self._clock)
             if position > last_id:
                 return None
+            values = {"position": position, "updated_at": now, "taken_by": taken_by}
             if not connection.execute(
                 update(consumers).where(consumers.c.name == name).values(values)
             ).rowcount:
@@ -193,20 +199,20 @@ class Inbox:
             rows = connection.execute(select(consumers).order_by(consumers.c.name))
             return [Consumer(*row) for row in rows]
 
-    def delete_oldest(self, *, before: datetime, limit: int) -> Deleted:
+    def delete_oldest(self, *, keep: timedelta, limit: int) -> Deleted:
         """
-        Delete events received before a time, the oldest first.
+        Delete events that are older than a time to keep, the oldest first.
 
         Their keys are deleted too: a copy that arrives again would be new. No consumer is waited
         for, but unread events of an active one are counted as missed.
 
         :return: How many were deleted, at most ``limit``, and who had not read them.
         """
-        chosen = select(events.c.id).where(events.c.received_at < before).order_by(events.c.id).limit(limit)
         with self._begin_write() as connection:
             # The writers' lock, so that SQLite and PostgreSQL behave alike.
-            connection.execute(select(state.c.last_event_id).with_for_update())
-            ids = connection.execute(chosen).scalars().all()
+            before = lock_last_id(connection, self._clock)[1] - keep
+            old = select(events.c.id).where(events.c.received_at < before)
+            ids = connection.execute(old.order_by(events.c.id).limit(limit)).scalars().all()
             if not ids:
                 return Deleted()
             gaps = store_gaps(connection, ids, since=before)
@@ -244,7 +250,7 @@ class Inbox:
 
         A row is stored and deleted in one transaction. An update to the same value would write nothing.
         """
-        row = vars(Rejection(self._clock(), "", "", 0, "check", ""))
+        row = vars(Rejection(get_now(), "", "", 0, "check", ""))
         with self._begin_write() as connection:
             (row_id,) = connection.execute(insert(rejections), row).inserted_primary_key or (None,)
             connection.execute(delete(rejections).where(rejections.c.id == row_id))

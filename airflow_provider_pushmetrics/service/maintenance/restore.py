@@ -26,7 +26,7 @@ from airflow_provider_pushmetrics.service.storage.schema import require_known
 from airflow_provider_pushmetrics.serving.backups.archive import Manifest, extract_archive
 from airflow_provider_pushmetrics.serving.backups.postgresql_dump import DUMP_NAME, choose_direct, load_tables
 from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME
-from airflow_provider_pushmetrics.serving.private_files import name_new_file
+from airflow_provider_pushmetrics.serving.private_files import name_new_file, sync_folder
 
 
 def restore(settings: ServiceSettings, archive: Path) -> int:
@@ -56,12 +56,14 @@ def restore(settings: ServiceSettings, archive: Path) -> int:
         files = [file.removeprefix(RESULTS) for file in manifest.files if file.startswith(RESULTS)]
         for file in files:
             results.import_file(file, staged / RESULTS / file)
+        sync_folder(settings.data_dir)  # the folder of the results may be new
         spare = count_spare_ids(manifest.contents.created_on, get_now())
         if database is None:
             skip_ids_in_sqlite(staged / COPY_NAME, list_tables(), spare)
             name_new_file(
                 staged / COPY_NAME, settings.database_file
             )  # fails if a service has started meanwhile
+            sync_folder(settings.data_dir)
         else:
             _load(database, staged / DUMP_NAME, manifest, spare)
         return len(files)

@@ -196,6 +196,8 @@ class ResultStore:
         target = self._folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
+        for folder in (target.parent, self._folder):
+            sync_folder(folder)
 
     def has_any(self) -> bool:
         """Return whether there are results."""

@@ -153,7 +153,7 @@ async def test_restored_inbox_counts_its_events_exactly(
 ) -> None:
     """Its ids jump: they do not say how many events there are."""
     inbox.record([build(number) for number in range(10)])
-    inbox.delete_oldest(before=datetime.now(UTC) + timedelta(days=1), limit=3)
+    inbox.delete_oldest(keep=timedelta(days=-1), limit=3)
     back_up(tmp_path / "a.tar", inbox_url)
     restored = open_restored(tmp_path / "a.tar", restored_url)
     counts = [restored.count_events()]
@@ -165,7 +165,7 @@ async def test_restored_inbox_counts_its_events_exactly(
     counts.append(again.count_events())
     again.record([build(number) for number in range(30, 34)])
     for limit in (2, 6, 5):
-        again.delete_oldest(before=datetime.now(UTC) + timedelta(days=1), limit=limit)
+        again.delete_oldest(keep=timedelta(days=-1), limit=limit)
         counts.append(again.count_events())
     assert counts == [7, 12, 12, 14, 8, 3]
     again.close()

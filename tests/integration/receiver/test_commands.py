@@ -131,7 +131,7 @@ def test_housekeeper_cleans_and_keeps_the_newest_rejections(inbox: Inbox, inbox_
     for row in log.drain():
         inbox.store_rejections([row] * (MAX_KEPT + 20))
     assert len(inbox.fetch_rejections(limit=5000)) == MAX_KEPT
-    assert clean(inbox, 1, now=datetime.now(UTC), should_stop=lambda: False) == 1490
+    assert clean(inbox, 1, should_stop=lambda: False) == 1490
     assert inbox.count_events() == 10
 
 

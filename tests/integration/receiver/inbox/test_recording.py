@@ -47,7 +47,7 @@ def engines(tmp_path: Path) -> Iterator[tuple[Engine, Engine]]:
 
 def record_by_sqlalchemy(engine: Engine, deliveries: Sequence[IncomingWebhook]) -> list[Recorded]:
     with engine.connect().execution_options(**{IMMEDIATE: True}) as connection, connection.begin():
-        return record(connection, deliveries, NOW)
+        return record(connection, deliveries, lambda: NOW)
 
 
 def read_all(engine: Engine) -> list[object]:
@@ -108,7 +108,7 @@ def test_moment_of_another_zone_is_recorded_in_utc_by_both(engines: tuple[Engine
     fast, simple = engines
     record_in_sqlite(fast, [build(0)], tokyo)
     with simple.connect().execution_options(**{IMMEDIATE: True}) as connection, connection.begin():
-        record(connection, [build(0)], tokyo)
+        record(connection, [build(0)], lambda: tokyo)
     found = []
     for engine in engines:
         with engine.connect() as connection:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.event_matching import EventFilter, Subject
+from airflow_provider_pushmetrics.receiver.inbox.cleanup import clean
 from airflow_provider_pushmetrics.receiver.inbox.consumer_gaps import IN_USE, Gap
 from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
 from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook
 from airflow_provider_pushmetrics.receiver.inbox.store import MAX_PAGE_BYTES, Inbox
 from airflow_provider_pushmetrics.receiver.inbox.tables import VERSION_TABLE, metadata
+from tests.fakes.postgres import write_url
 
 EVERYTHING = EventFilter()
 
@@ -38,15 +42,49 @@ def test_duplicate_gets_the_first_ones_id_in_one_transaction_and_in_another(inbo
 def test_events_are_counted_exactly_although_clocks_of_receivers_differ(inbox_url: str) -> None:
     """The oldest are deleted by their time, which need not follow their ids."""
     old, new = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 6, 1, tzinfo=UTC)
-    moments = iter([old, new, old, new, new])
-    inbox = Inbox(inbox_url, clock=lambda: next(moments))
-    for number in range(5):
+    now = old
+    inbox = Inbox(inbox_url, clock=lambda: now)
+    for number, now in enumerate((old, new, old, new, new)):  # noqa: B007
         inbox.record([build(f"k{number}")])
     counts = [inbox.count_events()]
-    for before in (new, new, new + timedelta(days=1), new + timedelta(days=1)):
-        inbox.delete_oldest(before=before, limit=2)
+    for now in (new, new, new + timedelta(days=1), new + timedelta(days=1)):  # noqa: B007
+        inbox.delete_oldest(keep=timedelta(0), limit=2)
         counts.append(inbox.count_events())
     assert counts == [5, 3, 3, 1, 0]
+    inbox.close()
+
+
+def set_database_clock(url: str, days: int) -> None:
+    """Let the clock of PostgreSQL differ from that of this machine, in sessions that begin from now on."""
+    statements = (
+        "CREATE SCHEMA fake",
+        "CREATE FUNCTION fake.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS"
+        f" $$ SELECT pg_catalog.clock_timestamp() + interval '{days} days' $$",
+        f'ALTER DATABASE "{make_url(url).database}" SET search_path = public, fake, pg_catalog',
+    )
+    with psycopg.connect(write_url(url, "postgresql"), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+@pytest.mark.postgres
+def test_receiver_with_a_wrong_clock_uses_that_of_the_database(postgres_url: str) -> None:
+    """Its clock is 10 days ahead: it would delete what the others have just stored."""
+    right = datetime.now(UTC) - timedelta(days=10)
+    set_database_clock(postgres_url, -10)
+    other = Inbox(postgres_url, clock=lambda: right)
+    other.record([build("of another receiver")])
+    other.close()
+    inbox = Inbox(postgres_url)
+    assert clean(inbox, 5, should_stop=lambda: False) == 0
+    inbox.record([build("of this one")])
+    consumer = inbox.store_consumer("airflow", 1)
+    assert consumer is not None
+    assert consumer.updated_at is not None
+    _, event = inbox.fetch_page(EVERYTHING, after=0, limit=10).events
+    for moment in (event.received_at, consumer.updated_at):
+        assert right <= moment < right + timedelta(hours=1)
+    assert inbox.delete_oldest(keep=timedelta(days=-1), limit=10).events == 2
     inbox.close()
 
 
@@ -170,9 +208,9 @@ def test_what_is_deleted_before_a_consumer_has_read_it_is_counted(inbox_url: str
     inbox.record([build("9")])
     for name, position in (("behind", 2), ("through", 7), ("ahead", 10)):
         inbox.store_consumer(name, position)
-    first = inbox.delete_oldest(before=now, limit=4)
+    first = inbox.delete_oldest(keep=timedelta(0), limit=4)
     assert (first.events, first.gaps) == (4, (Gap("behind", 2, 2),))
-    second = inbox.delete_oldest(before=now, limit=100)
+    second = inbox.delete_oldest(keep=timedelta(0), limit=100)
     assert (second.events, second.gaps) == (5, (Gap("behind", 2, 5), Gap("through", 7, 2)))
     assert {each.name: each.missed for each in inbox.fetch_consumers()} == {
         "ahead": 0,
@@ -183,7 +221,7 @@ def test_what_is_deleted_before_a_consumer_has_read_it_is_counted(inbox_url: str
     assert stored == inbox.fetch_consumer("behind")
     assert stored is not None
     assert stored.missed == 7
-    assert inbox.delete_oldest(before=now, limit=100).gaps == ()
+    assert inbox.delete_oldest(keep=timedelta(0), limit=100).gaps == ()
     inbox.close()
 
 
@@ -196,12 +234,12 @@ def test_consumer_that_nobody_uses_any_longer_misses_nothing(inbox_url: str) -> 
     inbox.record([build("c"), build("d")])
     inbox.store_consumer("busy", 1)
     # What is old enough to go is measured from when it came: the consumer was in use then.
-    assert inbox.delete_oldest(before=now - timedelta(days=7), limit=100).gaps == (
+    assert inbox.delete_oldest(keep=timedelta(days=7), limit=100).gaps == (
         Gap("airflow", 1, 1),
         Gap("busy", 1, 1),
     )
     now += timedelta(seconds=1)
-    assert inbox.delete_oldest(before=now, limit=100).gaps == (Gap("busy", 1, 2),)
+    assert inbox.delete_oldest(keep=timedelta(0), limit=100).gaps == (Gap("busy", 1, 2),)
     inbox.close()
 
 
