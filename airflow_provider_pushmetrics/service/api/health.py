@@ -21,7 +21,7 @@ router = make_router("/health", "health")
 
 DATABASE_AWAY = "The database does not answer"
 READ_ONLY = "The database accepts no writes"
-HEARTBEAT_LATE = "No worker has recorded a heartbeat within the lease"
+NO_HEARTBEAT = "No worker has recorded a heartbeat within the lease"
 WORKER_AWAY = "The worker is being started: what is accepted meanwhile runs then"
 UNREADY_RETRY_SECONDS = 5
 
@@ -66,7 +66,7 @@ def get_readiness(parts: Parts) -> Readiness:
     if not is_writable:
         raise _build_away(READ_ONLY)
     if parts.engine is not None and not workers:  # on SQLite, the heartbeat tells that the disk is full
-        raise _build_away(HEARTBEAT_LATE)
+        raise _build_away(NO_HEARTBEAT)
     return {"status": "ok", "workers": workers}
 
 
