@@ -56,7 +56,10 @@ class DeletedRows(Base):
     """
 
     __tablename__ = "deleted_rows"
-    __table_args__ = (Index(None, "workspace_id", "kind"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("ix_deleted_rows_workspace_id_kind", "workspace_id", "kind"),
+        {"sqlite_autoincrement": True},
+    )
 
     workspace_id: Mapped[int] = mapped_column(Integer)
     kind: Mapped[str] = mapped_column(String(32))
