@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,8 @@ import pytest
 from tests.acceptance.version_system import System, prepare_system
 from tests.fakes.airflow_processes import PROGRAMS
 from tests.fakes.airflow_versions import AIRFLOW_VERSION, needs_airflow
+from tests.fakes.loopback import serve_http
+from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.statsd import FakeStatsd
 from tests.fakes.trace_collector import TraceCollector, collect_traces
@@ -87,9 +93,27 @@ def start_statsd() -> Iterator[FakeStatsd]:
     statsd.close()
 
 
+@pytest.fixture(name="endless", scope="module")
+def serve_endless_runs() -> Iterator[FakePushMetrics]:
+    """Serve a PushMetrics whose runs end when the test says so."""
+    with serve_http() as server:
+        fake = FakePushMetrics(server.url, outcomes=["running"])
+        server.app = fake.build_app()
+        yield fake
+
+
+def build_endless_settings(endless: FakePushMetrics) -> dict[str, str]:
+    """Build the setting of an Airflow with a connection to it."""
+    extra = {"trigger_tokens": {"1": endless.trigger_token}}
+    connection = {"conn_type": "pushmetrics", "host": endless.url, "password": endless.api_token}
+    return {"AIRFLOW_CONN_PUSHMETRICS_ENDLESS": json.dumps({**connection, "extra": extra})}
+
+
 @pytest.fixture(name="system", scope="module")
-def start_system(folder: Path, collector: TraceCollector, statsd: FakeStatsd) -> Iterator[System]:
-    settings = build_user_settings(folder / "passwords.json")
+def start_system(
+    folder: Path, collector: TraceCollector, statsd: FakeStatsd, endless: FakePushMetrics
+) -> Iterator[System]:
+    settings = build_user_settings(folder / "passwords.json") | build_endless_settings(endless)
     settings["AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT"] = "200"  # a busy machine
     settings["AIRFLOW__OPENLINEAGE__DISABLED"] = "True"  # a listener needs a worker at the end of a task
     dags = [] if AIRFLOW_VERSION < (3, 0) else [HERE / "addition_dags"]
@@ -339,3 +363,63 @@ def test_metrics_of_a_teams_task_have_its_name(system: System, statsd: FakeStats
     for name in ("runs_triggered", "runs_finished,status=success"):
         (line,) = [one for one in heard if one.startswith(f"pushmetrics.{name}")]
         assert f"team_name={TEAM}" in line, heard
+
+
+def start_waiting(system: System, endless: FakePushMetrics) -> int:
+    """Run the Dag that waits; return its triggerer when its task is deferred."""
+    airflow, runs = system.airflow, len(endless.runs)
+    airflow.wait_until(partial(airflow.is_known, "waits"), "waits to be known")
+    airflow.run("dags", "trigger", "waits")
+    airflow.wait_until(lambda: len(endless.runs) > runs, "the run of the report")
+    airflow.wait_until(lambda: find_triggerer(system), "the triggerer of the task")
+    return find_triggerer(system)
+
+
+def find_triggerer(system: System) -> int:
+    """Find the triggerer that the task that waits is assigned to; 0 for none."""
+    rows = system.airflow.ask(
+        'SELECT triggerer_id FROM "trigger" JOIN task_instance ON trigger_id = "trigger".id WHERE dag_id = ?',
+        "waits",
+    )
+    return int(rows[0][0] or 0) if rows else 0
+
+
+def pause(system: System, process: subprocess.Popen[bytes]) -> None:
+    """Stop a process at a moment at which it has not locked the database."""
+
+    def stop() -> bool:
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            with closing(sqlite3.connect(system.airflow.home / "airflow.db", timeout=0)) as database:
+                database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            os.kill(process.pid, signal.SIGCONT)
+            return False
+        return True
+
+    system.airflow.wait_until(stop, "the process to leave the database")
+
+
+@needs_airflow("3.3")
+def test_run_of_a_trigger_that_moves_goes_on_and_that_of_a_task_that_a_user_marks_is_cancelled(
+    system: System, api: httpx.Client, endless: FakePushMetrics
+) -> None:
+    airflow = system.airflow
+    first = start_waiting(system, endless)
+    run = endless.runs[-1]
+    airflow.start_part("triggerer", "--skip-serve-logs")
+    pause(system, airflow.parts["triggerer"])
+    airflow.wait_until(lambda: find_triggerer(system) not in (0, first), "another triggerer")
+    os.kill(airflow.parts["triggerer"].pid, signal.SIGCONT)
+    logs = airflow.home / "logs"
+    airflow.wait_until(
+        lambda: any("trigger completed" in log.read_text() for log in logs.rglob(f"*.trigger.{first}.log")),
+        "the first triggerer to notice it",
+    )
+    assert run.status == "running"
+    run.status = "success"
+    airflow.wait_until(partial(airflow.count_runs, "waits"), "the Dag to end")
+    start_waiting(system, endless)
+    path = f"/api/v2/dags/waits/dagRuns/{find_newest_run(system, 'waits')}/taskInstances/wait"
+    api.patch(path, json={"new_state": "success"}).raise_for_status()
+    airflow.wait_until(lambda: endless.runs[-1].status == "cancelled", "the run to be cancelled")
