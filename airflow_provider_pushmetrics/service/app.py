@@ -65,6 +65,7 @@ from airflow_provider_pushmetrics.service.api.conventions.routers import add_rou
 from airflow_provider_pushmetrics.service.reports.block_graph import PlanError
 from airflow_provider_pushmetrics.service.reports.block_types import ContentError
 from airflow_provider_pushmetrics.service.reports.parameter_types import ParameterValueError
+from airflow_provider_pushmetrics.service.results.stored_result import ResultError, ResultGoneError
 from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import UNAVAILABLE
@@ -225,6 +226,8 @@ HANDLERS: dict[int | type[Exception], Handler] = {
     PushMetricsEndpointError: _answer_with(422),
     PushMetricsConflictError: _answer_with(409),
     PushMetricsUnavailableError: _answer_busy,
+    ResultGoneError: _answer_with(404, results.NO_LONGER_KEPT),
+    ResultError: _answer_with(500),
     # Nobody reads it: the client left, or was too slow, before its body was complete.
     ClientDisconnect: _answer_with(408, "The body did not arrive"),
     # The database rejects a value; its message would contain the statement.

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import typer
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsUnavailableError
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, complete_settings
 from airflow_provider_pushmetrics.serving.options import list_options, take_options
 from airflow_provider_pushmetrics.serving.private_files import set_private_umask
 
-STORE = {"data_dir", "database_url", "listen_database_url", "secret_keys"}
+STORE = {"data_dir", "database_url", "listen_database_url", "results_url", "secret_keys"}
 """The options that name a service's database, files and keys."""
 
 ABOUT_RUNNING = {one.name for one in list_options(ServiceSettings)} - STORE
@@ -49,7 +49,7 @@ def service(settings: ServiceSettings) -> None:
 
 
 @app.command("rotate-key")
-@take_options(ServiceSettings, without=ABOUT_RUNNING)
+@take_options(ServiceSettings, without=ABOUT_RUNNING | {"results_url"})
 def rotate_key(settings: ServiceSettings) -> None:
     """
     Encrypt all stored secrets with the newest secret key, while the service runs.
@@ -120,7 +120,8 @@ def worker(settings: ServiceSettings) -> None:
     """
     Execute runs and deliveries for services on the same PostgreSQL; start as many as you like.
 
-    The data folder must be the same for all of them: results and the secret key are in it.
+    The data folder must be the same for all of them, since results and the secret key are in it, unless
+    --results-url and secret keys are set.
     """
 
     def work(completed: ServiceSettings) -> None:
@@ -135,6 +136,6 @@ def _run(command: str, settings: ServiceSettings, run: Callable[[ServiceSettings
     set_private_umask()
     try:
         run(complete_settings(settings, os.environ))
-    except PushMetricsConfigurationError as error:
+    except (PushMetricsConfigurationError, PushMetricsUnavailableError) as error:
         typer.echo(f"pushmetrics {command}: {error}", err=True)
         raise typer.Exit(1) from None

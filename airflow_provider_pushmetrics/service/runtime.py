@@ -76,9 +76,10 @@ class ServiceParts:
         """
         Migrate, and bootstrap.
 
-        :raises PushMetricsConfigurationError: if the service cannot work with the database, or if the secret
-            keys do not decrypt the stored secrets.
+        :raises PushMetricsConfigurationError: if the service cannot work with the database or the object
+            storage of results, or if the secret keys do not decrypt the stored secrets.
         """
+        self.results.prepare(self.settings.wait_for_database_seconds)
         prepare_schema(self.database, self.settings.wait_for_database_seconds)
         check_secrets(self.database, self.cipher)
         with self.database.lock(BOOTSTRAP_LOCK):
@@ -130,7 +131,7 @@ def assemble(
     make_data_dir(settings.data_dir)
     database = Database(settings.store_url, listen_url=settings.listen_database_url)
     cipher = Cipher(*(settings.secret_keys or load_secret_keys(settings.data_dir)))
-    results = ResultStore(settings.results_dir)
+    results = ResultStore.connect(settings.results_dir, settings.object_url)
     places = SourcePlaces(settings.data_dir, settings.source_dirs)
     sources = SourceRegistry(database, cipher, places, settings.egress_rules, settings.query_limits)
     pending_limit = PendingLimit(settings.max_pending_runs)

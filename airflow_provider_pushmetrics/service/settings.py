@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, MIB, QueryLimits
@@ -66,6 +67,12 @@ class ServiceSettings:
         secret=True,
     )
     listen_database_url: str | None = listen_url_option()
+    results_url: str | None = option(
+        None,
+        "Where results are kept: s3://bucket/prefix, gs://…, az://… or file:///folder; by default in the data"
+        " folder. The extras s3, gcs and azure are for object storage.",
+        secret=True,
+    )
     source_dirs: tuple[Path, ...] = option(
         (),
         "A folder with SQLite, DuckDB, CSV and Parquet files that may be queried, in addition to sources in"
@@ -167,7 +174,7 @@ class ServiceSettings:
     )
     wait_for_database_seconds: float = option(
         60.0,
-        "The maximum seconds to wait for PostgreSQL at the start.",
+        "The maximum seconds to wait for PostgreSQL and for object storage at the start.",
         flag="wait-for-database",
         variable="WAIT_FOR_DATABASE",
         ge=0,
@@ -222,8 +229,14 @@ class ServiceSettings:
 
     @property
     def results_dir(self) -> Path:
-        """The folder of results, as Parquet files."""
-        return self.data_dir / "results"
+        """Where results are kept, as Parquet, or written before they go to object storage."""
+        folder = None if self.results_url is None else find_folder(self.results_url)
+        return folder or self.data_dir / "results"
+
+    @property
+    def object_url(self) -> str | None:
+        """The object storage of results; None if they are in a folder."""
+        return None if self.results_url is None or find_folder(self.results_url) else self.results_url
 
 
 def complete_settings(settings: ServiceSettings, environ: Mapping[str, str]) -> ServiceSettings:
@@ -236,6 +249,7 @@ def complete_settings(settings: ServiceSettings, environ: Mapping[str, str]) -> 
         settings,
         database_url=check_database_url(settings.database_url),
         listen_database_url=check_database_url(settings.listen_database_url),
+        results_url=check_results_url(settings.results_url),
         smtp=read_smtp_settings(environ),
         slack=read_slack_settings(environ),
     )
@@ -262,6 +276,34 @@ def check_database_url(url: str | None) -> str | None:
             " 'postgresql+psycopg://user:password@host/database'. Leave it out to use SQLite."
         )
     return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def find_folder(url: str) -> Path | None:
+    """Find the folder of a URL with the scheme file; None if it has another one."""
+    parts = urlsplit(url)
+    is_here = parts.scheme == "file" and parts.netloc in ("", "localhost")
+    return Path(unquote(parts.path)) if is_here and parts.path.strip("/") else None
+
+
+def check_results_url(url: str | None) -> str | None:
+    """
+    Accept the place of the results.
+
+    :raises PushMetricsConfigurationError: unless it is one. The message never holds the URL.
+    """
+    if not url:
+        return None
+    from airflow_provider_pushmetrics.service.storage.object_store import check_object_url
+
+    try:
+        if find_folder(url) is None:
+            check_object_url(url)
+    except (PushMetricsConfigurationError, ValueError) as error:
+        raise PushMetricsConfigurationError(
+            f"--results-url or PUSHMETRICS_SERVICE_RESULTS_URL cannot be used: {error}"
+            " A folder is written file:///folder."
+        ) from None
+    return url
 
 
 def make_data_dir(data_dir: Path) -> None:

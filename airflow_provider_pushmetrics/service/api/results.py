@@ -9,15 +9,22 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, TypeAlias, TypeVar
 
 from fastapi import Depends, HTTPException, Path, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.conventions.errors import Responses
+from airflow_provider_pushmetrics.service.api.conventions.files import (
+    answer_file,
+    iterate_in_result_threads,
+    read_chunks,
+    run_in_result_thread,
+)
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.pages import show_run_as_page
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
@@ -52,8 +59,10 @@ from airflow_provider_pushmetrics.service.results.encoders.formats import (
     write_ndjson,
 )
 from airflow_provider_pushmetrics.service.results.encoders.xlsx import open_xlsx
+from airflow_provider_pushmetrics.service.results.files.base import FoundFile
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
-from airflow_provider_pushmetrics.service.results.store import ResultError, StoredResult
+from airflow_provider_pushmetrics.service.results.store import open_result
+from airflow_provider_pushmetrics.service.results.stored_result import ResultError, StoredResult
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.ids import parse_id
 
@@ -61,8 +70,6 @@ router = make_router("/api/reports", "result")
 
 PENDING_RETRY_SECONDS = 1
 NO_LONGER_KEPT = "The result is no longer kept"
-
-RESULT_CHUNK_BYTES = 256 * 1024
 
 IN_REPORT_RUN = "/{report}/queries/{query}/reportRun/{run_id}"
 IN_QUERY_RUN = "/{report}/queries/{query}/run/{run_id}"
@@ -109,6 +116,19 @@ def read_csv_options(
     return CsvOptions(bom=bom, guard=guard)
 
 
+@dataclass(frozen=True)
+class WantedResult:
+    """
+    A result that was asked for.
+
+    :param file: Its file in the result store.
+    """
+
+    header: ResultHeader
+    media_type: str
+    file: str
+
+
 CsvQuery: TypeAlias = Annotated[CsvOptions, Depends(read_csv_options)]
 
 AnyKind = TypeVar("AnyKind", Run, StandaloneQueryRun)
@@ -140,7 +160,7 @@ def get_run_outputs(
 
 @router.get(IN_REPORT_RUN, operation_id="get_query_result_of_run", responses=RESULT)
 @router.post(IN_REPORT_RUN, operation_id="get_query_result_of_run_by_post", responses=RESULT)
-def get_query_result_of_run(
+async def get_query_result_of_run(
     report: ReportReference,
     query: QueryId,
     run_id: RunId,
@@ -150,14 +170,16 @@ def get_query_result_of_run(
     csv: CsvQuery,
 ) -> Response:
     """Give the result of one query of a run of a report, in the format that the header ``Accept`` names."""
-    with parts.database.reading() as session:
-        run = _find_run(session, Run, report, run_id, caller)
-        return _answer_result(parts, request, run, parse_id(query), csv)
+
+    def find(session: Session) -> WantedResult | Response:
+        return _find_result(request, _find_run(session, Run, report, run_id, caller), parse_id(query))
+
+    return await _answer_result(parts, request, find, csv)
 
 
 @router.get(IN_QUERY_RUN, operation_id="get_query_result", responses=RESULT)
 @router.post(IN_QUERY_RUN, operation_id="get_query_result_by_post", responses=RESULT)
-def get_query_result(
+async def get_query_result(
     report: ReportReference,
     query: QueryId,
     run_id: RunId,
@@ -167,11 +189,14 @@ def get_query_result(
     csv: CsvQuery,
 ) -> Response:
     """Give the result of a query that ran by itself, in the format that the header ``Accept`` names."""
-    with parts.database.reading() as session:
+
+    def find(session: Session) -> WantedResult | Response:
         run = _find_run(session, StandaloneQueryRun, report, run_id, caller)
         if run.query_id != parse_id(query):
             raise HTTPException(404, NOT_FOUND)
-        return _answer_result(parts, request, run, run.query_id, csv)
+        return _find_result(request, run, run.query_id)
+
+    return await _answer_result(parts, request, find, csv)
 
 
 def build_outputs(run: Run, links: ResultLinks) -> RunOutputs:
@@ -254,9 +279,22 @@ def build_header(result: BlockResult) -> ResultHeader:
     )
 
 
-def _answer_result(
-    parts: ServiceParts, request: Request, run: AnyRun, query_id: int | None, csv: CsvOptions
+async def _answer_result(
+    parts: ServiceParts,
+    request: Request,
+    find: Callable[[Session], WantedResult | Response],
+    csv: CsvOptions,
 ) -> Response:
+    def answer() -> Response:
+        with parts.database.reading() as session:
+            found = find(session)
+        # Without the session: a store that is away must not hold connections to the database.
+        return found if isinstance(found, Response) else answer_rows(parts, request, found, csv)
+
+    return await run_in_result_thread(answer)
+
+
+def _find_result(request: Request, run: AnyRun, query_id: int | None) -> WantedResult | Response:
     result = next((one for one in run.results if one.query_id == query_id), None)
     if query_id is None or (result is None and run.status in FINISHED):
         raise HTTPException(404, NOT_FOUND)
@@ -269,7 +307,7 @@ def _answer_result(
     header = build_header(result)
     if result.status != SUCCESS:
         return _answer_failed(header, media_type)
-    return answer_rows(parts, request, header, media_type, str(result.result_file), csv)
+    return WantedResult(header, media_type, str(result.result_file))
 
 
 def _answer_failed(header: ResultHeader, media_type: str) -> Response:
@@ -279,33 +317,28 @@ def _answer_failed(header: ResultHeader, media_type: str) -> Response:
 
 
 def answer_rows(
-    parts: ServiceParts,
-    request: Request,
-    header: ResultHeader,
-    media_type: str,
-    name: str,
-    csv: CsvOptions = PLAIN_CSV,
+    parts: ServiceParts, request: Request, wanted: WantedResult, csv: CsvOptions = PLAIN_CSV
 ) -> Response:
     """
     Give the rows of a kept result in a format, unless the client has them.
 
     :raises HTTPException: 404 if it was cleaned up; 406 if it does not fit into the format.
+    :raises ResultError: if it is damaged.
+    :raises ObjectStoreError: if the object storage does not answer.
     """
-    path = parts.results.find_path(name)
-    if path is None:
+    found = parts.results.find(wanted.file)
+    if found is None:
         raise HTTPException(404, NO_LONGER_KEPT)
-    headers = _build_headers(header, _build_etag(name, path.stat(), media_type, csv))
+    headers = _build_headers(wanted.header, _build_etag(wanted, found, csv))
     if is_known(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    if media_type == PARQUET:
-        return FileResponse(path, media_type=PARQUET, headers=headers)
-    try:
-        result = parts.results.open(name)  # an open result is read to its end, even if it is deleted
-    except FileNotFoundError:
-        raise HTTPException(404, NO_LONGER_KEPT) from None
-    if media_type == XLSX:
+    if wanted.media_type == PARQUET:
+        return answer_file(request, found, PARQUET, headers)
+    result = open_result(wanted.file, found)  # in a folder it is read to its end, even if it is deleted
+    if wanted.media_type == XLSX:
         return _answer_xlsx(parts, result, headers)
-    return StreamingResponse(_stream(result, header, media_type, csv), media_type=media_type, headers=headers)
+    rows = iterate_in_result_threads(_stream(result, wanted.header, wanted.media_type, csv))
+    return StreamingResponse(rows, media_type=wanted.media_type, headers=headers)
 
 
 def _answer_xlsx(parts: ServiceParts, result: StoredResult, headers: dict[str, str]) -> Response:
@@ -317,11 +350,10 @@ def _answer_xlsx(parts: ServiceParts, result: StoredResult, headers: dict[str, s
             raise HTTPException(406, str(error)) from None
     size = os.fstat(workbook.fileno()).st_size
 
-    def stream() -> Iterator[bytes]:
-        with workbook:
-            yield from iter(lambda: workbook.read(RESULT_CHUNK_BYTES), b"")
-
-    return StreamingResponse(stream(), media_type=XLSX, headers={**headers, "Content-Length": str(size)})
+    headers = {**headers, "Content-Length": str(size)}
+    return StreamingResponse(
+        iterate_in_result_threads(read_chunks(workbook)), media_type=XLSX, headers=headers
+    )
 
 
 def _stream(result: StoredResult, header: ResultHeader, media_type: str, csv: CsvOptions) -> Iterator[Chunk]:
@@ -342,10 +374,10 @@ def _build_headers(header: ResultHeader, etag: str) -> dict[str, str]:
     return headers
 
 
-def _build_etag(name: str, stat: os.stat_result, media_type: str, csv: CsvOptions) -> str:
+def _build_etag(wanted: WantedResult, found: FoundFile, csv: CsvOptions) -> str:
     """Build the ETag: results never change, and their file and format identify them."""
-    identity = f"{name}\n{stat.st_mtime_ns}\n{stat.st_size}\n{media_type}"
-    if media_type == CSV and csv != PLAIN_CSV:
+    identity = f"{wanted.file}\n{found.version}\n{found.size}\n{wanted.media_type}"
+    if wanted.media_type == CSV and csv != PLAIN_CSV:
         identity += f"\n{csv}"
     return f'"{hashlib.sha256(identity.encode()).hexdigest()[:32]}"'
 

@@ -16,12 +16,13 @@ from sqlalchemy import select
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.maintenance.access import open_store
 from airflow_provider_pushmetrics.service.models import Base, BlockResult
+from airflow_provider_pushmetrics.service.results.files.base import FoundFile
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.clock import get_now, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.schema import require_schema
-from airflow_provider_pushmetrics.serving.backups.archive import Contents, write_archive
+from airflow_provider_pushmetrics.serving.backups.archive import ArchiveWriter, Contents, write_archive
 from airflow_provider_pushmetrics.serving.backups.postgresql_dump import (
     DUMP_NAME,
     choose_direct,
@@ -74,30 +75,40 @@ def back_up(settings: ServiceSettings, archive: Path) -> BackedUp:
         _require_results(settings)
         dialect = database.engine.dialect.name
         contents = Contents(SERVICE_KIND, dialect, require_schema(database), get_now().isoformat())
-        results, missing = ResultStore(settings.results_dir), set[str]()
+        results, missing = ResultStore.connect(settings.results_dir, settings.object_url), set[str]()
         with write_archive(archive, contents) as writer, _take_snapshot(database, archive.parent) as snapshot:
             writer.add_path(snapshot.name, snapshot.path)
             for name in snapshot.result_files:
-                try:
-                    with results.open_file(name) as (file, size):
-                        writer.add(RESULTS + name, file, size)
-                except FileNotFoundError:
+                if not _add_result(writer, name, results.find(name)):
                     missing.add(name)
             if missing:
-                _refuse_lost(database, missing, settings.result_retention_days)
+                _refuse_lost(database, missing, settings.result_retention_days, str(results))
         return BackedUp(len(snapshot.result_files) - len(missing), len(missing))
+
+
+def _add_result(writer: ArchiveWriter, name: str, found: FoundFile | None) -> bool:
+    """Add a result, and return whether it is still there."""
+    if found is None:
+        return False
+    try:
+        file = found.open()
+    except FileNotFoundError:
+        return False
+    with file:
+        writer.add(RESULTS + name, file, found.size)
+    return True
 
 
 def _require_results(settings: ServiceSettings) -> None:
     """Refuse a folder without results: on PostgreSQL, nothing else says that it is the service's."""
-    if not settings.results_dir.is_dir():
+    if settings.object_url is None and not settings.results_dir.is_dir():
         raise PushMetricsConfigurationError(
             f"there is no folder {str(settings.results_dir)!r}, so the results would be missing: name the"
-            " service's data folder with --data or PUSHMETRICS_SERVICE_DATA."
+            " service's data folder with --data or PUSHMETRICS_SERVICE_DATA, or --results-url."
         )
 
 
-def _refuse_lost(database: Database, missing: Set[str], retention_days: int | None) -> None:
+def _refuse_lost(database: Database, missing: Set[str], retention_days: int | None, place: str) -> None:
     """Refuse missing results, except those beyond the retention, or of runs deleted during the backup."""
     lost = missing & _list_kept_results(database, retention_days)
     if lost:
@@ -105,9 +116,9 @@ def _refuse_lost(database: Database, missing: Set[str], retention_days: int | No
         lost &= _list_kept_results(database, retention_days)
     if lost:
         raise PushMetricsConfigurationError(
-            f"{len(lost)} results of the database are not in the data folder, such as {min(lost)!r}: name the"
-            " service's data folder with --data or PUSHMETRICS_SERVICE_DATA. If the service has deleted them,"
-            " set the same --result-retention-days here."
+            f"{len(lost)} results of the database are not in {place}, such as {min(lost)!r}: name the"
+            " service's data folder with --data or PUSHMETRICS_SERVICE_DATA, and its --results-url if it has"
+            " one. If the service has deleted them, set the same --result-retention-days here."
         )
 
 

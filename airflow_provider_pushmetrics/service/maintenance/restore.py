@@ -40,11 +40,12 @@ def restore(settings: ServiceSettings, archive: Path) -> int:
     """
     engine = "postgresql" if settings.database_url else "sqlite"
     make_data_dir(settings.data_dir)
-    results = ResultStore(settings.results_dir)
+    results = ResultStore.connect(settings.results_dir, settings.object_url)
+    results.prepare(wait_seconds=0)
     if results.has_any() or list(settings.data_dir.glob(f"{settings.database_file.name}*")):
         raise PushMetricsConfigurationError(
-            f"the folder {str(settings.data_dir)!r} has a service or results already: restore to an"
-            " empty one."
+            f"the folder {str(settings.data_dir)!r} has a service already, or {results} has results: restore"
+            " to an empty place."
         )
     with (
         _open_empty(settings) as database,
@@ -55,7 +56,7 @@ def restore(settings: ServiceSettings, archive: Path) -> int:
         require_known(manifest.contents.schema, manifest.version)
         files = [file.removeprefix(RESULTS) for file in manifest.files if file.startswith(RESULTS)]
         for file in files:
-            results.import_file(file, staged / RESULTS / file)
+            results.put(file, staged / RESULTS / file)
         sync_folder(settings.data_dir)  # the folder of the results may be new
         spare = count_spare_ids(manifest.contents.created_on, get_now())
         if database is None:

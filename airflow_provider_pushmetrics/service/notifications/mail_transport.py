@@ -8,15 +8,17 @@ from typing import Any
 
 from sqlalchemy import select
 
-from airflow_provider_pushmetrics.exceptions import NotificationRefusedError
+from airflow_provider_pushmetrics.exceptions import NotificationDelayedError, NotificationRefusedError
 from airflow_provider_pushmetrics.service.charts.drawing import DrawingError, draw
 from airflow_provider_pushmetrics.service.models import BlockResult, OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.mail import Mail, Mailer, MailFile
 from airflow_provider_pushmetrics.service.notifications.recipients import Recipient
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
 from airflow_provider_pushmetrics.service.results.attachments import MEDIA_TYPES, Attachment, write_attachment
-from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.results.stored_result import ResultError
 from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.object_store import ObjectStoreError
 
 PNG = "image/png"
 
@@ -45,6 +47,11 @@ class MailTransport:
         recipient = Recipient(message.recipient, message.recipient_name or "")
         try:
             files = tuple(self._make_files(message.files))
+        except ObjectStoreError as error:
+            raise NotificationDelayedError(
+                f"the mail to {message.recipient!r} was not sent: {error}",
+                retry_after_seconds=error.retry_after_seconds,
+            ) from error
         except (ResultError, DrawingError) as error:
             raise NotificationRefusedError(
                 f"the mail to {message.recipient!r} was not sent: {error}"

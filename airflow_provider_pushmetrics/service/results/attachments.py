@@ -23,7 +23,8 @@ from airflow_provider_pushmetrics.service.results.encoders.formats import (
     write_json,
 )
 from airflow_provider_pushmetrics.service.results.encoders.xlsx import open_xlsx
-from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore
+from airflow_provider_pushmetrics.service.results.store import ResultStore, open_result
+from airflow_provider_pushmetrics.service.results.stored_result import ResultError, ResultGoneError
 
 MAX_TOTAL_BYTES = 10 * 1024 * 1024
 """For all attachments of a mail. Base64 adds a third, and common mail servers allow 20 to 25 MB."""
@@ -69,14 +70,14 @@ def write_attachment(results: ResultStore, attachment: Attachment) -> Iterator[C
 
     :raises ResultError: if the result was deleted, or does not fit into a workbook.
     """
-    path = results.find_path(attachment.file)
-    if path is None:
-        raise ResultError(f"the result for the file {attachment.name!r} is no longer kept.")
+    found = results.find(attachment.file)
+    if found is None:
+        raise ResultGoneError(f"the result for the file {attachment.name!r} is no longer kept.")
     if attachment.format == "parquet":
-        with open(path, "rb") as raw:
+        with found.open() as raw:
             yield from iter(lambda: raw.read(ATTACHMENT_READ_BYTES), b"")
         return
-    with results.open(attachment.file) as result:
+    with open_result(attachment.file, found) as result:
         if attachment.format == "xlsx":
             with open_xlsx(results, result) as workbook:
                 yield from iter(lambda: workbook.read(ATTACHMENT_READ_BYTES), b"")

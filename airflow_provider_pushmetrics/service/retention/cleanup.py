@@ -43,8 +43,8 @@ CLEANUP_RETRY_SECONDS = 60.0
 CLEANUP_BATCH = 200
 """How many rows are deleted in one transaction, for which others wait on SQLite."""
 
-PARTIAL_RETENTION = timedelta(days=1)
-"""A partial result that has not grown for this long belongs to a dead process."""
+UNFINISHED_RETENTION = timedelta(days=1)
+"""An unfinished file that has not grown for this long belongs to a dead process."""
 
 KEY_RETENTION = timedelta(days=7)
 """The least for a run with an ``Idempotency-Key``: without it, a repeated call would start another run."""
@@ -121,7 +121,7 @@ class Cleanup:
             log.info("deleted %s beyond the retention limits", told)
 
     def _clean_results(self, now: datetime, spared: Collection[str]) -> int:
-        self._results.clean_partial(now - PARTIAL_RETENTION)
+        self._results.clean_unfinished(now - UNFINISHED_RETENTION)
         if self._result_days is None:
             return 0
         return self._results.clean(now - timedelta(days=self._result_days), spared)

@@ -14,12 +14,13 @@ from typing_extensions import TypedDict
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.conventions.files import run_in_result_thread
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
 from airflow_provider_pushmetrics.service.api.results import (
-    NO_LONGER_KEPT,
     CsvQuery,
+    WantedResult,
     answer_rows,
     build_header,
 )
@@ -31,7 +32,7 @@ from airflow_provider_pushmetrics.service.reports.block_graph import CHART
 from airflow_provider_pushmetrics.service.results.arrow_types import describe_type
 from airflow_provider_pushmetrics.service.results.cells import write_cells
 from airflow_provider_pushmetrics.service.results.encoders.formats import EXTENSIONS
-from airflow_provider_pushmetrics.service.results.store import StoredResult
+from airflow_provider_pushmetrics.service.results.stored_result import StoredResult
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.ids import parse_id
 
@@ -67,7 +68,7 @@ class ResultRows(TypedDict):
 
 
 @router.get("/{kind}/{run_id}/{block_uid}/rows")
-def get_rows(
+async def get_rows(
     kind: Kind,
     run_id: str,
     block_uid: str,
@@ -77,28 +78,27 @@ def get_rows(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ROWS)] = 100,
 ) -> ResultRows:
     """Return some rows of a query's result, each as a list of texts."""
-    with parts.database.reading() as session:
-        result = _find_result(session, caller, kind, run_id, block_uid)
-        name = result.result_file
-    if name is None:
-        raise HTTPException(404, NOT_FOUND)
-    try:
-        file = parts.results.open(name)
-    except FileNotFoundError:
-        raise HTTPException(404, NO_LONGER_KEPT) from None
-    with file:
-        return {
-            "columns": [{"name": one.name, "type": describe_type(one.type)} for one in file.schema],
-            "row_count": file.row_count,
-            "row_limit": file.truncation.row_limit,
-            "is_truncated": file.truncation.is_truncated,
-            "offset": offset,
-            "rows": list(read_rows(file, offset, limit)),
-        }
+
+    def read() -> ResultRows:
+        with parts.database.reading() as session:
+            name = _find_result(session, caller, kind, run_id, block_uid).result_file
+        if name is None:
+            raise HTTPException(404, NOT_FOUND)
+        with parts.results.open(name) as file:
+            return {
+                "columns": [{"name": one.name, "type": describe_type(one.type)} for one in file.schema],
+                "row_count": file.row_count,
+                "row_limit": file.truncation.row_limit,
+                "is_truncated": file.truncation.is_truncated,
+                "offset": offset,
+                "rows": list(read_rows(file, offset, limit)),
+            }
+
+    return await run_in_result_thread(read)
 
 
 @router.get("/{kind}/{run_id}/{block_uid}/download")
-def download(
+async def download(
     kind: Kind,
     run_id: str,
     block_uid: str,
@@ -109,15 +109,19 @@ def download(
     csv: CsvQuery,
 ) -> Response:
     """Return a query's whole result as a file."""
-    with parts.database.reading() as session:
-        result = _find_result(session, caller, kind, run_id, block_uid)
-        if result.status != SUCCESS or result.result_file is None or result.query_id is None:
-            raise HTTPException(404, NOT_FOUND)
-        header = build_header(result)
-        answer = answer_rows(parts, request, header, EXTENSIONS[extension], result.result_file, csv)
-    name = quote(f"{result.name}-{header.run_id}.{extension}", safe="")
-    answer.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
-    return answer
+
+    def answer() -> Response:
+        with parts.database.reading() as session:
+            result = _find_result(session, caller, kind, run_id, block_uid)
+            if result.status != SUCCESS or result.result_file is None or result.query_id is None:
+                raise HTTPException(404, NOT_FOUND)
+            wanted = WantedResult(build_header(result), EXTENSIONS[extension], result.result_file)
+        answered = answer_rows(parts, request, wanted, csv)
+        name = quote(f"{result.name}-{wanted.header.run_id}.{extension}", safe="")
+        answered.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+        return answered
+
+    return await run_in_result_thread(answer)
 
 
 @router.get("/{kind}/{run_id}/{block_uid}/chart.svg")

@@ -19,7 +19,7 @@ import pyarrow
 import pytest
 from airflow.models.connection import Connection
 from airflow.providers.common.compat.sdk import ObjectStoragePath
-from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
+from fsspec.implementations.memory import MemoryFileSystem
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from airflow_provider_pushmetrics.event_matching import EventFilter

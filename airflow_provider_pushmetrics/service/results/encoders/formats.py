@@ -18,7 +18,7 @@ import pyarrow as pa
 from airflow_provider_pushmetrics.service.results.arrow_types import describe_type
 from airflow_provider_pushmetrics.service.results.encoders import csv_rows
 from airflow_provider_pushmetrics.service.results.encoders.json_rows import dump, encode_rows
-from airflow_provider_pushmetrics.service.results.store import Completeness, StoredResult
+from airflow_provider_pushmetrics.service.results.stored_result import Completeness, StoredResult
 from airflow_provider_pushmetrics.serving.http.headers import parse_accept
 
 JSON = "application/json"

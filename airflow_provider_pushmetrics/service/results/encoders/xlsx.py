@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from airflow_provider_pushmetrics.service.results.cells import write_cells
 from airflow_provider_pushmetrics.service.results.columns import read_values
-from airflow_provider_pushmetrics.service.results.store import ResultError, ResultStore, StoredResult
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.results.stored_result import ResultError, StoredResult
 from airflow_provider_pushmetrics.service.results.values import write_text
 
 # https://support.microsoft.com/office/excel-specifications-and-limits-1672b34d-7043-467e-8e27-269d656771c3

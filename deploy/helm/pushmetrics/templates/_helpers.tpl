@@ -106,6 +106,9 @@ rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
 {{- if .Values.service.hasListenDatabaseUrl }}
 - {name: PUSHMETRICS_SERVICE_LISTEN_DATABASE_URL_FILE, value: /run/secrets/pushmetrics/listen-database-url}
 {{- end }}
+{{- with .Values.service.resultsUrl }}
+- {name: PUSHMETRICS_SERVICE_RESULTS_URL, value: {{ . | quote }}}
+{{- end }}
 {{- with .Values.service.smtp }}
 {{- if .host }}
 - {name: PUSHMETRICS_SERVICE_SMTP_HOST, value: {{ .host | quote }}}
@@ -136,8 +139,12 @@ rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
 
 {{- define "pushmetrics.serviceVolumes" -}}
 - name: data
+  {{- if and .Values.service.resultsUrl (not .Values.service.data.existingClaim) }}
+  emptyDir: {}
+  {{- else }}
   persistentVolumeClaim:
     claimName: {{ .Values.service.data.existingClaim | default (printf "%s-data" (include "pushmetrics.fullname" .)) }}
+  {{- end }}
 - name: secrets
   secret: {secretName: {{ .Values.service.existingSecret }}, defaultMode: 0440}
 - name: temporary

@@ -309,9 +309,10 @@ async def run_for_file(client: httpx.AsyncClient, results: ResultStore, report_i
         rows: list[dict[str, Any]] = answer.json()["result"]
         return rows
 
-    path = results.find_path((await until_async(list_results))[0]["results_key"])
-    assert path is not None
-    return path
+    found = results.find((await until_async(list_results))[0]["results_key"])
+    assert found is not None
+    assert isinstance(found.source, Path)
+    return found.source
 
 
 async def test_admin_who_takes_a_stranger_in_gets_no_power_over_them(api: Api, app: FastAPI) -> None:

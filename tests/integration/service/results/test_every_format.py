@@ -28,7 +28,8 @@ from airflow_provider_pushmetrics.service.results.encoders.formats import (
     write_ndjson,
 )
 from airflow_provider_pushmetrics.service.results.encoders.xlsx import open_xlsx
-from airflow_provider_pushmetrics.service.results.store import ResultStore, StoredResult
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.results.stored_result import StoredResult
 from airflow_provider_pushmetrics.service.results.values import write_json as write_value
 from airflow_provider_pushmetrics.service.results.values import write_text
 from airflow_provider_pushmetrics.service.web.block_results import read_rows
@@ -218,9 +219,9 @@ def test_arrow_and_parquet_have_the_value_itself(column: tuple[Kind, list[Any]])
         table = pa.ipc.open_stream(b"".join(write_arrow(result))).read_all()
         assert table.schema.types == [kind.final]
         assert [one for chunk in table["c"].chunks for one in read_raws(chunk)] == wanted
-        path = results.find_path("a.parquet")
-        assert path is not None
-        at_rest = pq.read_table(path)
+        found = results.find("a.parquet")
+        assert found is not None
+        at_rest = pq.read_table(found.source)
         if at_rest.schema.types == [kind.final]:
             assert [one for chunk in at_rest["c"].chunks for one in read_raws(chunk)] == wanted
 

@@ -8,12 +8,9 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_pushmetrics.service.datasources.base import RowBatches
-from airflow_provider_pushmetrics.service.results.store import (
-    GROUP_BYTES,
-    MAX_TEMPLATE_BYTES,
-    ResultError,
-    ResultStore,
-)
+from airflow_provider_pushmetrics.service.results.result_writer import GROUP_BYTES
+from airflow_provider_pushmetrics.service.results.store import MAX_TEMPLATE_BYTES, ResultStore
+from airflow_provider_pushmetrics.service.results.stored_result import ResultError
 from tests.fakes.memory import PeakMemory
 from tests.fakes.service_reports import sql, text
 from tests.integration.service.conftest import Api
@@ -45,8 +42,8 @@ def test_values_near_the_limit_are_written_with_the_memory_of_few(store: ResultS
 
 def test_equal_values_that_take_no_space_in_the_file_are_read_few_at_a_time(store: ResultStore) -> None:
     store.write("r/equal.parquet", make_rows(1000, MIB // 4))
-    assert (path := store.find_path("r/equal.parquet")) is not None
-    assert path.stat().st_size < MIB
+    assert (found := store.find("r/equal.parquet")) is not None
+    assert found.size < MIB
     with store.open("r/equal.parquet") as result, PeakMemory() as peak:
         sizes = [(batch.num_rows, batch.nbytes) for batch in result.read_batches()]
     assert sum(rows for rows, _ in sizes) == 1000

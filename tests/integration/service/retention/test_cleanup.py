@@ -345,10 +345,10 @@ class SlowStore(ResultStore):
         super().__init__(folder)
         self.is_asked, self.answers = threading.Event(), threading.Event()
 
-    def clean_partial(self, before: datetime) -> int:
+    def clean_unfinished(self, before: datetime) -> int:
         self.is_asked.set()
         self.answers.wait(LIMIT_SECONDS)
-        return super().clean_partial(before)
+        return super().clean_unfinished(before)
 
 
 def test_worker_that_is_still_deleting_has_ended_its_work(database: Database, tmp_path: Path) -> None:
@@ -367,14 +367,15 @@ def test_worker_that_is_still_deleting_has_ended_its_work(database: Database, tm
 
 def test_only_old_results_are_deleted(database: Database, tmp_path: Path) -> None:
     results = ResultStore(tmp_path / "results")
-    for name, days in (("run-1/old.parquet", 8), ("run-1/new.parquet", 6), ("run-2/old.parquet.partial", 8)):
+    for name, days in (("run-1/old.parquet", 8), ("run-1/new.parquet", 6), ("unfinished/old.partial", 8)):
         path = tmp_path / "results" / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
         moment = (datetime.now(UTC) - timedelta(days=days)).timestamp()
         os.utime(path, (moment, moment))
     Cleanup(database, results, ServiceSettings(tmp_path)).run_once()
-    assert not (tmp_path / "results" / "run-2").exists(), "nobody is writing it any more"
+    assert list((tmp_path / "results" / "unfinished").iterdir()) == [], "nobody is writing it any more"
     assert len(list((tmp_path / "results" / "run-1").iterdir())) == 2
     Cleanup(database, results, ServiceSettings(tmp_path, result_retention_days=7)).run_once()
-    assert sorted(path.name for path in (tmp_path / "results").rglob("*")) == ["new.parquet", "run-1"]
+    found = sorted(path.name for path in (tmp_path / "results").rglob("*"))
+    assert found == ["new.parquet", "run-1", "unfinished"]

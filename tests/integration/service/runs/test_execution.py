@@ -22,7 +22,8 @@ from airflow_provider_pushmetrics.service.datasources.registry import SourceRegi
 from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
-from airflow_provider_pushmetrics.service.results.store import Completeness, ResultStore
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.results.stored_result import Completeness
 from airflow_provider_pushmetrics.service.runs.execution.executor import RunExecutor
 from airflow_provider_pushmetrics.service.runs.submission import AcceptedRun, RunSubmission, accept_runs
 from airflow_provider_pushmetrics.service.storage.database import Database

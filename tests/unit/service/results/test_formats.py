@@ -31,12 +31,8 @@ from airflow_provider_pushmetrics.service.results.encoders.formats import (
     write_json,
     write_ndjson,
 )
-from airflow_provider_pushmetrics.service.results.store import (
-    Completeness,
-    ResultError,
-    ResultStore,
-    StoredResult,
-)
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.results.stored_result import Completeness, ResultError, StoredResult
 
 HEADER = ResultHeader(query_id=2, query_name="q", run_id=1, status="success")
 

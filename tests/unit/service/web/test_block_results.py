@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_pushmetrics.service.results.store import StoredResult
+from airflow_provider_pushmetrics.service.results.stored_result import StoredResult
 from airflow_provider_pushmetrics.service.web.block_results import (
     MAX_PAGE_CELL_LENGTH,
     MAX_PAGE_ROWS,

@@ -1,0 +1,88 @@
+"""Results in a folder of this machine, or one that several share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from airflow_provider_pushmetrics.service.results.files.base import FoundFile
+from airflow_provider_pushmetrics.serving.private_files import make_private_folder, sync_folder
+
+
+class FolderFiles:
+    """
+    Keeps files in a folder. A reader can read a deleted file to its end.
+
+    :param folder: The folder; created if it does not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        make_private_folder(folder)
+
+    def prepare(self, wait_seconds: float) -> None:
+        """Do nothing: the folder is there."""
+
+    def put(self, name: str, path: Path) -> None:
+        """Rename a file, which must be on the same file system, and make it durable."""
+        target = self._folder / name
+        make_private_folder(target.parent)
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+        path.rename(target)
+        for folder in (target.parent, self._folder):
+            sync_folder(folder)
+
+    def find(self, name: str) -> FoundFile | None:
+        path = self._folder / name
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        return FoundFile(found.st_size, str(found.st_mtime_ns), path, lambda: open(path, "rb"))
+
+    def has_any(self) -> bool:
+        return next(self._folder.glob("*/*.parquet"), None) is not None
+
+    def delete(self, names: Iterable[str]) -> None:
+        for path in (self._folder / name for name in names):
+            with suppress(OSError):  # another process was first, or the folder has more in it
+                path.unlink()
+                path.parent.rmdir()
+
+    def delete_folders(self, names: Iterable[str]) -> None:
+        for name in names:
+            shutil.rmtree(self._folder / name, ignore_errors=True)  # another process may be first
+
+    def clean(self, before: datetime, spared: Collection[str]) -> int:
+        found = self._folder.glob("*/*.parquet")
+        return delete_older((path for path in found if path.parent.name not in spared), before, self._folder)
+
+    def __str__(self) -> str:
+        return f"the folder {str(self._folder)!r}"
+
+
+def delete_older(paths: Iterable[Path], before: datetime, within: Path) -> int:
+    """
+    Delete files written before a time, and their folders in a folder if those are empty then.
+
+    :return: How many there were.
+    """
+    count = 0
+    for path in list(paths):
+        try:
+            if path.stat().st_mtime < before.timestamp():
+                path.unlink()
+                count += 1
+                if path.parent != within:
+                    path.parent.rmdir()
+        except OSError:
+            continue  # another process was first, or the folder has more in it
+    return count
