@@ -109,7 +109,7 @@ async def test_service_restored_from_a_backup_made_while_it_worked_does_its_job(
             assert await wait_for_rows(client, parts, made.id, new_id) == [{"n": 42}]
     again = run_command("restore", archive, second, restored_url)
     assert again.exit_code == 1
-    assert "already: restore to an" in again.stderr
+    assert "restore to an empty place" in again.stderr
 
 
 def check_archive(archive: Path) -> None:
@@ -160,7 +160,7 @@ async def test_backup_without_its_results_is_refused(tmp_path: Path, database_ur
     results.mkdir()
     result = await asyncio.to_thread(run_command, "backup", archive, data_dir, database_url)
     assert result.exit_code == 1
-    assert "1 results of the database are not in the data folder, such as 'run-" in result.stderr
+    assert f"1 results of the database are not in the folder {str(results)!r}, such as 'run-" in result.stderr
     assert not archive.exists()
     options = ("--result-retention-days", "7")
     result = await asyncio.to_thread(run_command, "backup", archive, data_dir, database_url, *options)
