@@ -82,7 +82,9 @@ SETTINGS = (StandaloneOptions, ServiceSettings, SmtpSettings, SlackSettings)
 
 RECEIVER_ONLY: Values = {"service": {"enabled": False}}
 SERVICE_ONLY: Values = {**MINIMAL, "receiver": {"enabled": False}}
-CASES = (MINIMAL, EVERYTHING, RECEIVER_ONLY, SERVICE_ONLY)
+IN_BUCKET: Values = {"service": {**MINIMAL["service"], "resultsUrl": "s3://bucket/results"}}
+IN_BUCKET_WITH_SOURCES: Values = {"service": {**IN_BUCKET["service"], "data": {"existingClaim": "sources"}}}
+CASES = (MINIMAL, EVERYTHING, RECEIVER_ONLY, SERVICE_ONLY, IN_BUCKET, IN_BUCKET_WITH_SOURCES)
 
 
 @cache
@@ -137,6 +139,20 @@ def test_the_commands_have_every_option_that_the_chart_sets(values: Values) -> N
         set_here = {one["name"] for one in container["env"] if one["name"] != "TZ"}
         assert set_here <= variables
         assert {word for word in container["args"] if word.startswith("--")} <= flags
+
+
+def test_results_in_object_storage_need_no_volume_that_pods_share() -> None:
+    assert find(IN_BUCKET, "PersistentVolumeClaim") == {}
+    for values, volume in (
+        (IN_BUCKET, {"emptyDir": {}}),
+        (IN_BUCKET_WITH_SOURCES, {"persistentVolumeClaim": {"claimName": "sources"}}),
+    ):
+        pods = list_pods(values)
+        for pod in (pods["web"], pods["worker"]):
+            (data,) = [one for one in pod["volumes"] if one["name"] == "data"]
+            assert data == {"name": "data", **volume}
+            variables = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
+            assert variables["PUSHMETRICS_SERVICE_RESULTS_URL"] == "s3://bucket/results"
 
 
 def test_connections_that_all_come_from_an_ingress_are_not_limited() -> None:

@@ -16,9 +16,11 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.app import build_app
+from airflow_provider_pushmetrics.service.cli import app
 from airflow_provider_pushmetrics.service.datasources.base import RowBatches
 from airflow_provider_pushmetrics.service.results.encoders.formats import EXTENSIONS, PARQUET
 from airflow_provider_pushmetrics.service.results.files.objects import ObjectFiles
@@ -34,6 +36,7 @@ from tests.fakes.waiting import LIMIT_SECONDS, until
 from tests.integration.service.conftest import Api, open_client, run_parts
 
 URL = f"s3://{BUCKET}/reports"
+KEY = "k" * 32
 SCHEMA = pa.schema([("n", pa.int64())])
 
 
@@ -327,6 +330,32 @@ async def test_deleted_report_leaves_no_objects(api: Api) -> None:
     await api.run(made.id)
     assert (await api.client.delete(f"/api/v1/report/{made.id}")).status_code == 200
     assert not api.parts.results.has_any()
+
+
+def run_maintenance(command: str, archive: Path, data_dir: Path, results_url: str) -> None:
+    result = CliRunner().invoke(
+        app,
+        [command, str(archive), "--data", str(data_dir)],
+        env={"PUSHMETRICS_SERVICE_RESULTS_URL": results_url, "PUSHMETRICS_SERVICE_SECRET_KEYS": KEY},
+    )
+    assert result.exit_code == 0, result.stderr
+
+
+async def test_backup_has_the_results_and_moves_them_to_another_place(tmp_path: Path, url: str) -> None:
+    first, archive = tmp_path / "first", tmp_path / "backup.tar"
+    with run_parts(first, results_url=url, secret_keys=(KEY,)) as parts:
+        async with open_client(build_app(parts)) as client:
+            api = Api(client, parts)
+            outputs = await api.run(api.make_report(q=sql("SELECT 42 AS n")).id)
+    link = outputs["queries"][0]["query_result"]
+    await asyncio.to_thread(run_maintenance, "backup", archive, first, url)
+    for name, place in (("folder", (tmp_path / "elsewhere").as_uri()), ("bucket", f"{url}-restored")):
+        await asyncio.to_thread(run_maintenance, "restore", archive, tmp_path / name, place)
+        with run_parts(tmp_path / name, results_url=place, secret_keys=(KEY,)) as parts:
+            async with open_client(build_app(parts)) as client:
+                assert (await client.get(link)).json()["data"] == [{"n": 42}]
+    with pytest.raises(AssertionError, match="restore to an empty place"):
+        await asyncio.to_thread(run_maintenance, "restore", archive, tmp_path / "third", url)
 
 
 async def test_run_whose_result_is_refused_fails_with_the_reason(tmp_path: Path) -> None:
