@@ -39,6 +39,10 @@ READ_SECONDS = 10.0
 WRITE_SECONDS = 60.0
 """How long an operation is tried again while the store is away; one attempt may end later."""
 
+ATTEMPT_SECONDS = 30.0
+SLOWEST_BYTES_PER_SECOND = 256 * 1024
+"""How long one upload may take: S3's library waits without end for a server that does not let it begin."""
+
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 
@@ -245,7 +249,8 @@ class ObjectStore:
         size = path.stat().st_size
 
         def put() -> None:
-            self._files.put_file(str(path), self._locate(name), **self._provider.upload)
+            seconds = ATTEMPT_SECONDS + size / SLOWEST_BYTES_PER_SECOND
+            self._files.put_file(str(path), self._locate(name), timeout=seconds, **self._provider.upload)
             found = self._files.info(self._locate(name))["size"]
             if found != size:
                 raise ConnectionError(errno.EIO, f"{found} of {size} bytes were stored")
@@ -291,7 +296,7 @@ class ObjectStore:
         folder = f"check-{generate_uid()}"
         path, content = self._locate(f"{folder}/object"), b"pushmetrics"
         steps: Mapping[str, Callable[[], Any]] = {
-            "write": lambda: self._files.pipe_file(path, content),
+            "write": lambda: self._files.pipe_file(path, content, timeout=ATTEMPT_SECONDS),
             "list": lambda: self._find(folder)[path],
             "read": lambda: self._files.cat_file(path, start=0, end=len(content)),
             "delete": lambda: self._files.rm_file(path),
