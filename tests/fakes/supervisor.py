@@ -145,7 +145,8 @@ class FakeTaskInstance:
 
     @property
     def task(self) -> SimpleNamespace:
-        return SimpleNamespace(retries=self.retries)
+        """The operator, as far as task instances and triggers use it."""
+        return SimpleNamespace(retries=self.retries, template_ext=(), template_fields=())
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = value
