@@ -18,6 +18,9 @@ from tests.chaos.schedule import Fault
 RESTART_SECONDS = 1.0
 """How long a supervisor waits before it starts a process again."""
 
+REAP_SECONDS = 30.0
+"""How long a killed process may take to be gone."""
+
 
 @dataclass
 class Member:
@@ -97,6 +100,14 @@ class Fleet:
                 member.ended += 1
             elif member.process is None and now >= member.starts_at:
                 self._start(member)
+
+    def stop(self, grace_seconds: float) -> list[str]:
+        """Stop all processes; return those that had to be killed."""
+        killed = self.processes.stop(grace_seconds)
+        for member in self.members.values():
+            if member.process is not None:
+                member.process.wait(REAP_SECONDS)
+        return killed
 
     def _start(self, member: Member) -> None:
         member.process = self.processes.start(

@@ -19,9 +19,8 @@ DATABASES = ("airflow", "inbox", "service")
 SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",
-    # Processes die here, the machine does not.
+    # Processes die here, the machine does not: what they wrote is there, but not what waits in their memory.
     "fsync": "off",
-    "synchronous_commit": "off",
 }
 
 PROXY = """\

@@ -30,5 +30,10 @@ async def fire(trigger: Any) -> Any:
 
 async def fire_impatiently(trigger: Any) -> Any:
     """Take the payload of the only event of a trigger whose first failed poll ends its wait."""
-    find_hub(PushMetricsHook().settings, HubLimits(failures=ONE_ATTEMPT))
+    be_impatient()
     return await fire(trigger)
+
+
+def be_impatient() -> None:
+    """Let the first failed poll end the waits of this loop on the default connection."""
+    find_hub(PushMetricsHook().settings, HubLimits(failures=ONE_ATTEMPT))

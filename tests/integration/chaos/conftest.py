@@ -30,4 +30,4 @@ def postgres() -> Iterator[tuple[Fleet, Path]]:
             wait_until(lambda: find_databases(folder), "PostgreSQL")
             yield fleet, folder
         finally:
-            processes.stop(0)
+            fleet.stop(0)

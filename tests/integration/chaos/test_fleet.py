@@ -51,20 +51,20 @@ def test_a_kill_ends_all_that_a_process_started_and_the_supervisor_starts_it_aga
     supervise_until(fleet, lambda: fleet.members["parent-1"].ended)
     fresh = supervise_until(fleet, lambda: fleet.members["parent-1"].process)
     assert fresh.pid != killed[0].pid
-    assert fleet.processes.stop(0)
+    assert fleet.stop(0)
     assert fleet.processes.find_members() == set()
 
 
 def test_a_freeze_stops_all_for_its_time(fleet: Fleet) -> None:
     frozen = wait_until(lambda: list_processes(fleet))
-    fleet.freeze("parent-1", 0.5)
     began = time.monotonic()
+    fleet.freeze("parent-1", 0.5)
     assert [process.status() for process in frozen] == [psutil.STATUS_STOPPED] * 2
     while fleet.has_frozen():
         fleet.supervise()
     assert time.monotonic() - began >= 0.5
     assert psutil.STATUS_STOPPED not in [process.status() for process in frozen]
-    fleet.processes.stop(0)
+    fleet.stop(0)
 
 
 def test_a_killed_postgresql_comes_back_with_what_was_committed(postgres: tuple[Fleet, Path]) -> None:

@@ -61,6 +61,7 @@ def test_a_report_is_run_waited_for_and_fetched(tmp_path: Any) -> None:
 def test_a_second_try_adopts_the_run_and_other_parameters_are_a_conflict() -> None:
     ti = FakeTaskInstance(run_id="second")
     first = run_operator(ti, parameters={"month": 1})
+    ti = dataclasses.replace(ti, try_number=2)
     assert run_operator(ti, parameters={"month": 1}) == first
     with pytest.raises(PushMetricsConflictError):
         run_operator(ti, parameters={"month": 3})

@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorT
 from tests.fakes.airflow_versions import AIRFLOW_VERSION, AirflowRescheduleException, needs_airflow
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeSupervisor, FakeTaskInstance, talk_to
-from tests.fakes.triggerer import fire, fire_event
+from tests.fakes.triggerer import be_impatient, fire, fire_event
 from tests.integration.provider.conftest import MODES, Connect, Mode
 
 NDJSON = "application/x-ndjson"
@@ -277,6 +277,8 @@ async def test_a_task_never_ends_as_failed_in_the_triggerer_because_that_costs_i
     trigger = PushMetricsSensorTrigger(
         event="report.run", run_id=7, timeout_seconds=limit, end_from_trigger=True
     )
+    if changes:
+        be_impatient()
     event = await fire_event(trigger)
     assert type(event) is TriggerEvent
     assert event.payload["status"] == ("error" if changes else "timeout")
