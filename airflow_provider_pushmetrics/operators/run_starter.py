@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_pushmetrics.client.models import RunStatus, TriggeredRun
+from airflow_provider_pushmetrics.client.models import Run, RunStatus, TriggeredRun
 from airflow_provider_pushmetrics.client.waits import RunTarget, read_run
 from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsAuthError,
     PushMetricsConflictError,
     PushMetricsDeliveryUnknownError,
     PushMetricsError,
@@ -258,16 +259,44 @@ def find_decision(hook: PushMetricsHook, target: RunTarget) -> str:
     A run of another report has the id of one that is gone, since PushMetrics was restored from a backup.
 
     :return: The name of the decision in Airflow's ``ResumableJobMixin``.
+    :raises PushMetricsUnavailableError: if another server answers, so that it is unknown.
     """
     if target.run_id is None or not hook.settings.api_token:
         return RECONNECT
+    run = find_run(hook, target.report_id, target.run_id)
+    if run is None:
+        return TERMINAL
     try:
-        finished = read_run(target, hook.fetch_run(target.run_id))
+        finished = read_run(target, run)
     except PushMetricsNotFoundError:
         return TERMINAL
     if finished is None:
         return RECONNECT
     return SUCCEEDED if finished.status is RunStatus.SUCCESS else TERMINAL
+
+
+def find_run(hook: PushMetricsHook, report_id: str, run_id: int) -> Run | None:
+    """
+    Fetch a run; None if it is gone.
+
+    A proxy returns 404 too while PushMetrics is being replaced, but then for every request.
+
+    :raises PushMetricsUnavailableError: if it does.
+    """
+    try:
+        return hook.fetch_run(run_id)
+    except PushMetricsNotFoundError as error:
+        missing = str(error)
+    try:
+        hook.fetch_runs(report_id)
+    except PushMetricsNotFoundError:
+        raise PushMetricsUnavailableError(missing) from None
+    except PushMetricsAuthError:
+        pass  # a token that may not list runs may still read each one
+    try:
+        return hook.fetch_run(run_id)  # PushMetrics may have become available between the two requests
+    except PushMetricsNotFoundError:
+        return None
 
 
 def mark_replay(started: TriggeredRun, newest_before: int | None) -> TriggeredRun:
