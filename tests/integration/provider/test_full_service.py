@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+pytest.importorskip("fastapi", reason="the service's libraries")
+
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble

@@ -51,10 +51,14 @@ def served(pushmetrics: FakePushMetrics) -> None:
     pushmetrics.results["application/vnd.apache.parquet"] = Response(BODY)
 
 
-def run(task: Any, outlet: Any, store: Any = None) -> Any:
+def run(task: Any, outlet: Any, store: Any = None, *, try_number: int = 1) -> Any:
     """Run a task, and return the accessor of its outlet's event."""
     events = OutletEventAccessors()
-    context = {"ti": FakeTaskInstance(), "outlet_events": events, "task_state_store": store}
+    context = {
+        "ti": FakeTaskInstance(try_number=try_number),
+        "outlet_events": events,
+        "task_state_store": store,
+    }
     task.execute(context)
     return events[outlet]
 
@@ -336,7 +340,7 @@ def test_a_try_that_continues_with_a_run_tells_the_parameters_of_that_run(
     with pytest.raises(PushMetricsRunTimeout):
         run(build_other_try(place, 2, timeout=0.1, outlets=[asset]), asset, store)
     place.pushmetrics.runs[0].looks = 0
-    extra = run(build_other_try(place, month, outlets=[asset]), asset, store).extra
+    extra = run(build_other_try(place, month, outlets=[asset]), asset, store, try_number=2).extra
     assert (len(place.pushmetrics.triggered), extra["run_id"]) == (1, 1)
     is_known = shows_parameters or month == 2
     assert extra["parameters"] == ({"month": 2} if is_known else None)
