@@ -60,6 +60,7 @@ def header_secret(system: DemoSystem) -> str:
             delivery_id = (system.service.post(f"{path}/test", {}) or {})["id"]
             system.wait_for("an attempt", partial(find_attempts, system, delivery_id), timeout_seconds=120)
             system.service.post(f"{path}/disable", {})
+        system.wait_for("the header", lambda: subscriber.received, timeout_seconds=120)
         assert subscriber.received[0].headers["x-api-key"] == secret
     return secret
 
