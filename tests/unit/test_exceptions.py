@@ -134,5 +134,5 @@ def test_what_is_not_retried_is_an_error_of_the_tree_and_of_airflow() -> None:
     ("name", "node"), [pytest.param(name, node, id=name) for name, node in list_defined(is_server=True)]
 )
 def test_no_error_of_the_receiver_and_the_service_is_a_bare_exception(name: str, node: ast.ClassDef) -> None:
-    """``WorkInterruptedError`` alone is a BaseException, and the workflow engine is not to record it."""
+    """``WorkInterruptedError`` alone is a BaseException: no handler of failures may end its work."""
     assert "Exception" not in [ast.unparse(base) for base in node.bases]

@@ -60,7 +60,6 @@ class ClaimQueue:
         self._active: set[Claim] = set()
         self._is_idle = threading.Condition()
         self._has_more = False
-        self._was_interrupted = False
         self._outages = ThrottledLog(log)
         self._loop = BackgroundLoop(
             f"claim-{name}",
@@ -89,8 +88,7 @@ class ClaimQueue:
     def wait_until_idle(self, timeout_seconds: float) -> bool:
         """Wait for active work, and return whether all of it has ended."""
         with self._is_idle:
-            has_ended = self._is_idle.wait_for(lambda: not self._active, timeout_seconds)
-        return has_ended and not self._was_interrupted
+            return self._is_idle.wait_for(lambda: not self._active, timeout_seconds)
 
     def list_active(self) -> list[Claim]:
         """List the active claims. A claim is active before its commit."""
@@ -139,7 +137,7 @@ class ClaimQueue:
             if not is_recorded:
                 self._release(claim)
         except WorkInterruptedError:
-            self._was_interrupted = True
+            log.info("%s was interrupted; another worker or the next start continues it", claim)
         except Exception as error:
             self._fail(claim, error)
         finally:

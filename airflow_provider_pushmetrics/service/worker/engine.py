@@ -8,6 +8,7 @@ worker, or by its successor of the same name. The work then continues after its 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -58,6 +59,8 @@ POSTPONE_SECONDS = 60
 
 DELIVERY_CONCURRENCY = 64
 """The maximum number of concurrent deliveries of a worker."""
+
+log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -132,15 +135,17 @@ class Engine:
             self._memory_guard.stop()
         self._row_counter.stop()
         self._cleanup.stop()  # what it does not delete now is deleted at the next start
-        has_ended = all([loop.stop() for loop in (self._watch, self._scheduler)])
-        has_ended &= all([queue.stop_claiming() for queue in self._queues.values()])
+        ended = {"wakes": self._watch.stop(), "schedules": self._scheduler.stop()}
+        ended |= {f"claims of {name}": queue.stop_claiming() for name, queue in self._queues.items()}
         deadline = time.monotonic() + self._shutdown_seconds
-        for queue in self._queues.values():
-            has_ended &= queue.wait_until_idle(max(0.0, deadline - time.monotonic()))
-        has_ended &= self._workers.stop()
-        if has_ended:  # active work would fail if its client were closed
-            self._sender.close()
-        return has_ended
+        for name, queue in self._queues.items():
+            ended[f"work of {name}"] = queue.wait_until_idle(max(0.0, deadline - time.monotonic()))
+        ended["release of claims"] = self._workers.stop()
+        if late := [part for part, has_ended in ended.items() if not has_ended]:
+            log.warning("stopping, but these have not ended: %s", ", ".join(late))
+            return False
+        self._sender.close()  # active work would fail if its client were closed earlier
+        return True
 
     def is_alive(self) -> bool:
         """Return whether this worker claims work: whether its last heartbeat is younger than the lease."""

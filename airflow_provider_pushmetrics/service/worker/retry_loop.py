@@ -54,7 +54,7 @@ class RetryLoop:
                 if is_unavailable(error):
                     pause_seconds = away_seconds
                     away_seconds = min(2 * away_seconds, LONGEST_RETRY_SECONDS)
-                    self._log.warning("the database is unavailable, and work waits for it: %s", error)
+                    self._log.warning("work waits for the database: %s", error)
                 elif (seconds := next(fault_pauses, None)) is None:
                     raise
                 else:

@@ -59,11 +59,11 @@ def test_a_freeze_stops_all_for_its_time(fleet: Fleet) -> None:
     frozen = wait_until(lambda: list_processes(fleet))
     began = time.monotonic()
     fleet.freeze("parent-1", 0.5)
-    assert [process.status() for process in frozen] == [psutil.STATUS_STOPPED] * 2
+    wait_until(lambda: all(process.status() == psutil.STATUS_STOPPED for process in frozen))
     while fleet.has_frozen():
         fleet.supervise()
     assert time.monotonic() - began >= 0.5
-    assert psutil.STATUS_STOPPED not in [process.status() for process in frozen]
+    wait_until(lambda: all(process.status() != psutil.STATUS_STOPPED for process in frozen))
     fleet.stop(0)
 
 

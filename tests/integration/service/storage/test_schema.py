@@ -220,7 +220,7 @@ def test_processes_of_two_versions_share_a_database_and_start_while_it_is_away(
                     service.client.post(f"/api/v1/report/1/webhook?token={TRIGGER_TOKEN}").raise_for_status()
                 wait_until(lambda: count_successes() == 3)
                 old.terminate()
-                assert old.wait(timeout=240) == 0
+                assert old.wait(timeout=240) == 0, log.read_text()[-20_000:]
                 service.client.post(f"/api/v1/report/1/webhook?token={TRIGGER_TOKEN}").raise_for_status()
                 wait_until(lambda: count_successes() == 4)
     assert log.read_text().count("has a newer schema") == 2
