@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Literal, TypeAlias
 
-from sqlalchemy.engine import URL, make_url
+from tests.fakes.database_way import DatabaseWay
 
 Moment = Literal["before", "after"]
 MOMENTS: tuple[Moment, ...] = ("before", "after")
@@ -55,22 +55,14 @@ def choose_all(sent: Mapping[Statement, int]) -> Iterator[Cut]:
 
 
 @dataclass
-class FaultProxy:
+class FaultProxy(DatabaseWay):
     """Passes the messages of PostgreSQL's protocol on, each statement when it is complete."""
 
-    server: URL
-    listener: socket.socket
+    QUERY = {"sslmode": "disable", "gssencmode": "disable"}
+
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _cut: Cut | None = None
     _seen: Counter[Statement] = field(default_factory=Counter)
-    _sockets: list[socket.socket] = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        """The database's URL by way of the proxy."""
-        port = self.listener.getsockname()[1]
-        query = {"sslmode": "disable", "gssencmode": "disable"}
-        return self.server.set(host="127.0.0.1", port=port, query=query).render_as_string(hide_password=False)
 
     def arm(self, cut: Cut | None = None) -> None:
         """Count statements from now on, and lose one connection."""
@@ -92,31 +84,11 @@ class FaultProxy:
                 return None
             return cut.moment
 
-    def serve(self) -> None:
-        """Take connections until the listener is closed."""
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                server = self._connect()
-                self._sockets += [client, server]
-                connection = _Connection(self, client, server)
-                for run in (connection.pass_requests, connection.pass_answers):
-                    threading.Thread(target=run, daemon=True).start()
-
-    def close(self) -> None:
-        """Hang up on everybody."""
-        self.listener.shutdown(socket.SHUT_RDWR)
-        for each in [self.listener, *self._sockets]:
-            each.close()
-
-    def _connect(self) -> socket.socket:
-        host = self.server.host or str(self.server.query.get("host", "127.0.0.1"))
-        port = self.server.port or int(str(self.server.query.get("port", 5432)))
-        if not host.startswith("/"):
-            return socket.create_connection((host, port))
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(f"{host}/.s.PGSQL.{port}")
-        return connection
+    def join(self, client: socket.socket, server: socket.socket) -> None:
+        """Pass on what they send, in other threads."""
+        connection = _Connection(self, client, server)
+        for run in (connection.pass_requests, connection.pass_answers):
+            threading.Thread(target=run, daemon=True).start()
 
 
 @dataclass
@@ -182,14 +154,3 @@ def _read_messages(stream: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
     while head := stream.read(5):
         (length,) = struct.unpack("!I", head[1:])
         yield head[:1], head + stream.read(length - 4)
-
-
-@contextmanager
-def open_fault_proxy(server_url: str) -> Iterator[FaultProxy]:
-    """Open a way to the server of a database."""
-    proxy = FaultProxy(make_url(server_url), socket.create_server(("127.0.0.1", 0)))
-    threading.Thread(target=proxy.serve, daemon=True).start()
-    try:
-        yield proxy
-    finally:
-        proxy.close()

@@ -324,6 +324,14 @@ def test_no_folder_has_more_than_14_modules() -> None:
     assert crowded.keys() - LIKE_SIBLINGS == set(), crowded
 
 
+MAX_MODULE_LINES = 400
+
+
+def test_no_module_is_longer_than_400_lines() -> None:
+    lengths = {path.relative_to(PACKAGE): len(path.read_text("utf-8").splitlines()) for path in SOURCES}
+    assert {path: length for path, length in lengths.items() if length > MAX_MODULE_LINES} == {}
+
+
 SHARED_CLASS_NAMES = {
     "Report": "the service's table, and the client's view of the same report",
     "Run": "the service's table, and the client's view of the same run",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.engine import URL
 from typer.testing import CliRunner, Result
 
@@ -14,6 +14,7 @@ from airflow_provider_pushmetrics.receiver.cli import app as receiver
 from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.service.cli import app as service
+from airflow_provider_pushmetrics.service.models import Workspace
 from airflow_provider_pushmetrics.service.storage.database import Database
 from tests.fakes.postgres import make_database
 from tests.fakes.postgres_programs import add_postgres_programs
@@ -71,51 +72,62 @@ def make_inbox(url: str) -> None:
     inbox.close()
 
 
+def count_events(url: str) -> int:
+    inbox = Inbox(url)
+    try:
+        return inbox.count_events()
+    finally:
+        inbox.close()
+
+
 def make_service(url: str) -> None:
     database = Database(url)
     database.migrate()
+    with database.writing() as session:
+        session.add(Workspace(name="kept"))
     database.close()
 
 
-def test_inbox_behind_a_pooler_is_backed_up_and_restored_without_it(
-    pooled_url: URL, postgres_url: str, other_url: str, tmp_path: Path
+def count_workspaces(url: str) -> int:
+    database = Database(url)
+    try:
+        with database.reading() as session:
+            return len(session.scalars(select(Workspace.id).where(Workspace.name == "kept")).all())
+    finally:
+        database.close()
+
+
+@pytest.mark.parametrize(
+    ("use", "make", "count"),
+    [
+        pytest.param(use_receiver, make_inbox, count_events, id="receiver"),
+        pytest.param(use_service, make_service, count_workspaces, id="service"),
+    ],
+)
+def test_a_database_behind_a_pooler_is_backed_up_and_restored_without_it(
+    use: Callable[..., Result],
+    make: Callable[[str], None],
+    count: Callable[[str], int],
+    pooled_url: URL,
+    postgres_url: str,
+    other_url: str,
+    tmp_path: Path,
 ) -> None:
-    make_inbox(postgres_url)
+    make(postgres_url)
     before, archive = read_search_path(pooled_url), tmp_path / "a.tar"
-    refused = use_receiver("backup", archive, pooled_url)
+    refused = use("backup", archive, pooled_url)
     assert (refused.exit_code, archive.exists()) == (1, False)
     assert "--listen-database-url" in refused.stderr
-    wrong = use_receiver("backup", archive, pooled_url, other_url)
+    wrong = use("backup", archive, pooled_url, other_url)
     assert wrong.exit_code == 1
     assert "another database" in wrong.stderr
-    done = use_receiver("backup", archive, pooled_url, postgres_url)
+    done = use("backup", archive, pooled_url, postgres_url)
     assert done.exit_code == 0, done.stderr
     empty = pooled_url.set(database=other_url.rpartition("/")[2].partition("?")[0])
-    refused = use_receiver("restore", archive, empty)
+    refused = use("restore", archive, empty)
     assert refused.exit_code == 1
     assert "--listen-database-url" in refused.stderr
-    done = use_receiver("restore", archive, empty, other_url)
+    done = use("restore", archive, empty, other_url)
     assert done.exit_code == 0, done.stderr
     assert read_search_path(pooled_url) == read_search_path(empty) == before
-    restored = Inbox(other_url)
-    assert restored.count_events() == 1
-    restored.close()
-
-
-def test_service_behind_a_pooler_is_backed_up_and_restored_without_it(
-    pooled_url: URL, postgres_url: str, other_url: str, tmp_path: Path
-) -> None:
-    make_service(postgres_url)
-    before, archive = read_search_path(pooled_url), tmp_path / "a.tar"
-    refused = use_service("backup", archive, pooled_url)
-    assert (refused.exit_code, archive.exists()) == (1, False)
-    assert "--listen-database-url" in refused.stderr
-    done = use_service("backup", archive, pooled_url, postgres_url)
-    assert done.exit_code == 0, done.stderr
-    empty = pooled_url.set(database=other_url.rpartition("/")[2].partition("?")[0])
-    refused = use_service("restore", archive, empty)
-    assert refused.exit_code == 1
-    assert "--listen-database-url" in refused.stderr
-    done = use_service("restore", archive, empty, other_url)
-    assert done.exit_code == 0, done.stderr
-    assert read_search_path(pooled_url) == read_search_path(empty) == before
+    assert count(other_url) == 1

@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.receiver.app import create_app
 from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
 from airflow_provider_pushmetrics.receiver.inbox.tables import events
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, SourceSettings
-from tests.fakes.fault_proxy import FaultProxy, choose_all, open_fault_proxy
+from tests.fakes.fault_proxy import FaultProxy, choose_all
 from tests.fakes.receiver_server import READER_TOKEN, SENDER_TOKEN, SOURCE
 
 pytestmark = pytest.mark.postgres
@@ -62,7 +62,7 @@ class Receiver:
 
 @pytest.fixture
 async def receiver(postgres_url: str) -> AsyncIterator[Receiver]:
-    with open_fault_proxy(postgres_url) as proxy:
+    with FaultProxy.open(postgres_url) as proxy:
         sources = (SourceSettings(SOURCE, token=SENDER_TOKEN),)
         app = create_app(ReceiverSettings(proxy.url, sources, READER_TOKEN))
         transport = httpx.ASGITransport(app)

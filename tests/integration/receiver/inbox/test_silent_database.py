@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.tables import state
 from airflow_provider_pushmetrics.receiver.inbox.writer import InboxWriter
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
-from tests.fakes.relay import Relay, open_relay
+from tests.fakes.relay import Relay
 from tests.fakes.waiting import LIMIT_SECONDS
 
 pytestmark = pytest.mark.postgres
@@ -31,7 +31,7 @@ def build(key: str) -> IncomingWebhook:
 
 @pytest.fixture
 def relay(postgres_url: str) -> Iterator[Relay]:
-    with open_relay(postgres_url) as relay:
+    with Relay.open(postgres_url) as relay:
         yield relay
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event
 from airflow_provider_pushmetrics.service.processes.worker_health import build_health_app
 from airflow_provider_pushmetrics.service.runtime import assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
-from tests.fakes.relay import open_relay
+from tests.fakes.relay import Relay
 from tests.fakes.service_process import find_free_port, run_worker
 from tests.fakes.waiting import LIMIT_SECONDS, wait_until
 
@@ -30,7 +30,7 @@ def test_worker_tells_how_it_is_and_how_much_work_waits(
 ) -> None:
     port = find_free_port()
     with (
-        open_relay(postgres_url) as relay,
+        Relay.open(postgres_url) as relay,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=LIMIT_SECONDS, trust_env=False) as client,
     ):
         (tmp_path / "url").write_text(relay.url + "\n", "utf-8")

@@ -29,7 +29,7 @@ from airflow_provider_pushmetrics.service.results.stored_result import ResultErr
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.object_store import ObjectStore, ObjectStoreError
 from tests.fakes.object_storage import BUCKET, SECRET_KEY, S3Server, run_s3
-from tests.fakes.relay import open_relay
+from tests.fakes.relay import Relay
 from tests.fakes.service_process import run_service
 from tests.fakes.service_reports import sql
 from tests.fakes.waiting import LIMIT_SECONDS, until
@@ -204,7 +204,7 @@ def test_write_outlasts_a_short_absence(tmp_path: Path, url: str) -> None:
 def test_connections_that_break_are_made_again_and_never_shorten_a_result(
     tmp_path: Path, server: S3Server, url: str
 ) -> None:
-    with open_relay(server.url) as relay, pytest.MonkeyPatch.context() as patch:
+    with Relay.open(server.url) as relay, pytest.MonkeyPatch.context() as patch:
         set_environment(patch, server, relay.url)
         store = ResultStore.connect(tmp_path, url)
         store.write("run-1/a.parquet", make_rows(1, 2))

@@ -23,7 +23,7 @@ from airflow_provider_pushmetrics.service.models import Run, Worker
 from airflow_provider_pushmetrics.service.storage.database import MIGRATIONS, TRUSTED_SECONDS, Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from airflow_provider_pushmetrics.service.storage.schema import prepare_schema
-from tests.fakes.relay import open_relay
+from tests.fakes.relay import Relay
 from tests.fakes.service_process import API_TOKEN, find_free_port, run_service, run_worker
 from tests.fakes.service_reports import TRIGGER_TOKEN, make_report, sql
 from tests.fakes.waiting import wait_until
@@ -141,7 +141,7 @@ def test_command_ends_with_a_sentence_if_the_database_stays_away(tmp_path: Path)
 def test_a_connection_that_breaks_while_it_is_opened_is_waited_for(postgres_url: str, message: int) -> None:
     """SQLAlchemy asks a server about itself by its first connection, and has other errors there."""
     time_ = Time()
-    with open_relay(postgres_url) as relay:
+    with Relay.open(postgres_url) as relay:
         relay.breaks_in = message
         database = Database(relay.url)
         prepare_schema(database, 10, monotonic=lambda: time_.now, sleep=time_.sleep)
@@ -191,7 +191,7 @@ def test_processes_of_two_versions_share_a_database_and_start_while_it_is_away(
 ) -> None:
     """A newer process migrates beside a worker; then a service and a worker of the older version start."""
     folder = tmp_path / "data"
-    with prepare_shared(folder, postgres_url) as database, open_relay(postgres_url) as relay:
+    with prepare_shared(folder, postgres_url) as database, Relay.open(postgres_url) as relay:
         options = ("--database-url", relay.url, "--wait-for-database", "600")
 
         def list_workers() -> list[int]:

@@ -17,7 +17,7 @@ from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.models import BlockResult, OutboxEvent, Run, Worker
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
-from tests.fakes.relay import open_relay
+from tests.fakes.relay import Relay
 from tests.fakes.service_process import API_TOKEN, COMMAND, run_service, run_worker
 from tests.fakes.service_reports import SLOW, TRIGGER_TOKEN, make_report, sql, text
 from tests.fakes.service_schedules import count_started, make_schedules
@@ -130,7 +130,7 @@ def test_outage_of_the_database_loses_no_run_and_repeats_no_event(
     trigger = f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}"
     accepted, refused = [], []
     with ExitStack() as stack:
-        relay = stack.enter_context(open_relay(postgres_url))
+        relay = stack.enter_context(Relay.open(postgres_url))
         options = ("--database-url", relay.url, "--allow-private-endpoints", "--worker-lease-seconds", "4")
         service = stack.enter_context(run_service(data_dir, *options, "--no-worker"))
         for _ in range(2):
