@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.accounts.roles import Role
@@ -14,6 +14,8 @@ from airflow_provider_pushmetrics.service.models import (
     OutgoingMessage,
     Report,
     ReportSchedule,
+    Run,
+    StandaloneQueryRun,
     Subscription,
     Workspace,
 )
@@ -46,8 +48,13 @@ def delete_workspace(session: Session, workspace: Workspace) -> None:
     """
     Delete a workspace with its contents. No event is sent: its subscriptions are deleted too.
 
-    Its row is locked first: transactions that add to it end before the deletion, or fail after it.
+    Its row is locked before them: transactions that add to it end before the deletion, or fail after it. Its
+    unfinished runs are locked still earlier: who records one locks it first, and then, by foreign keys, the
+    workspace.
     """
+    for run in (Run, StandaloneQueryRun):
+        unfinished = select(run.id).where(run.workspace_id == workspace.id, run.finished_on.is_(None))
+        session.scalars(unfinished.order_by(run.id).with_for_update()).all()
     lock_row(session, workspace)
     for kind in CONTENTS:
         session.execute(delete(kind).where(kind.workspace_id == workspace.id))

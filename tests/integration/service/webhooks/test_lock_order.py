@@ -107,3 +107,27 @@ def test_run_succeeds_while_a_subscription_to_its_event_is_deleted(
     with database.reading() as session:
         assert session.scalars(select(OutboxEvent.event)).all() == ["report.run"]
         assert session.scalars(select(Delivery)).all() == []
+
+
+@pytest.mark.parametrize("moment", ["INSERT INTO run_log", "INSERT INTO block_result"])
+def test_run_is_recorded_while_its_workspace_is_deleted(
+    database: Database, tmp_path: Path, moment: str
+) -> None:
+    post, workplace, ended = Post(database), Workplace(database, tmp_path), threading.Event()
+    post.subscribe()
+    run_id = workplace.start_run(q=sql("SELECT 1 AS n"))
+    with closing(workplace.sources), ThreadPoolExecutor(1) as threads:
+        here, started = threading.get_ident(), list[Any]()
+
+        def begin_to_delete(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if threading.get_ident() == here and statement.startswith(moment) and not started:
+                started.append(threads.submit(delete_everything, post, 0))
+                started[0].add_done_callback(lambda _: ended.set())
+                wait_for_a_lock(database, ended)
+
+        event.listen(database.engine, "before_cursor_execute", begin_to_delete)
+        workplace.build_executor().execute(Run, run_id)  # a deadlock would raise an error here, or there
+        started[0].result(120)
+    with database.reading() as session:
+        assert session.get(Run, run_id) is None
+        assert session.get(Workspace, 1) is None
