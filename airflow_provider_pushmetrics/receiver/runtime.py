@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -26,16 +26,22 @@ from airflow_provider_pushmetrics.receiver.feed.long_poll import Feed
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
 from airflow_provider_pushmetrics.receiver.feed.watcher import InboxWatch
 from airflow_provider_pushmetrics.receiver.inbox.cleanup import InboxCleanup
+from airflow_provider_pushmetrics.receiver.inbox.database import parse_inbox_url
 from airflow_provider_pushmetrics.receiver.inbox.rejections import Rejection, RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.writer import InboxWriter
+from airflow_provider_pushmetrics.serving.group_commit import start_daemon
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
+from airflow_provider_pushmetrics.serving.process_start import describe_driver_error, wait_for_postgresql
 
 log = logging.getLogger(__name__)
 
 READER_THREADS = 4
 RETRY_OPEN_SECONDS = 2.0
 """How long to wait after a database could not be opened, however many requests arrive."""
+
+OPEN_SECONDS = 10.0
+"""How long a request waits for the inbox to be opened: less than its client waits."""
 
 CLOSE_PATIENCE_SECONDS = 5.0
 """How long the end of the process waits for the database before it closes the connections."""
@@ -133,30 +139,40 @@ class RuntimeOpener:
         self.rejections = RejectionLog()
         self._lock = threading.Lock()
         self._opened: ReceiverRuntime | None = None
+        self._opening_lock = threading.Lock()
+        self._opening: Future[None] | None = None
         self._failed_at = -RETRY_OPEN_SECONDS
         self._outage = ThrottledLog(log)
         _reset_after_fork(self)
+
+    def open(self, wait_seconds: float = 0.0) -> ReceiverRuntime:
+        """
+        Open the runtime at the start of a process of its own, unless it is open; blocks.
+
+        :param wait_seconds: How long to wait for PostgreSQL.
+        :raises PushMetricsConfigurationError: if the inbox cannot be opened.
+        """
+        with self._lock:
+            self._opened = opened = self._opened or self._wait_and_build(wait_seconds)
+            return opened
 
     async def get(self) -> ReceiverRuntime:
         """
         Get this process's runtime.
 
+        All requests wait for one thread, which opens it: an unresponsive database must not take
+        the threads of the server in which the receiver is mounted.
+
         :raises Unavailable: if the inbox cannot be opened now; a later call tries again.
         """
-        if self._opened is not None:
-            return self._opened
-        return await asyncio.to_thread(self.open)
-
-    def open(self) -> ReceiverRuntime:
-        """
-        Open this process's runtime, unless it is open; blocks.
-
-        :raises Unavailable: if the inbox cannot be opened now.
-        """
-        with self._lock:
-            opened = self._opened or self._open()
-            self._opened = opened
-            return opened
+        if self._opened is None:
+            if time.monotonic() - self._failed_at < RETRY_OPEN_SECONDS:
+                raise Unavailable(UNAVAILABLE)
+            await asyncio.wait([asyncio.wrap_future(self._begin_opening())], timeout=OPEN_SECONDS)
+        opened = self._opened
+        if opened is None:
+            raise Unavailable(UNAVAILABLE)
+        return opened
 
     def end_waits(self) -> None:
         """Respond to all waiting readers, because the server is about to stop."""
@@ -170,21 +186,43 @@ class RuntimeOpener:
         if opened is not None:
             opened.close()
 
-    def _open(self) -> ReceiverRuntime:
-        if time.monotonic() - self._failed_at < RETRY_OPEN_SECONDS:
-            raise Unavailable(UNAVAILABLE)
+    def _begin_opening(self) -> Future[None]:
+        """Begin to open the runtime, unless a thread does it already."""
+        with self._opening_lock:
+            if self._opening is None or self._opening.done():
+                self._opening = Future()
+                start_daemon("pushmetrics-inbox-opener", partial(self._open, self._opening))
+            return self._opening
+
+    def _open(self, opening: Future[None]) -> None:
         try:
-            return ReceiverRuntime(self._inbox_url, self.rejections, self._keep_days, self._listen_url)
+            with self._lock:
+                self._opened = self._opened or self._build()
         except (SQLAlchemyError, PushMetricsConfigurationError) as error:
             self._failed_at = time.monotonic()
-            self._outage.error("The inbox cannot be opened: %s", getattr(error, "orig", None) or error)
-            raise Unavailable(UNAVAILABLE) from None
+            self._outage.error("The inbox cannot be opened: %s", describe_driver_error(error))
+        finally:
+            opening.set_result(None)
+
+    def _wait_and_build(self, wait_seconds: float) -> ReceiverRuntime:
+        if parse_inbox_url(self._inbox_url).get_backend_name() != "sqlite":
+            return wait_for_postgresql(self._build, wait_seconds)
+        try:
+            return self._build()
+        except SQLAlchemyError as error:
+            raise PushMetricsConfigurationError(
+                f"the inbox cannot be opened: {describe_driver_error(error)}. Choose another with --inbox or"
+                " PUSHMETRICS_RECEIVER_INBOX."
+            ) from None
+
+    def _build(self) -> ReceiverRuntime:
+        return ReceiverRuntime(self._inbox_url, self.rejections, self._keep_days, self._listen_url)
 
     def _discard(self) -> None:
         if self._opened is not None:
             _left_behind.append(self._opened)
-        self._opened = None
-        self._lock = threading.Lock()
+        self._opened = self._opening = None
+        self._lock, self._opening_lock = threading.Lock(), threading.Lock()
 
 
 def _reset_after_fork(opener: RuntimeOpener) -> None:

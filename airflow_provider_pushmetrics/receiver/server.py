@@ -16,7 +16,6 @@ from starlette.applications import Starlette
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.app import create_app
-from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, StandaloneOptions
 from airflow_provider_pushmetrics.serving.http.access_log import AccessLog
@@ -24,6 +23,7 @@ from airflow_provider_pushmetrics.serving.http.connections import LimitedServer,
 from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
 from airflow_provider_pushmetrics.serving.private_files import set_private_umask
+from airflow_provider_pushmetrics.serving.process_start import exit_on_termination
 from airflow_provider_pushmetrics.serving.traces import start_tracing, stop_tracing
 
 log = logging.getLogger(__name__)
@@ -86,14 +86,12 @@ def serve(settings: ReceiverSettings, options: StandaloneOptions) -> None:
     app = create_app(settings)
     listener = open_listener(options.host, options.port, port_variable="PUSHMETRICS_RECEIVER_PORT")
     runtime: RuntimeOpener = app.state.runtime
+    exit_on_termination()
     try:
-        runtime.open()
-    except Unavailable:
+        runtime.open(options.wait_for_database_seconds)
+    except PushMetricsConfigurationError:
         listener.close()
-        raise PushMetricsConfigurationError(
-            "the inbox cannot be opened; the line above contains the cause. Choose another with --inbox or"
-            " PUSHMETRICS_RECEIVER_INBOX."
-        ) from None
+        raise
     names = ", ".join(repr(source.name) for source in settings.sources)
     log.info(
         "Listening on http://%s:%s for deliveries of %s.", options.host, listener.getsockname()[1], names

@@ -13,6 +13,7 @@ from airflow_provider_pushmetrics.serving.options import (
     listen_url_option,
     log_format_option,
     option,
+    wait_option,
 )
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -74,6 +75,7 @@ class StandaloneOptions(ReceiverOptions):
         "", "Trust X-Forwarded-For from these addresses, separated by commas; by default from none."
     )
     connections_per_address: int = connections_option()
+    wait_for_database_seconds: float = wait_option("PostgreSQL")
     log_format: Literal["text", "json"] = log_format_option()
     access_log: bool = option(True, "Log a line for each request, without its query string.")
 

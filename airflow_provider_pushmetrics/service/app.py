@@ -68,13 +68,13 @@ from airflow_provider_pushmetrics.service.reports.parameter_types import Paramet
 from airflow_provider_pushmetrics.service.results.stored_result import ResultError, ResultGoneError
 from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
-from airflow_provider_pushmetrics.service.storage.database import UNAVAILABLE
 from airflow_provider_pushmetrics.service.web import block_results, pages, redirects, sessions
 from airflow_provider_pushmetrics.serving.http.access_log import AccessLog
 from airflow_provider_pushmetrics.serving.http.body_limit import BodyLimit
 from airflow_provider_pushmetrics.serving.http.headers import NoStore
 from airflow_provider_pushmetrics.serving.http.request_spans import RequestSpans
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
+from airflow_provider_pushmetrics.serving.process_start import UNAVAILABLE
 
 ROUTERS = (
     health.router, metrics.router, trigger_calls.router, results.router, token_exchange.router,

@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.serving.options import (
     listen_url_option,
     log_format_option,
     option,
+    wait_option,
 )
 from airflow_provider_pushmetrics.serving.private_files import make_private_folder
 
@@ -172,13 +173,7 @@ class ServiceSettings:
         "The seconds without a heartbeat after which other workers take over the runs of a worker.",
         ge=1,
     )
-    wait_for_database_seconds: float = option(
-        60.0,
-        "The maximum seconds to wait for PostgreSQL and for object storage at the start.",
-        flag="wait-for-database",
-        variable="WAIT_FOR_DATABASE",
-        ge=0,
-    )
+    wait_for_database_seconds: float = wait_option("PostgreSQL and for object storage")
     endpoint_concurrency: int = 8
     delivery_timeout_seconds: float = 15.0
     shutdown_seconds: int = 5

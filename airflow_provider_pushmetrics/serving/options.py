@@ -77,6 +77,21 @@ def listen_url_option() -> Any:
     )
 
 
+def wait_option(awaited: str) -> Any:
+    """
+    Declare ``--wait-for-database``.
+
+    :param awaited: What is waited for.
+    """
+    return option(
+        60.0,
+        f"The maximum seconds to wait for {awaited} at the start.",
+        flag="wait-for-database",
+        variable="WAIT_FOR_DATABASE",
+        ge=0,
+    )
+
+
 def connections_option() -> Any:
     """Declare ``--connections-per-address``, which is the same for the service and the receiver."""
     return option(

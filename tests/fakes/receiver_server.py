@@ -55,12 +55,28 @@ class ReceiverServer:
                 self.heard.set()
         self.heard.set()
 
+    def wait_until_ready(self) -> None:
+        """Wait until it listens and answers."""
+        if not self.heard.wait(LIMIT_SECONDS) or not self.url:
+            raise RuntimeError(f"the receiver did not start: {self.read_all_lines()}")
+        _wait_until_live(self.url)
+
 
 @contextmanager
 def start_receiver(
     inbox_url: str, *options: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[ReceiverServer]:
     """Start a receiver on a free port; kill it at the end, unless it ended by itself."""
+    with launch_receiver(inbox_url, *options, environment=environment) as server:
+        server.wait_until_ready()
+        yield server
+
+
+@contextmanager
+def launch_receiver(
+    inbox_url: str, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[ReceiverServer]:
+    """Start a receiver as :func:`start_receiver` does, without waiting for it."""
     command = [SERVER_PYTHON, "-c", START, "--port", "0", "--source", SOURCE, *options]
     environment = {
         **os.environ,
@@ -74,9 +90,6 @@ def start_receiver(
         listener = threading.Thread(target=server.listen)
         listener.start()
         try:
-            if not server.heard.wait(LIMIT_SECONDS) or not server.url:
-                raise RuntimeError(f"the receiver did not start: {server.read_all_lines()}")
-            _wait_until_live(server.url)
             yield server
         finally:
             process.kill()

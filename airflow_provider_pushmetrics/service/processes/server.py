@@ -13,13 +13,13 @@ import pyarrow as pa
 
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.processes.folder_lock import lock_folder
-from airflow_provider_pushmetrics.service.processes.signals import exit_on_termination
 from airflow_provider_pushmetrics.service.processes.supervisor import Assignment, Supervisor
 from airflow_provider_pushmetrics.service.runtime import assemble, choose_worker_id
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
 from airflow_provider_pushmetrics.serving.http.connections import LimitedServer, build_config
 from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 from airflow_provider_pushmetrics.serving.logs import set_up_logging
+from airflow_provider_pushmetrics.serving.process_start import exit_on_termination
 from airflow_provider_pushmetrics.serving.traces import start_tracing, stop_tracing
 
 log = logging.getLogger(__name__)

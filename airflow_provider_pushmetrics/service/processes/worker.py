@@ -18,7 +18,6 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from airflow_provider_pushmetrics.service.processes.folder_lock import WORKER_LOCK_FILE, wait_for_folder
-from airflow_provider_pushmetrics.service.processes.signals import exit_on_termination
 from airflow_provider_pushmetrics.service.processes.supervisor import END_OF_FIGURES, READY
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
 from airflow_provider_pushmetrics.serving.background import BackgroundLoop
@@ -50,6 +49,7 @@ def work(settings: ServiceSettings) -> None:
     require_postgres(settings, "a worker by itself")
     from airflow_provider_pushmetrics.service.processes.worker_health import serve_health
     from airflow_provider_pushmetrics.service.runtime import assemble
+    from airflow_provider_pushmetrics.serving.process_start import exit_on_termination
 
     with _open_health_port(settings) as listener:
         set_up_logging(settings.log_format)

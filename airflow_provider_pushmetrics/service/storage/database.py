@@ -14,20 +14,14 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import Connection, ExceptionContext, make_url
-from sqlalchemy.exc import (
-    DisconnectionError,
-    InterfaceError,
-    InvalidRequestError,
-    NoResultFound,
-    OperationalError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DisconnectionError, InvalidRequestError, NoResultFound
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from airflow_provider_pushmetrics.service.storage.write_lock import WriteLock
 from airflow_provider_pushmetrics.serving.commit_signals import SESSION_TIMEOUTS, limit_sessions
 from airflow_provider_pushmetrics.serving.metrics import SHORT_SECONDS, Histogram
+from airflow_provider_pushmetrics.serving.process_start import UNAVAILABLE
 from airflow_provider_pushmetrics.serving.sqlite import (
     IMMEDIATE,
     SYNCHRONOUS,
@@ -184,12 +178,9 @@ CONNECT_ARGUMENTS = {
 WITHOUT_TIMEOUTS = "SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
 """For a transaction in which other processes are waited for, or which waits for other work."""
 
-UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
-"""The errors of an unavailable database, whatever the statement."""
-
 
 def is_unavailable(error: BaseException) -> bool:
-    """Return whether an error is one of them."""
+    """Return whether an error is one of an unavailable database."""
     return isinstance(error, UNAVAILABLE)
 
 

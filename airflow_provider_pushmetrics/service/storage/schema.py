@@ -5,28 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
-from sqlalchemy.exc import ResourceClosedError
 
 from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.service.storage.database import (
     MIGRATIONS,
     SCHEMA_VERSION_TABLE,
     Database,
-    is_unavailable,
 )
+from airflow_provider_pushmetrics.serving.process_start import wait_for_postgresql
 from airflow_provider_pushmetrics.serving.sqlite import check_after_crash
-
-RETRY_SECONDS = 1.0
-
-BROKEN_WHILE_OPENED = (ResourceClosedError, NotImplementedError)
-"""What a first connection raises that is lost while SQLAlchemy and psycopg ask the server about itself."""
 
 log = logging.getLogger(__name__)
 
@@ -46,26 +40,10 @@ def prepare_schema(
         schema, or if the file of SQLite is damaged.
     """
     check_after_crash(database.engine)
-    deadline, is_logged = monotonic() + wait_seconds, False
-    while True:
-        try:
-            migrate(database)
-        except Exception as error:
-            is_away = is_unavailable(error) or isinstance(error, BROKEN_WHILE_OPENED)
-            if database.engine.dialect.name == "sqlite" or not is_away:
-                raise
-            reason = redact(" ".join(str(getattr(error, "orig", None) or error).split()))
-            if monotonic() >= deadline:
-                raise PushMetricsConfigurationError(
-                    f"the database did not answer within {wait_seconds:g} s: {reason}. Start it, check the"
-                    " database URL, or wait longer by --wait-for-database."
-                ) from None
-            if not is_logged:
-                log.warning("the database is away; waiting for it for up to %g s: %s", wait_seconds, reason)
-                is_logged = True
-            sleep(RETRY_SECONDS)
-        else:
-            return
+    if database.engine.dialect.name == "sqlite":
+        migrate(database)
+    else:
+        wait_for_postgresql(partial(migrate, database), wait_seconds, monotonic=monotonic, sleep=sleep)
 
 
 def migrate(database: Database) -> None:

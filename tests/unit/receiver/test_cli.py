@@ -21,7 +21,8 @@ def test_help_does_not_show_a_token_from_the_environment() -> None:
         (["--reader-token", "r"], "has no source"),
         (["--signing-secret", "nonsense", "--reader-token", "r"], "signing secret is invalid"),
         (["--token", "t", "--reader-token", "r", "--inbox", "mysql://u:pw-x@h/d"], "cannot be"),
-        (["--token", "t", "--reader-token", "r", "--inbox", "sqlite://"], "cannot be opened"),
+        (["--token", "t", "--reader-token", "r", "--inbox", "sqlite://"], "would lose"),
+        (["--token", "t", "--reader-token", "r", "--inbox", "sqlite:////dev/null/x"], "does not exist"),
     ],
 )
 def test_receiver_that_cannot_be_safe_does_not_start(arguments: list[str], message: str) -> None:
