@@ -11,10 +11,19 @@ MAX_PAUSE_SECONDS = 300.0
 """A longer ``Retry-After`` is not waited for within one call; the error contains it instead."""
 
 
+def choose_between(low: float, high: float) -> float:
+    """
+    Choose a number at random, without Python's shared generator.
+
+    Others seed that one: Hypothesis, for example, which also refuses that it is used beside a test.
+    """
+    return random.SystemRandom().uniform(low, high)
+
+
 @dataclass(frozen=True)
 class RetryPolicy:
     """
-    Exponential backoff with full jitter, as AWS describes it.
+    Exponential backoff with equal jitter, as AWS describes it: each wait is at least half of its maximum.
 
     See https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
 
@@ -26,7 +35,7 @@ class RetryPolicy:
     attempts: int = 5
     base_seconds: float = 0.5
     max_seconds: float = 30.0
-    choose: Callable[[float, float], float] = field(default=random.uniform, repr=False, compare=False)
+    choose: Callable[[float, float], float] = field(default=choose_between, repr=False, compare=False)
 
     def compute_wait(self, attempt: int, retry_after_seconds: float | None = None) -> float | None:
         """

@@ -122,7 +122,8 @@ class Database:
 
     def migrate(self, revision: str = "head") -> None:
         """Migrate the schema to this version, or to an older one."""
-        with self.engine.connect() as connection, _without_foreign_keys(connection):
+        with self.engine.connect() as connection:
+            _disable_foreign_keys(connection)
             config = Config()
             config.set_main_option("script_location", str(MIGRATIONS))
             config.attributes["connection"] = connection
@@ -184,22 +185,18 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, UNAVAILABLE)
 
 
-@contextmanager
-def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+def _disable_foreign_keys(connection: Connection) -> None:
     """
     Let SQLite change columns, for which it copies tables: dropping the old deletes what refers to it.
 
-    https://www.sqlite.org/lang_altertable.html#otheralter
+    The connection does not return to the pool. SQLite ignores the setting within a transaction, so it could
+    not be reset for sure, and other transactions would leave rows without what they refer to.
+    https://www.sqlite.org/lang_altertable.html#otheralter, https://www.sqlite.org/pragma.html#pragma_foreign_keys
     """
-    if connection.dialect.name != "sqlite":
-        yield
-        return
-    driver: Any = connection.connection.driver_connection
-    driver.execute("PRAGMA foreign_keys=OFF")
-    try:
-        yield
-    finally:
-        driver.execute("PRAGMA foreign_keys=ON")
+    if connection.dialect.name == "sqlite":
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys=OFF")
+        connection.detach()
 
 
 def create_database_engine(url: str, session_timeouts: Mapping[str, float] = SESSION_TIMEOUTS) -> Engine:

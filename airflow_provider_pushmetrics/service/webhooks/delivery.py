@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from airflow_provider_pushmetrics.service.webhooks.custom_headers import list_se
 from airflow_provider_pushmetrics.service.webhooks.retry_schedule import (
     CERTAIN_ATTEMPTS,
     DISABLE_AFTER,
+    SPREAD,
     Spread,
     compute_delay,
     is_given_up,
@@ -170,7 +170,7 @@ class WebhookSender:
         transport: httpx.BaseTransport,
         clock: ClockColumn = build_clock_column,
         monotonic: Callable[[], float] = time.monotonic,
-        spread: Spread = random.uniform,
+        spread: Spread = SPREAD,
     ) -> None:
         self._database = database
         self._cipher = cipher

@@ -28,9 +28,12 @@ CERTAIN_ATTEMPTS = 4
 Spread = Callable[[float, float], float]
 """Chooses between two numbers, as ``random.uniform`` does."""
 
+SPREAD: Spread = random.SystemRandom().uniform
+"""Not Python's shared generator: others seed it, as Hypothesis does in a user's tests."""
+
 
 def compute_delay(
-    attempts_made: int, retry_after_seconds: float | None = None, *, spread: Spread = random.uniform
+    attempts_made: int, retry_after_seconds: float | None = None, *, spread: Spread = SPREAD
 ) -> float | None:
     """
     Compute the delay of the next attempt.

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,15 @@ def run_parts(data_dir: Path, **settings: Any) -> Iterator[ServiceParts]:
         yield parts
     finally:
         assert parts.stop()
+        assert list_orphans(parts.settings) == []
+
+
+def list_orphans(settings: ServiceSettings) -> list[object]:
+    """List the rows in SQLite whose parents are missing; PostgreSQL has none."""
+    if settings.database_url:
+        return []
+    with closing(sqlite3.connect(settings.database_file)) as connection:
+        return connection.execute("PRAGMA foreign_key_check").fetchall()
 
 
 def open_client(app: FastAPI, token: str | None = API_TOKEN, *, raises: bool = True) -> httpx.AsyncClient:

@@ -35,6 +35,16 @@ def test_migrations_make_what_the_models_say(database: Database) -> None:
         assert compare_metadata(context, Base.metadata) == []
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], scope="module")
+def test_connection_that_migrated_is_not_used_again_without_foreign_keys(url: str) -> None:
+    for _ in range(3):  # the first migrates, the others find nothing to do
+        database = Database(url)
+        database.migrate()
+        with database.engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        database.close()
+
+
 def test_migrating_again_changes_nothing(database: Database) -> None:
     database.migrate()
     with database.reading() as session:
