@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus
 
 REDACTED = "***"
 
+# Each must take linear time for any text: a request without a credential decides what is redacted.
 _PATTERNS = (
     (
         re.compile(r"((?:^|[?&;\s])(?:token|access_token|api_key|secret|signature)=)[^&#\s\"'<>]+", re.I),
@@ -21,7 +22,14 @@ _PATTERNS = (
     ),
     (re.compile(r"\b((?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{6,}", re.I), rf"\1{REDACTED}"),
     (re.compile(r"\b(pmpat_|whsec_)[A-Za-z0-9_+/=-]+"), rf"\1{REDACTED}"),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.?[A-Za-z0-9_-]*"), REDACTED),
+    (
+        # Tried once in each run of such characters, and only if a dot follows that run.
+        re.compile(
+            r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]+\.[A-Za-z0-9_-])([A-Za-z0-9_-]*?)"
+            r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.?[A-Za-z0-9_-]*"
+        ),
+        rf"\1{REDACTED}",
+    ),
     (re.compile(r"(://)[^/@\s]+@"), rf"\1{REDACTED}@"),
 )
 

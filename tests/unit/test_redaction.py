@@ -145,6 +145,24 @@ def test_what_is_no_credential_stays_readable(text: str) -> None:
     assert redact(text) == text
 
 
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *("-eyJ", "eyJ", "-eyJaaaaa", "eyJaaaaa.", "eyJ.", "_-eyJ"),
+        *("Bearer ", "Bearer\t", "Basic a ", "pmpat_", "-whsec_", "://", "://a", "token=", "?token"),
+        *("password ", "secret'", "identified by=", " ", "-", "a"),
+    ],
+)
+def test_megabytes_that_almost_look_like_a_credential_are_read_in_linear_time(unit: str) -> None:
+    """Quadratic time would be minutes."""
+    assert redact(f"{unit * (1_000_000 // len(unit))} {PAT}", "s3").endswith(REDACTED)
+
+
+@pytest.mark.parametrize("before", ["", "-", "x-", "a-b-", "a/", "eyJ.-"])
+def test_json_web_token_is_taken_out_after_a_hyphen(before: str) -> None:
+    assert redact(f"{before}{JWT}, and then") == f"{before}{REDACTED}, and then"
+
+
 def test_the_rest_of_a_url_stays_readable() -> None:
     assert redact("https://h/x?a=1&token=t0ken&b=2") == f"https://h/x?a=1&token={REDACTED}&b=2"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from airflow_provider_pushmetrics.redaction import REDACTED, redact
 
@@ -12,6 +12,9 @@ HEADS = frozenset({DELIVERY_HEAD, "events", "cursor", "consumers", "rejections",
 """The first segments of the receiver's own paths."""
 
 MAX_SHOWN_PATH_LENGTH = 200
+MAX_READ_PATH_LENGTH = 4000
+"""How much of a path is redacted: a server may limit neither its length nor who sends it."""
+
 _PLAIN_DELIVERY = re.compile(r"/webhooks/[^/]+\Z")
 _LIKE_A_TOKEN = re.compile(r"(?=[^/]*[0-9])(?=[^/]*[A-Za-z])[^/]{16,}|[^/]{24,}")
 
@@ -47,11 +50,19 @@ def find_source(path: str) -> str | None:
     return segments[2] if len(segments) == 3 and segments[1] == DELIVERY_HEAD else None
 
 
-def describe_path(path: str, known_secrets: Iterable[str] = ()) -> str:
+def describe_path(path: str, known_secrets: Collection[str] = ()) -> str:
     """Format a path for people: in ASCII, shortened, without known secrets and possible tokens."""
-    return hide_tokens(ascii(redact(path, *known_secrets))[1:-1])[:MAX_SHOWN_PATH_LENGTH]
+    text = ascii(redact(_shorten(path), *known_secrets))[1:-1]
+    return hide_tokens(text, known_secrets)[:MAX_SHOWN_PATH_LENGTH]
 
 
-def hide_tokens(path: str, known_secrets: Iterable[str] = ()) -> str:
-    """Remove known secrets and possible tokens from a path or a part of it."""
-    return _LIKE_A_TOKEN.sub(REDACTED, redact(path, *known_secrets))
+def hide_tokens(path: str, known_secrets: Collection[str] = ()) -> str:
+    """Remove known secrets and possible tokens from a path or a part of it; shorten a very long one."""
+    return _LIKE_A_TOKEN.sub(REDACTED, redact(_shorten(path), *known_secrets))
+
+
+def _shorten(path: str) -> str:
+    """Cut a path before a segment, because a part of a secret could not be recognized."""
+    if len(path) <= MAX_READ_PATH_LENGTH:
+        return path
+    return path[: path.rfind("/", 0, MAX_READ_PATH_LENGTH) + 1] + REDACTED

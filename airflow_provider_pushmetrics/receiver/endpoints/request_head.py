@@ -11,6 +11,9 @@ from starlette.types import Scope
 MAX_AUTHORIZATIONS = 8
 """How many ``Authorization`` headers are checked: each costs a comparison."""
 
+MAX_QUERY_BYTES = 16_384
+"""A longer query string has no parameters: it takes time, and a server may not limit it."""
+
 LISTED = (b"content-type", b"content-encoding")
 """Headers whose values are joined by a comma, as a proxy may join them (RFC 9110, section 5.3)."""
 
@@ -45,7 +48,7 @@ class RequestHead:
 
         A ``+`` is a space in a form, and a plus in a URL that a person wrote.
         """
-        if not self.query:
+        if not self.query or len(self.query) > MAX_QUERY_BYTES:
             return ()
         plain = _find_once(self.query, name)
         if b"+" not in self.query:
@@ -61,14 +64,18 @@ def _find_once(query: bytes, name: str) -> tuple[bytes, ...]:
 
 
 def read_head(scope: Scope) -> RequestHead:
-    """Read the head of an ASGI request."""
+    """Read the head of an ASGI request, in a time that is proportional to it: a server may not limit it."""
     headers: dict[bytes, bytes] = {}
-    authorizations: tuple[bytes, ...] = ()
+    lists: dict[bytes, list[bytes]] = {}
+    authorizations: list[bytes] = []
     for name, value in scope["headers"]:
-        if name in headers:
-            headers[name] = b"%b, %b" % (headers[name], value) if name in LISTED else b""
-        else:
+        if name not in headers:
             headers[name] = value
-        if name == b"authorization":
-            authorizations += (value,)
-    return RequestHead(headers, scope.get("query_string", b""), authorizations[:MAX_AUTHORIZATIONS])
+        elif name in LISTED:
+            lists.setdefault(name, [headers[name]]).append(value)
+        else:
+            headers[name] = b""
+        if name == b"authorization" and len(authorizations) < MAX_AUTHORIZATIONS:
+            authorizations.append(value)
+    headers.update((name, b", ".join(values)) for name, values in lists.items())
+    return RequestHead(headers, scope.get("query_string", b""), tuple(authorizations))
