@@ -40,7 +40,10 @@ class ReceiverServer:
         return {"authorization": f"Bearer {READER_TOKEN}"}
 
     def open_reader(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers=self.reader_headers, timeout=LIMIT_SECONDS)
+        limits = httpx.Limits(keepalive_expiry=2)  # less than the server's 5 s, as a service's client
+        return httpx.Client(
+            base_url=self.url, headers=self.reader_headers, timeout=LIMIT_SECONDS, limits=limits
+        )
 
     def read_all_lines(self) -> str:
         return "".join(self.lines)

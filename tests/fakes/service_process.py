@@ -68,6 +68,8 @@ class ServiceProcess:
             base_url=f"http://127.0.0.1:{self.port}",
             headers={"Authorization": f"Bearer {token}"},
             timeout=LIMIT_SECONDS,
+            # Less than the server's 5 s: it would close a connection just when it is used again.
+            limits=httpx.Limits(keepalive_expiry=2),
             trust_env=False,
         )
 
