@@ -132,7 +132,7 @@ def assemble(
     database = Database(settings.store_url, listen_url=settings.listen_database_url)
     cipher = Cipher(*(settings.secret_keys or load_secret_keys(settings.data_dir)))
     results = ResultStore.connect(settings.results_dir, settings.object_url)
-    places = SourcePlaces(settings.data_dir, settings.source_dirs)
+    places = SourcePlaces(settings.data_dir, settings.source_dirs, settings.source_urls)
     sources = SourceRegistry(database, cipher, places, settings.egress_rules, settings.query_limits)
     pending_limit = PendingLimit(settings.max_pending_runs)
     if engine is None and settings.executes:

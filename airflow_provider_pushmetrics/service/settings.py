@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -80,6 +80,14 @@ class ServiceSettings:
         " the data folder. Repeat the option for several folders; separate them by : in the environment.",
         flag="source-dir",
         variable="SOURCE_DIRS",
+    )
+    source_urls: tuple[str, ...] = option(
+        (),
+        "A folder of object storage with CSV and Parquet files that may be queried: s3://bucket/prefix, gs://…"
+        " or az://…. Repeat the option for several folders; separate them by spaces or commas in the"
+        " environment.",
+        flag="source-url",
+        variable="SOURCE_URLS",
     )
     public_url: str | None = option(
         None, "The URL that links in events begin with; by default http://host:port."
@@ -245,6 +253,7 @@ def complete_settings(settings: ServiceSettings, environ: Mapping[str, str]) -> 
         database_url=check_database_url(settings.database_url),
         listen_database_url=check_database_url(settings.listen_database_url),
         results_url=check_results_url(settings.results_url),
+        source_urls=check_source_urls(settings.source_urls, settings.object_url),
         smtp=read_smtp_settings(environ),
         slack=read_slack_settings(environ),
     )
@@ -299,6 +308,34 @@ def check_results_url(url: str | None) -> str | None:
             " A folder is written file:///folder."
         ) from None
     return url
+
+
+def check_source_urls(urls: Iterable[str], results_url: str | None) -> tuple[str, ...]:
+    """
+    Accept the folders of object storage that may be queried.
+
+    :param results_url: The object storage of results: those of all workspaces are in it.
+    :return: The URLs without a slash at their end.
+    :raises PushMetricsConfigurationError: if one cannot be used. The message never holds the URL.
+    """
+    from airflow_provider_pushmetrics.service.storage.object_store import check_object_url
+
+    def complete(url: str) -> str:
+        return "{}://{}/".format(*check_object_url(url))
+
+    try:
+        accepted = [complete(url) for url in urls]
+    except PushMetricsConfigurationError as error:
+        raise PushMetricsConfigurationError(
+            f"--source-url or PUSHMETRICS_SERVICE_SOURCE_URLS cannot be used: {error}"
+        ) from None
+    own = complete(results_url) if results_url else None
+    if own and any(own.startswith(url) or url.startswith(own) for url in accepted):
+        raise PushMetricsConfigurationError(
+            "--source-url and --results-url have a folder in common, so that everybody could query the"
+            " results of every workspace: use different ones."
+        )
+    return tuple(url.rstrip("/") for url in accepted)
 
 
 def make_data_dir(data_dir: Path) -> None:

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -13,11 +15,12 @@ from sqlalchemy.engine import URL, make_url
 
 from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError
+from airflow_provider_pushmetrics.service.datasources.duckdb.objects import ObjectFolder
 from airflow_provider_pushmetrics.service.datasources.duckdb.pool import open_duckdb_pool
 from airflow_provider_pushmetrics.service.datasources.duckdb.spill import delete_unused_folders
 from airflow_provider_pushmetrics.service.datasources.hosts import HostGuard
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
-from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
+from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces, is_object_url
 from airflow_provider_pushmetrics.service.datasources.urls import (
     CLOUDS,
     DUCKDB,
@@ -30,6 +33,7 @@ from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
+from airflow_provider_pushmetrics.service.storage.object_store import ObjectStore
 
 POSTGRESQL = "postgresql"
 MYSQL = frozenset({"mysql", "mariadb"})
@@ -78,6 +82,8 @@ class SourceRegistry:
         self._guard = HostGuard(rules, make_url(database.url))
         self._lock = threading.Lock()
         self._open: dict[int, OpenSource] = {}
+        self._connecting = threading.Lock()
+        self._stores: dict[str, ObjectStore] = {}
         self._duckdb_pool = open_duckdb_pool(limits)
 
     def open(self, source_id: Any) -> Source:
@@ -120,6 +126,9 @@ class SourceRegistry:
             it is the service's own.
         """
         url = build_source_url(kind, location)
+        if kind == DUCKDB and is_object_url(location):
+            self._places.split(location)
+            return url
         if url.get_backend_name() in FILE_BACKENDS:
             return url.set(database=str(self._places.resolve(url.database or "")))
         if url.get_backend_name() in CLOUDS:
@@ -159,12 +168,25 @@ class SourceRegistry:
         for source_id in source_ids:
             self._open.pop(source_id).source.close()
 
+    def _find_place(self, location: str) -> Path | ObjectFolder:
+        if not is_object_url(location):
+            return self._places.resolve(location)
+        store, name = self._places.split(location)
+        return ObjectFolder(partial(self._connect, store), name)
+
+    def _connect(self, url: str) -> ObjectStore:
+        """Connect to object storage, or return the connection. There are as many as the operator allows."""
+        with self._connecting:
+            if url not in self._stores:
+                self._stores[url] = ObjectStore.connect(url)
+            return self._stores[url]
+
     def _make_source(self, url: URL) -> Source:
         backend, file, temp_dir = url.get_backend_name(), url.database or "", self._places.temp_dir
         if backend == DUCKDB:
             from airflow_provider_pushmetrics.service.datasources.duckdb.source import DuckDbSource
 
-            return DuckDbSource(self._places.resolve(file), temp_dir, self._duckdb_pool)
+            return DuckDbSource(self._find_place(file), temp_dir, self._duckdb_pool)
         if backend == SQLITE:
             from airflow_provider_pushmetrics.service.datasources.drivers.sqlite import SqliteSource
 

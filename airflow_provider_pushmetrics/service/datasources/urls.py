@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from airflow_provider_pushmetrics.service.datasources.locations import has_safe_parts, is_object_url
+
 DUCKDB = "duckdb"
 SQLITE = "sqlite"
 
@@ -154,6 +156,8 @@ def parse_source_url(text: str, *, is_installed: Callable[[str], bool] = is_inst
         url = make_url(text)
     except (ArgumentError, ValueError):
         raise ValueError(NOT_A_URL) from None
+    if is_object_url(text):
+        url = URL.create(DUCKDB, database=text)  # the short form
     name, backend = _find_backend(url)
     if not is_installed(backend.module):
         raise ValueError(
@@ -162,6 +166,8 @@ def parse_source_url(text: str, *, is_installed: Callable[[str], bool] = is_inst
         )
     if name in FILE_BACKENDS:
         _check_file(url, name)
+        if is_object_url(str(url.database)):
+            _check_object_url(str(url.database))
         if name == DUCKDB:
             return DUCKDB, str(url.database)
     else:
@@ -233,6 +239,14 @@ def _check_file(url: URL, name: str) -> None:
         raise ValueError(f"must have three slashes before its file: {name}:///file")
     if not url.database or url.database.startswith((":memory:", "file:")):
         raise ValueError(f"must name a file{' or a folder' if name == DUCKDB else ''}: {name}:///file.{name}")
+
+
+def _check_object_url(location: str) -> None:
+    if not has_safe_parts(location):
+        raise ValueError(
+            "must name a bucket and a folder with usual characters, such as s3://bucket/folder. It must have"
+            " no credentials: those of the service are used"
+        )
 
 
 def _check_server(url: URL, name: str, backend: Backend) -> None:

@@ -261,14 +261,15 @@ class ObjectStore:
             outages.warning("cannot write an object of %s: %s", self, _describe(error))
             raise _build_refusal("write") from None
 
-    def list(self, folder: str = "") -> list[StoredObject]:
+    def list(self, folder: str = "", *, is_deep: bool = True) -> list[StoredObject]:
         """
-        List the objects of a folder, with those in its subfolders.
+        List the objects of a folder.
 
+        :param is_deep: Whether those in its subfolders are listed too.
         :raises ObjectStoreError: if the store does not answer.
         """
         try:
-            found = self._try("list", lambda: self._find(folder), READ_SECONDS)
+            found = self._try("list", lambda: self._find(folder, is_deep=is_deep), READ_SECONDS)
         except FileNotFoundError:
             return []
         return [
@@ -323,11 +324,14 @@ class ObjectStore:
     def _locate(self, name: str) -> str:
         return f"{self._root}/{name}"
 
-    def _find(self, folder: str) -> Mapping[str, Mapping[str, Any]]:
-        found: Mapping[str, Mapping[str, Any]] = self._files.find(
-            self._locate(folder).rstrip("/"), detail=True
-        )
-        return found
+    def _find(self, folder: str, *, is_deep: bool = True) -> Mapping[str, Mapping[str, Any]]:
+        path = self._locate(folder).rstrip("/")
+        if not is_deep:
+            found = {one["name"]: one for one in self._files.ls(path, detail=True)}
+            found.pop(path, None)  # an object with the name of the folder
+            return found
+        below: Mapping[str, Mapping[str, Any]] = self._files.find(path, detail=True)
+        return below
 
     def _delete(self, name: str) -> None:
         with suppress(FileNotFoundError):
@@ -348,7 +352,7 @@ class ObjectStore:
         try:
             return self._read(call)
         except FileNotFoundError:
-            raise ObjectStoreError("the result was deleted while it was read") from None
+            raise ObjectStoreError("the object was deleted while it was read") from None
 
     def _try(self, what: str, call: Callable[[], T], seconds: float) -> T:
         """Call the store, again while it is away, and translate its errors."""
@@ -379,12 +383,12 @@ class ObjectStore:
 
 
 def _build_away() -> ObjectStoreError:
-    return ObjectStoreError("the object storage of the results does not answer: try again", is_temporary=True)
+    return ObjectStoreError("the object storage does not answer: try again", is_temporary=True)
 
 
 def _build_refusal(what: str) -> ObjectStoreError:
     return ObjectStoreError(
-        f"the object storage of the results does not let the service {what} an object: see the service's log"
+        f"the object storage does not let the service {what} an object: see the service's log"
     )
 
 

@@ -9,7 +9,11 @@ import pytest
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.egress.rules import EgressRules
-from airflow_provider_pushmetrics.service.settings import ServiceSettings, check_database_url
+from airflow_provider_pushmetrics.service.settings import (
+    ServiceSettings,
+    check_database_url,
+    check_source_urls,
+)
 
 
 @pytest.mark.parametrize(
@@ -68,3 +72,24 @@ def test_limits_of_queries_are_settings() -> None:
     )
     assert settings.query_limits == QueryLimits(1, 2, 3, 4)
     assert ServiceSettings(Path("d")).query_limits == QueryLimits()
+
+
+def test_folders_of_object_storage_that_may_be_queried_end_without_a_slash() -> None:
+    assert check_source_urls(["s3://b/open/", "s3://other"], "s3://b/results") == (
+        "s3://b/open",
+        "s3://other",
+    )
+    assert check_source_urls([], "s3://b") == ()
+
+
+@pytest.mark.parametrize("url", ["s3://key:secret@b/x", "s3://b/x?key=secret", "http://secret/x", "/secret"])
+def test_folder_of_object_storage_that_cannot_be_used_is_not_shown(url: str) -> None:
+    with pytest.raises(PushMetricsConfigurationError, match="--source-url") as caught:
+        check_source_urls([url], None)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["s3://b", "s3://b/results", "s3://b/results/", "s3://b/results/run-1"])
+def test_results_of_all_workspaces_cannot_be_queried(url: str) -> None:
+    with pytest.raises(PushMetricsConfigurationError, match="use different ones"):
+        check_source_urls([url], "s3://b/results")

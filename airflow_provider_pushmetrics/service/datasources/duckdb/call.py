@@ -14,6 +14,9 @@ MEMORY_MARGIN_BYTES = 512 * MIB
 Memory of a query that DuckDB does not count: values under construction, batches in Arrow, stacks of threads.
 """
 
+SPILL_FACTOR = 20
+"""The maximum data that a query writes to disk, as a multiple of its memory."""
+
 MAX_ROW_VALUES = 2
 """The maximum size of a row, as a multiple of that of a value."""
 

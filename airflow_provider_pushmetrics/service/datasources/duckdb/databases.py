@@ -10,24 +10,12 @@ import duckdb
 
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
 from airflow_provider_pushmetrics.service.datasources.columns.base import quote
-from airflow_provider_pushmetrics.service.datasources.duckdb.call import DuckDbCall
+from airflow_provider_pushmetrics.service.datasources.duckdb.call import SPILL_FACTOR, DuckDbCall
 from airflow_provider_pushmetrics.service.datasources.duckdb.queries import hide_path
-
-SPILL_FACTOR = 20
-"""The maximum data that a query writes to disk, as a multiple of its memory."""
+from airflow_provider_pushmetrics.service.datasources.duckdb.tables import FILE_READERS, select_named
 
 OWN_NAMES = frozenset({"main", "memory", "system", "temp"})
 """Databases that always exist in DuckDB."""
-
-FILE_READERS = {
-    # All rows decide the types of a CSV file, not its first ones.
-    ".csv": "read_csv('{}', sample_size = -1)",
-    ".parquet": "read_parquet('{}')",
-}
-"""The function that reads a file, by its extension."""
-
-LISTING_WORDS = ("information_schema", "duckdb_", "sqlite_master", "pg_catalog", "show")
-"""Words in queries that list tables. For these, all files become tables."""
 
 
 @contextmanager
@@ -127,11 +115,3 @@ def _define_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, P
         except duckdb.Error as error:
             broken.append(f"{path.name}: {hide_path(str(error), path.parent)}")
     return broken
-
-
-def select_named(tables: Mapping[str, Path], sql: str) -> dict[str, Path]:
-    """Select the tables whose names occur in a query, or all if it lists tables."""
-    text = sql.lower()
-    if any(word in text for word in LISTING_WORDS):
-        return dict(tables)
-    return {table: path for table, path in tables.items() if table.lower() in text}

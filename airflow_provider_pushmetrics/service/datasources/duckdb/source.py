@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.service.datasources.base import (
 from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
 from airflow_provider_pushmetrics.service.datasources.duckdb.call import DuckDbCall
 from airflow_provider_pushmetrics.service.datasources.duckdb.catalog import DuckDbCatalog
+from airflow_provider_pushmetrics.service.datasources.duckdb.objects import ObjectFolder
 from airflow_provider_pushmetrics.service.datasources.duckdb.spill import make_spill_folder
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.statements import strip_end
@@ -37,15 +38,15 @@ class DuckDbSource:
     It is opened read-only, without access to the rest of the file system and the network. It is open only
     while a query runs, so that other programs can write or replace it.
 
-    :param path: The file or the folder.
+    :param place: The file or the folder.
     :param temp_dir: The folder for data that does not fit in memory.
     :param pool: The processes that run queries.
     """
 
     dialect: Dialect = DUCKDB
 
-    def __init__(self, path: Path, temp_dir: Path, pool: ChildPool) -> None:
-        self._path = path
+    def __init__(self, place: Path | ObjectFolder, temp_dir: Path, pool: ChildPool) -> None:
+        self._place = place
         self._temp_dir = temp_dir
         self._pool = pool
 
@@ -56,16 +57,23 @@ class DuckDbSource:
         """Run a query. Stopping it kills its process."""
         sql = strip_end(sql, "duckdb")
         text = sql.write(lambda number: f"${number}")
-        with (
-            make_spill_folder(self._temp_dir) as temp_dir,
-            _translating(stopper, limits),
-            self._pool.lease(lambda: stopper.reason is not None) as child,
-            _stopping(stopper, child),
-        ):
-            call = DuckDbCall(self._path, temp_dir, text, tuple(sql.values), limits, time_zone)
-            pieces = child.call(call.encode())
-            schema = pa.ipc.read_schema(pa.py_buffer(next(pieces)))
-            yield RowBatches(schema, _read(pieces, schema, stopper, limits))
+        with make_spill_folder(self._temp_dir) as temp_dir:
+            path = self._locate(text, temp_dir, limits, stopper)
+            call = DuckDbCall(path, temp_dir, text, tuple(sql.values), limits, time_zone)
+            with (
+                _translating(stopper, limits),
+                self._pool.lease(lambda: stopper.reason is not None) as child,
+                _stopping(stopper, child),
+            ):
+                pieces = child.call(call.encode())
+                schema = pa.ipc.read_schema(pa.py_buffer(next(pieces)))
+                yield RowBatches(schema, _read(pieces, schema, stopper, limits))
+
+    def _locate(self, sql: str, temp_dir: Path, limits: QueryLimits, stopper: Stopper) -> Path:
+        """Find the file or the folder on this machine."""
+        if isinstance(self._place, Path):
+            return self._place
+        return self._place.copy(sql, temp_dir, limits, stopper)
 
     def open_catalog(self, stopper: Stopper) -> AbstractContextManager[Catalog]:
         return nullcontext(DuckDbCatalog(self, stopper))

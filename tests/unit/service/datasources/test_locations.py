@@ -60,3 +60,27 @@ def test_folder_for_sources_that_is_a_link_opens_nothing_of_the_service(data_dir
 def test_what_is_no_path_is_refused(data_dir: Path) -> None:
     with pytest.raises(SourceError, match="is not a path"):
         SourcePlaces(data_dir).resolve("a\x00b")
+
+
+@pytest.mark.parametrize(
+    ("location", "found"),
+    [
+        ("s3://b/open", ("s3://b/open", "")),
+        ("s3://b/open/", ("s3://b/open", "")),
+        ("s3://b/open/year=2026/a b", ("s3://b/open", "year=2026/a b")),
+        ("gs://all/x", ("gs://all", "x")),
+    ],
+)
+def test_folder_of_object_storage_is_in_one_that_is_open(
+    data_dir: Path, location: str, found: tuple[str, str]
+) -> None:
+    places = SourcePlaces(data_dir, source_urls=("s3://b/open", "gs://all"))
+    assert places.split(location) == found
+
+
+@pytest.mark.parametrize(
+    "location", ["s3://b", "s3://b/opened", "s3://b/ope", "s3://b/open/../x", "s3://open", "gs://b/open"]
+)
+def test_folder_of_object_storage_elsewhere_is_refused(data_dir: Path, location: str) -> None:
+    with pytest.raises(SourceError, match="--source-url"):
+        SourcePlaces(data_dir, source_urls=("s3://b/open",)).split(location)

@@ -11,7 +11,7 @@ import { reload } from "./router.js";
 import { makeList } from "./tables.js";
 
 const HINT =
-  "Such as postgresql://reader:password@host/database, sqlite:///shop.db, or duckdb:///sales.duckdb; duckdb:///exports is a folder of CSV and Parquet files. Files are in the folder sources of the data folder, or in one of the service's --source-dir. Give a user who can only read.";
+  "Such as postgresql://reader:password@host/database, sqlite:///shop.db, or duckdb:///sales.duckdb; duckdb:///exports is a folder of CSV and Parquet files. Files are in the folder sources of the data folder, or in one of the service's --source-dir; s3://bucket/folder is one of its --source-url. Give a user who can only read.";
 
 /** @type {Ui.Show} */
 export async function showDatabases(_, signal) {
