@@ -157,10 +157,8 @@ def fetch_runs(
 
     A server that does not know the filter answers with every report's runs: what says so is left out.
     """
-    query = urlencode({"report_uid": str(report_id), "q": f"(page:0,page_size:{NEW_RUNS_LIMIT})"})
-    request = build_get(f"{credentials.base_url}/api/v1/noteflow_run/?{query}")
-    answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
-    ours = (run for run in parse_rows(Run, answer, request) if _may_be_of_report(run, str(report_id)))
+    rows = yield from fetch_run_page(credentials, 0, NEW_RUNS_LIMIT, policy, report_id)
+    ours = (run for run in rows if may_be_of_report(run, str(report_id)))
     return tuple(sorted(ours, key=lambda run: run.id, reverse=True))
 
 
@@ -172,10 +170,20 @@ def fetch_newest_runs(
 
 
 def fetch_run_page(
-    credentials: Credentials, page: int, page_size: int, policy: RetryPolicy = DEFAULT_POLICY
+    credentials: Credentials,
+    page: int,
+    page_size: int,
+    policy: RetryPolicy = DEFAULT_POLICY,
+    report_id: str | None = None,
 ) -> Call[tuple[Run, ...]]:
-    """Fetch one page of the runs of all reports, newest first."""
-    query = urlencode({"q": f"(page:{page},page_size:{page_size})"})
+    """
+    Fetch one page of the runs, newest first.
+
+    :param report_id: The number or the uid of their report. A server that does not know this filter returns
+        the runs of all reports.
+    """
+    of_report = {} if report_id is None else {"report_uid": report_id}
+    query = urlencode({**of_report, "q": f"(page:{page},page_size:{page_size})"})
     request = build_get(f"{credentials.base_url}/api/v1/noteflow_run/?{query}")
     answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
     return parse_rows(Run, answer, request)
@@ -312,7 +320,7 @@ def quote_report_id(report_id: str | int) -> str:
     return quote(text, safe="")
 
 
-def _may_be_of_report(run: Run, report_id: str) -> bool:
+def may_be_of_report(run: Run, report_id: str) -> bool:
     """Return whether a run may belong to a report that is known by its number or by its uid."""
     if report_id in (str(run.report_id), run.report_uid):
         return True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,12 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUnavailableError,
 )
 
+UNLISTED_PER_POLL = 20
+"""How many unfinished runs that are not in the list are requested by one poll."""
+
+MISSING_POLLS = 3
+"""After so many polls, a run that is not found is given up: a proxy may answer 404 for a while."""
+
 API_SOURCE = "api"
 """The ``source`` of events that no webhook delivered."""
 
@@ -38,10 +45,6 @@ class RunSnapshot:
     newest_id: int = 0
     open_ids: tuple[int, ...] = ()
 
-    def counts(self, run: Run) -> bool:
-        """Return whether a run had not ended yet."""
-        return run.id > self.newest_id or run.id in self.open_ids
-
 
 @dataclass
 class RunPoll:
@@ -56,7 +59,15 @@ class RunPoll:
     wanted: EventFilter
     seen: RunSnapshot | None = None
     accepts: Callable[[FeedEvent], bool] = lambda event: True
-    _skipped: set[int] = field(default_factory=set)
+    _open: Counter[int] = field(default_factory=Counter)
+    """The runs that are still to be decided, and how often each was requested by itself."""
+    _missing: Counter[int] = field(default_factory=Counter)
+    _reached: int | None = None
+
+    @property
+    def reached(self) -> int:
+        """The newest run that was listed so far: the next list has to reach it."""
+        return self.require_snapshot().newest_id if self._reached is None else self._reached
 
     @property
     def needs_list(self) -> bool:
@@ -98,33 +109,59 @@ class RunPoll:
             )
         return self.seen
 
-    def fetch_list(self, credentials: Credentials) -> Call[tuple[Run, ...]]:
-        """Fetch the list of runs to search; the same for all waits for the same report."""
-        if self.wanted.report_id is None:
-            return (yield from calls.fetch_newest_runs(credentials, calls.NEW_RUNS_LIMIT, ONE_ATTEMPT))
-        return (yield from calls.fetch_runs(credentials, str(self.wanted.report_id), ONE_ATTEMPT))
+    def fetch_list(self, credentials: Credentials, after: int) -> Call[tuple[Run, ...]]:
+        """Fetch all runs that are newer than a run; the same for all waits for the same report."""
+        return (yield from fetch_runs_after(credentials, after, self.wanted.report_id)).runs
 
     def poll(self, credentials: Credentials, listed: tuple[Run, ...] | None = None) -> Call[FeedEvent | None]:
-        """Poll once; None if no matching run has ended."""
+        """
+        Poll once; None if no matching run has ended.
+
+        :param listed: All runs that are newer than :attr:`reached`, at least; by default they are fetched.
+        """
         if self.wanted.event == "query.run":
             return (yield from self._poll_query(credentials))
         if self.wanted.run_id is not None:
             run = yield from calls.fetch_run(credentials, self.wanted.run_id, ONE_ATTEMPT)
-            return (yield from self._choose(credentials, (run,)))
-        seen = self.require_snapshot()
+            event = (yield from self._fetch_event(credentials, run)) if run.status.is_finished else None
+            return event if event is not None and self._matches(event) else None
         if listed is None:
-            listed = yield from self.fetch_list(credentials)
-        return (yield from self._choose(credentials, tuple(run for run in listed if seen.counts(run))))
+            listed = yield from self.fetch_list(credentials, self.reached)
+        self._remember(listed)
+        return (yield from self._choose(credentials, {run.id: run for run in listed}))
 
-    def _choose(self, credentials: Credentials, runs: tuple[Run, ...]) -> Call[FeedEvent | None]:
-        for run in sorted(runs, key=lambda run: run.id):
-            if not run.status.is_finished or run.id in self._skipped:
+    def _remember(self, listed: tuple[Run, ...]) -> None:
+        """Note which runs are to be decided, before a request that may fail."""
+        if self._reached is None:
+            self._open.update(dict.fromkeys(self.require_snapshot().open_ids, 0))
+        reached = self.reached
+        self._open.update({run.id: 0 for run in listed if run.id > reached})
+        self._reached = max([reached, *(run.id for run in listed)])
+
+    def _choose(self, credentials: Credentials, listed: Mapping[int, Run]) -> Call[FeedEvent | None]:
+        """Decide about the runs that have ended, the oldest first."""
+        unlisted = sorted(self._open.keys() - listed.keys(), key=lambda run_id: (self._open[run_id], run_id))
+        for run_id in sorted(self._open.keys() - unlisted[UNLISTED_PER_POLL:]):
+            run = listed.get(run_id) or (yield from self._fetch_unlisted(credentials, run_id))
+            if run is not None and not run.status.is_finished:
                 continue
-            event = yield from self._fetch_event(credentials, run)
-            if event is not None and self._is_wanted(event) and self.accepts(event):
+            event = None if run is None else (yield from self._fetch_event(credentials, run))
+            if event is None:
+                self._missing[run_id] += 1
+                if self._missing[run_id] < MISSING_POLLS:
+                    continue
+            elif self._matches(event):
                 return event
-            self._skipped.add(run.id)
+            del self._open[run_id]
         return None
+
+    def _fetch_unlisted(self, credentials: Credentials, run_id: int) -> Call[Run | None]:
+        """Fetch a run that is older than those of the list; None if it no longer exists."""
+        self._open[run_id] += 1
+        try:
+            return (yield from calls.fetch_run(credentials, run_id, ONE_ATTEMPT))
+        except PushMetricsNotFoundError:
+            return None
 
     def _fetch_event(self, credentials: Credentials, run: Run) -> Call[FeedEvent | None]:
         """Build the event of a run; None if the run no longer exists and was not requested by its id."""
@@ -135,8 +172,8 @@ class RunPoll:
                 raise
             return None
 
-    def _is_wanted(self, event: FeedEvent) -> bool:
-        return self.wanted.report_id in (None, event.body["report_id"])
+    def _matches(self, event: FeedEvent) -> bool:
+        return self.wanted.report_id in (None, event.body["report_id"]) and self.accepts(event)
 
     def _poll_query(self, credentials: Credentials) -> Call[FeedEvent | None]:
         """Check whether the result is available, without reading it."""
@@ -158,7 +195,7 @@ def fetch_snapshot(credentials: Credentials, wanted: EventFilter) -> Call[RunSna
     """Fetch the runs that exist before a wait begins."""
     if wanted.run_id is not None:
         return RunSnapshot()
-    listed = yield from RunPoll(wanted).fetch_list(credentials)
+    listed = (yield from fetch_runs_after(credentials, None, wanted.report_id)).runs
     unfinished = tuple(run.id for run in listed if not run.status.is_finished)
     return RunSnapshot(max((run.id for run in listed), default=0), unfinished)
 
@@ -182,7 +219,9 @@ class RunListing:
     is_complete: bool = True
 
 
-def fetch_runs_after(credentials: Credentials, after: int | None) -> Call[RunListing]:
+def fetch_runs_after(
+    credentials: Credentials, after: int | None, report_id: int | None = None
+) -> Call[RunListing]:
     """
     Fetch all runs that are newer than a run, page by page.
 
@@ -190,17 +229,22 @@ def fetch_runs_after(credentials: Credentials, after: int | None) -> Call[RunLis
     Only an empty page is the end of the list: a server may return fewer runs than requested.
 
     :param after: The run's number; None for the newest ``BEGIN_LIST_RUNS`` runs.
+    :param report_id: Which report's runs; None for all.
     """
+    reference = None if report_id is None else str(report_id)
     found: dict[int, Run] = {}
     page, page_size = 0, BEGIN_LIST_RUNS if after is None else calls.NEW_RUNS_LIMIT
     while True:
-        rows = yield from calls.fetch_run_page(credentials, page, page_size, ONE_ATTEMPT)
+        rows = yield from calls.fetch_run_page(credentials, page, page_size, ONE_ATTEMPT, reference)
         known = len(found)
         found |= {run.id: run for run in rows}
         is_end = not rows or (after is not None and min(run.id for run in rows) <= after)
         is_enough = after is None and len(found) >= BEGIN_LIST_RUNS
         if is_end or is_enough or len(found) == known:  # a server that ignores the page repeats the first one
-            runs = tuple(sorted(found.values(), key=lambda run: run.id, reverse=True))
+            ours = (
+                run for run in found.values() if reference is None or calls.may_be_of_report(run, reference)
+            )
+            runs = tuple(sorted(ours, key=lambda run: run.id, reverse=True))
             return RunListing(runs, after, is_end)
         if page == 0:
             page_size = len(rows)  # the actual page size of a server that returns fewer than requested

@@ -300,7 +300,8 @@ class WaitHub:
         poll, listed = wait.run_poll, lists.get(wait.wanted.report_id)
         assert poll is not None
         if poll.needs_list and listed is None:
-            listed = await self._ask(client, lambda: poll.fetch_list(client.credentials), wait.fail)
+            after = self._index.find_reached(wait.wanted.report_id)
+            listed = await self._ask(client, lambda: poll.fetch_list(client.credentials, after), wait.fail)
             if listed is None:
                 return
             lists[wait.wanted.report_id] = listed

@@ -134,6 +134,11 @@ class WaitIndex:
         """List the runs to poll."""
         return set(self._by_run)
 
+    def find_reached(self, report_id: int | None) -> int:
+        """Find the run up to which all waits that use the list of a report, or of all, have listed runs."""
+        polls = (wait.run_poll for wait in self.list_polls() if wait.wanted.report_id == report_id)
+        return min((poll.reached for poll in polls if poll is not None and poll.needs_list), default=0)
+
     def list_polls(self) -> tuple[PendingWait, ...]:
         """List the waits that poll the API for a run without an id, or for a query run."""
         return tuple(wait for wait in self._all if wait.run_poll is not None and not wait.found.done())

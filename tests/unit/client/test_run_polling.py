@@ -6,9 +6,15 @@ import pytest
 
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.models import FeedEvent
-from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunSnapshot, fetch_snapshot
+from airflow_provider_pushmetrics.client.run_polling import (
+    UNLISTED_PER_POLL,
+    RunPoll,
+    RunSnapshot,
+    fetch_snapshot,
+)
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsAuthError,
     PushMetricsConfigurationError,
     PushMetricsNotFoundError,
     PushMetricsParameterError,
@@ -33,12 +39,18 @@ def build_outputs(report_id: int = 1) -> Any:
     )
 
 
+NOT_FOUND = build_answer(404, {})
+
+END = build_list()
+"""The page after the last one."""
+
+
 # What there was when the wait began
 
 
 def test_runs_that_go_on_when_the_wait_begins_are_remembered() -> None:
     runs = build_list((9, "running"), (8, "success"), (7, "pending"))
-    assert run_call(fetch_snapshot(CREDENTIALS, OF_REPORT), runs) == RunSnapshot(9, (9, 7))
+    assert run_call(fetch_snapshot(CREDENTIALS, OF_REPORT), runs, END) == RunSnapshot(9, (9, 7))
 
 
 def test_before_a_first_run_there_is_none() -> None:
@@ -54,7 +66,7 @@ def test_a_run_that_is_known_needs_no_memory() -> None:
 
 def test_a_run_is_told_as_its_event_would_tell_it() -> None:
     found = run_call(
-        RunPoll(OF_REPORT, RunSnapshot(8)).poll(CREDENTIALS), build_list((9, "success")), build_outputs()
+        RunPoll(OF_REPORT, RunSnapshot(8)).poll(CREDENTIALS), build_list((9, "success")), END, build_outputs()
     )
     assert found == FeedEvent(
         id=9,
@@ -72,17 +84,20 @@ def test_a_run_is_told_as_its_event_would_tell_it() -> None:
 @pytest.mark.parametrize("status", ["success", "failed", "cancelled"])
 def test_whatever_way_a_run_ended_it_is_told_as_events_do(status: str) -> None:
     assert run_call(
-        RunPoll(OF_REPORT, RunSnapshot()).poll(CREDENTIALS), build_list((9, status)), build_outputs()
+        RunPoll(OF_REPORT, RunSnapshot()).poll(CREDENTIALS), build_list((9, status)), END, build_outputs()
     )
 
 
 @pytest.mark.parametrize(
     ("runs", "found"),
     [
-        ([(8, "success")], None),  # had ended before
-        ([(9, "running"), (8, "success")], None),
+        ([(8, "success"), (7, "running")], None),  # had ended before
+        ([(9, "running"), (8, "success"), (7, "running")], None),
         ([(8, "success"), (7, "success")], 7),  # was unfinished
-        ([(10, "success"), (9, "failed"), (8, "success")], 9),  # the first that ended, as with events
+        (
+            [(10, "success"), (9, "failed"), (8, "success"), (7, "running")],
+            9,
+        ),  # the first that ended
     ],
 )
 def test_only_a_run_that_ended_after_the_wait_began_counts(runs: list[Any], found: int | None) -> None:
@@ -100,18 +115,84 @@ def test_a_run_that_is_not_wanted_is_looked_at_once() -> None:
         return event.id == 10
 
     poll = RunPoll(OF_REPORT, RunSnapshot(), accepts)
-    assert run_call(poll.poll(CREDENTIALS), build_list((9, "success")), build_outputs()) is None
+    assert run_call(poll.poll(CREDENTIALS), build_list((9, "success")), END, build_outputs()) is None
     listed = build_list((10, "success"), (9, "success"))
     found = run_call(poll.poll(CREDENTIALS), listed, build_outputs())
     assert (found.id if found else None, asked) == (10, [9, 10])
 
 
 def test_a_run_that_is_gone_does_not_end_the_wait_for_another() -> None:
-    poll = RunPoll(OF_REPORT, RunSnapshot())
-    listed = build_list((10, "success"), (9, "success"))
-    found = run_call(poll.poll(CREDENTIALS), listed, build_answer(404, {}), build_outputs())
+    poll = RunPoll(OF_REPORT, RunSnapshot(8))
+    listed = build_list((10, "success"), (9, "success"), (8, "success"))
+    found = run_call(poll.poll(CREDENTIALS), listed, NOT_FOUND, build_outputs())
     assert found is not None
     assert found.id == 10
+
+
+def test_a_run_is_given_up_after_three_polls_that_did_not_find_it() -> None:
+    poll = RunPoll(OF_REPORT, RunSnapshot(8))
+    listed = build_list((9, "success"), (8, "success"))
+    for _ in range(3):
+        assert run_call(poll.poll(CREDENTIALS), listed, NOT_FOUND) is None
+    assert run_call(poll.poll(CREDENTIALS), listed) is None
+
+
+def test_a_run_whose_outputs_a_proxy_did_not_find_once_is_found_by_the_next_poll() -> None:
+    poll = RunPoll(OF_REPORT, RunSnapshot(8))
+    listed = build_list((9, "success"), (8, "success"))
+    assert run_call(poll.poll(CREDENTIALS), listed, NOT_FOUND) is None
+    found = run_call(poll.poll(CREDENTIALS), listed, build_outputs())
+    assert (found.id if found else None) == 9
+
+
+# More runs than one list has
+
+
+def build_run(number: int, status: str) -> Any:
+    return build_answer(200, {"result": {"id": number, "status": status, "report_id": 1}})
+
+
+def test_all_pages_are_read_as_far_as_the_last_list() -> None:
+    poll = RunPoll(OF_REPORT, RunSnapshot(5))
+    first, second = build_list((9, "running"), (8, "running")), build_list((7, "success"), (5, "success"))
+    driver = ScriptedDriver([first, second, build_outputs()])
+    found = driver.run(poll.poll(CREDENTIALS))
+    assert (found.id if found else None) == 7
+    assert "page%3A1%2Cpage_size%3A2" in driver.requests[1].url
+
+
+def test_an_unfinished_run_that_is_no_longer_in_the_list_is_requested_by_itself() -> None:
+    poll = RunPoll(OF_REPORT, RunSnapshot(5, (3,)))
+    first = build_list((6, "running"), (5, "success"))
+    assert run_call(poll.poll(CREDENTIALS), first, build_run(3, "running")) is None
+    second = build_list((8, "running"), (6, "running"))
+    found = run_call(poll.poll(CREDENTIALS), second, build_run(3, "success"), build_outputs())
+    assert (found.id if found else None) == 3
+    third = build_list((9, "running"), (8, "running"))
+    answers = [third, NOT_FOUND, build_run(6, "failed"), build_outputs()]
+    found = run_call(poll.poll(CREDENTIALS), *answers)
+    assert (found.id if found else None) == 6
+
+
+def test_unfinished_runs_outside_of_the_list_take_turns() -> None:
+    open_ids = tuple(range(1, UNLISTED_PER_POLL + 11))
+    poll = RunPoll(OF_REPORT, RunSnapshot(100, open_ids))
+    listed, asked = build_list((100, "success")), list[str]()
+    for _ in range(2):
+        driver = ScriptedDriver([listed, *(build_run(1, "running") for _ in range(UNLISTED_PER_POLL))])
+        assert driver.run(poll.poll(CREDENTIALS)) is None
+        asked += [path.rpartition("/")[2] for path in driver.paths[1:]]
+    assert len(asked) == 2 * UNLISTED_PER_POLL
+    assert {int(number) for number in asked} == set(open_ids)
+
+
+def test_a_run_is_not_forgotten_when_a_poll_fails_after_the_list() -> None:
+    poll = RunPoll(OF_REPORT, RunSnapshot(8))
+    listed = build_list((9, "success"), (8, "success"))
+    with pytest.raises(PushMetricsAuthError):
+        run_call(poll.poll(CREDENTIALS), listed, build_answer(401, {}))
+    found = run_call(poll.poll(CREDENTIALS), listed, build_outputs())
+    assert (found.id if found else None) == 9
 
 
 def test_a_run_that_is_asked_for_and_gone_is_an_error() -> None:

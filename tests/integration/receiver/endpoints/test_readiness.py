@@ -58,7 +58,7 @@ def test_file_that_was_taken_away_is_not_ready(tmp_path: Path, sqlite_url: str, 
         if replaced:
             (tmp_path / "inbox.db").touch()
         wait_until(lambda: not is_ready(server))
-        assert "inbox.db" in server.read_all_lines()
+        wait_until(lambda: "inbox.db" in server.read_all_lines())
 
 
 @pytest.mark.postgres
