@@ -14,29 +14,20 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.receiver import migrations
 from airflow_provider_pushmetrics.receiver.inbox.database import (
     create_inbox_engine,
     find_missing_file,
+    find_newest_schema,
     open_engine,
+    read_schema,
 )
-from airflow_provider_pushmetrics.receiver.inbox.tables import (
-    PREFIX,
-    VERSION_TABLE,
-    consumers,
-    events,
-    rejections,
-    state,
-)
+from airflow_provider_pushmetrics.receiver.inbox.tables import PREFIX, consumers, events, rejections, state
 from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.serving.backups.archive import Contents, extract_archive, write_archive
 from airflow_provider_pushmetrics.serving.backups.postgresql_dump import (
@@ -72,7 +63,7 @@ def back_up(inbox_url: str, archive: Path, listen_url: str | None = None) -> int
             raise PushMetricsConfigurationError(
                 "there is no inbox: name the receiver's with --inbox or PUSHMETRICS_RECEIVER_INBOX."
             )
-        _check_schema(_read_schema(engine), __version__)
+        _check_schema(read_schema(engine), __version__)
         if engine.dialect.name == "sqlite":
             return _back_up_sqlite(Path(str(engine.url.database)), archive)
         return _back_up_postgresql(engine, archive)
@@ -128,7 +119,7 @@ def _back_up_postgresql(engine: Engine, archive: Path) -> int:
 
 
 def _describe(engine: str, last_id: int | None = None) -> Contents:
-    return Contents(INBOX_KIND, engine, _find_newest_schema(), datetime.now(UTC).isoformat(), last_id)
+    return Contents(INBOX_KIND, engine, find_newest_schema(), datetime.now(UTC).isoformat(), last_id)
 
 
 def _restore_sqlite(copy: Path, file: Path) -> int:
@@ -205,18 +196,8 @@ def _list_own_tables(engine: Engine) -> list[str]:
     return [name for name in inspect(engine).get_table_names() if name.startswith(PREFIX)]
 
 
-def _read_schema(engine: Engine) -> str | None:
-    with engine.connect() as connection:
-        options: dict[str, Any] = {"version_table": VERSION_TABLE}
-        return MigrationContext.configure(connection, opts=options).get_current_revision()
-
-
-def _find_newest_schema() -> str:
-    return ScriptDirectory(migrations.__path__[0]).get_current_head() or ""
-
-
 def _check_schema(found: str | None, version: str) -> None:
-    newest = _find_newest_schema()
+    newest = find_newest_schema()
     if found != newest:
         raise PushMetricsConfigurationError(
             f"the inbox has the schema {found!r} of version {version}, and version {__version__} has"

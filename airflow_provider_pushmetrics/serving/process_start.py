@@ -1,4 +1,4 @@
-"""The start of a server process: what ends it, and waiting for PostgreSQL."""
+"""The start of a server process: what ends it, and waiting for PostgreSQL or for another migration of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import InterfaceError, OperationalError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -22,6 +23,15 @@ UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError)
 
 BROKEN_WHILE_OPENED = (ResourceClosedError, NotImplementedError)
 """What a first connection raises that is lost while SQLAlchemy and psycopg ask the server about itself."""
+
+MIGRATION_LOCK_SECONDS = 5.0
+"""A migration that waits longer for a lock fails. Before it is tried again, what waits behind it goes on."""
+
+MIGRATION_IDLE_SECONDS = 600.0
+"""After this without a statement, the server ends a migration: its process is frozen."""
+
+LOCK_NOT_AVAILABLE = "55P03"
+"""PostgreSQL's code for a lock that was waited for too long."""
 
 log = logging.getLogger(__name__)
 
@@ -45,27 +55,53 @@ def wait_for_postgresql(
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
     """
-    Prepare a database of PostgreSQL, again and again while it is away; say so once.
+    Prepare a database of PostgreSQL, again and again while it is away or locked; say so once.
 
     :param prepare: Prepares it. It is called at least once.
     :param wait_seconds: How long to wait.
-    :raises PushMetricsConfigurationError: if the server does not answer in time.
+    :raises PushMetricsConfigurationError: if the server does not answer in time, or remains locked.
     """
-    deadline, is_logged = monotonic() + wait_seconds, False
+    deadline, logged = monotonic() + wait_seconds, set()
     while True:
         try:
             return prepare()
         except (*UNAVAILABLE, *BROKEN_WHILE_OPENED) as error:
+            is_locked = getattr(getattr(error, "orig", None), "sqlstate", None) == LOCK_NOT_AVAILABLE
             reason = describe_driver_error(error)
         if monotonic() >= deadline:
             raise PushMetricsConfigurationError(
-                f"the database did not answer within {wait_seconds:g} s: {reason}. Start it, check the"
+                f"another process has migrated the database, or locked its tables, for {wait_seconds:g} s:"
+                " end its session, which pg_stat_activity shows, or wait longer by --wait-for-database."
+                if is_locked
+                else f"the database did not answer within {wait_seconds:g} s: {reason}. Start it, check the"
                 " database URL, or wait longer by --wait-for-database."
             )
-        if not is_logged:
-            log.warning("the database is away; waiting for it for up to %g s: %s", wait_seconds, reason)
-            is_logged = True
+        if is_locked not in logged:
+            what = "migrated or locked by another process" if is_locked else "away"
+            log.warning("the database is %s; waiting for it for up to %g s: %s", what, wait_seconds, reason)
+            logged.add(is_locked)
         sleep(RETRY_SECONDS)
+
+
+def lock_migration(connection: Connection, number: int) -> None:
+    """
+    Let one process at a time migrate a database, until the end of the transaction. SQLite locks its file.
+
+    The statements of the migration may take any time, but not wait long for a lock.
+
+    :param number: The number of the advisory lock.
+    :raises sqlalchemy.exc.OperationalError: if another process has the lock; see :func:`wait_for_postgresql`.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    limits = {
+        "lock_timeout": MIGRATION_LOCK_SECONDS,
+        "idle_in_transaction_session_timeout": MIGRATION_IDLE_SECONDS,
+        "statement_timeout": 0,
+    }
+    for name, seconds in limits.items():
+        connection.execute(text(f"SET LOCAL {name} = {round(seconds * 1000)}"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
 
 def describe_driver_error(error: Exception) -> str:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, text
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.receiver import migrations
 from airflow_provider_pushmetrics.receiver.inbox.connection_timeouts import (
     DEFAULT_TIMEOUTS,
     PostgresqlTimeouts,
 )
+from airflow_provider_pushmetrics.receiver.inbox.tables import VERSION_TABLE
 from airflow_provider_pushmetrics.serving.commit_signals import limit_sessions
+from airflow_provider_pushmetrics.serving.process_start import lock_migration
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, check_after_crash, create_sqlite_engine
 
 INBOX_BUSY_SECONDS = 15
@@ -114,14 +120,25 @@ def _create_postgresql(url: URL, timeouts: PostgresqlTimeouts) -> Engine:
     return engine
 
 
+def read_schema(engine: Engine) -> str | None:
+    """Read the revision of the inbox's schema; None if there is no inbox."""
+    options: dict[str, Any] = {"version_table": VERSION_TABLE}
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def find_newest_schema() -> str:
+    """Find the newest revision that this version knows."""
+    return ScriptDirectory(migrations.__path__[0]).get_current_head() or ""
+
+
 def _migrate(engine: Engine) -> None:
+    if read_schema(engine) == find_newest_schema():
+        return  # a start needs no lock
     config = Config()
-    config.set_main_option("script_location", "airflow_provider_pushmetrics.receiver:migrations")
+    config.set_main_option("script_location", migrations.__path__[0])
     writing = engine.execution_options(**{IMMEDIATE: True})
     with _migrating, writing.connect() as connection, connection.begin():
-        if engine.dialect.name == "postgresql":
-            # A large inbox takes longer, and so does waiting for another process that migrates it.
-            connection.execute(text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": INBOX_MIGRATION_LOCK})
+        lock_migration(connection, INBOX_MIGRATION_LOCK)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

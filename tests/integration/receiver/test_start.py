@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,15 +17,19 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from airflow_provider_pushmetrics.receiver.app import create_app
+from airflow_provider_pushmetrics.receiver.inbox.database import INBOX_MIGRATION_LOCK
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
+from tests.fakes.postgres import write_url
 from tests.fakes.receiver_requests import DELIVERY_URL, REPORT_RUN
-from tests.fakes.receiver_server import READER_TOKEN, launch_receiver
+from tests.fakes.receiver_server import READER_TOKEN, launch_receiver, start_receiver
 from tests.fakes.relay import Relay
 from tests.fakes.service_process import find_free_port
 from tests.fakes.waiting import LIMIT_SECONDS, until_async, wait_until
 from tests.integration.receiver.conftest import SETTINGS_SOURCES
 
 AWAY = "the database is away; waiting for it for up to"
+LOCKED = "the database is migrated or locked by another process; waiting for it for up to 60 s"
 MANY = 100
 """More requests than a server has threads."""
 
@@ -81,6 +86,47 @@ def test_termination_ends_the_wait_for_the_database(closed_url: str) -> None:
         wait_until(lambda: AWAY in server.read_all_lines())
         server.process.terminate()
         assert server.process.wait(LIMIT_SECONDS) == 0
+
+
+@contextmanager
+def lock_migrations(url: str) -> Iterator[None]:
+    """Hold the lock of migrations, as a process does that is frozen in one."""
+    with psycopg.connect(write_url(url, "postgresql")) as peer:
+        peer.execute("SELECT pg_advisory_xact_lock(%s)", [INBOX_MIGRATION_LOCK])
+        yield
+
+
+@pytest.mark.postgres
+def test_receiver_waits_for_another_that_migrates_and_says_so_once(postgres_url: str) -> None:
+    with ExitStack() as stack:
+        with lock_migrations(postgres_url):
+            server = stack.enter_context(launch_receiver(postgres_url))
+            wait_until(lambda: LOCKED in server.read_all_lines())
+            assert server.process.poll() is None
+        server.wait_until_ready()
+        assert server.read_all_lines().count(LOCKED) == 1
+
+
+@pytest.mark.postgres
+def test_receiver_ends_with_a_sentence_if_another_does_not_end_its_migration(postgres_url: str) -> None:
+    with (
+        lock_migrations(postgres_url),
+        launch_receiver(postgres_url, "--wait-for-database", "0.5") as server,
+    ):
+        assert server.process.wait(LIMIT_SECONDS) == 1
+    said = server.read_all_lines()
+    assert (
+        "Error: another process has migrated the database, or locked its tables, for 0.5 s: end its session"
+        in said
+    )
+    assert "Traceback" not in said
+
+
+@pytest.mark.postgres
+def test_receiver_of_the_newest_schema_needs_no_lock(postgres_url: str) -> None:
+    Inbox(postgres_url).close()
+    with lock_migrations(postgres_url), start_receiver(postgres_url):
+        pass
 
 
 def test_broken_file_of_sqlite_is_not_waited_for(tmp_path: Path) -> None:

@@ -11,12 +11,17 @@ from sqlalchemy import select, text
 
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.inbox.connection_timeouts import PostgresqlTimeouts
-from airflow_provider_pushmetrics.receiver.inbox.database import open_engine
+from airflow_provider_pushmetrics.receiver.inbox.database import (
+    INBOX_MIGRATION_LOCK,
+    create_inbox_engine,
+    open_engine,
+)
 from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Recorded
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.tables import state
 from airflow_provider_pushmetrics.receiver.inbox.writer import InboxWriter
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
+from airflow_provider_pushmetrics.serving.process_start import lock_migration
 from tests.fakes.relay import Relay
 from tests.fakes.waiting import LIMIT_SECONDS
 
@@ -102,17 +107,25 @@ def test_hanging_up_leaves_closed_connections_alone_and_new_ones_can_be_made(inb
     inbox.check()
 
 
-def test_migrations_wait_as_long_as_it_takes(postgres_url: str) -> None:
+def test_migration_that_waits_for_another_may_take_longer_than_other_statements(postgres_url: str) -> None:
     impatient = PostgresqlTimeouts(lock_seconds=0.1, statement_seconds=0.1)
-    Inbox(postgres_url).close()
-    blocker = open_engine(postgres_url)
+    other = create_inbox_engine(postgres_url)
     opened = []
-    with blocker.connect() as connection, connection.begin():
-        connection.execute(text("LOCK TABLE pushmetrics_inbox_version"))
+    with other.connect() as connection, connection.begin():
+        lock_migration(connection, INBOX_MIGRATION_LOCK)
         opening = threading.Thread(target=lambda: opened.append(open_engine(postgres_url, impatient)))
         opening.start()
         opening.join(0.5)
         assert opening.is_alive()
     opening.join(LIMIT_SECONDS)
     opened[0].dispose()
-    blocker.dispose()
+    other.dispose()
+
+
+def test_process_that_stops_while_it_migrates_loses_its_lock(postgres_url: str) -> None:
+    engine = create_inbox_engine(postgres_url)
+    with engine.connect() as connection:
+        lock_migration(connection, INBOX_MIGRATION_LOCK)
+        limit = connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one()
+    assert limit == "10min"
+    engine.dispose()
