@@ -125,11 +125,14 @@ class FileIdentity:
         try:
             found = os.stat(self._path)
         except OSError as error:
-            raise OperationalError("stat", None, error) from None
-        identity = (found.st_dev, found.st_ino)
+            if self._known is None or not isinstance(error, FileNotFoundError):
+                raise OperationalError("stat", None, error) from None
+            identity = None
+        else:
+            identity = (found.st_dev, found.st_ino)
         if self._known not in (None, identity):
-            fault = OSError(f"the database file {self._path!r} was replaced while it was open: start again")
-            raise OperationalError("stat", None, fault)
+            what = f"the database file {self._path!r} was removed or replaced while it was open"
+            raise OperationalError("stat", None, OSError(f"{what}: restart this process"))
         self._known = identity
 
 

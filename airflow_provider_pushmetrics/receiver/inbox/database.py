@@ -15,7 +15,6 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.receiver import migrations
 from airflow_provider_pushmetrics.receiver.inbox.connection_timeouts import (
     DEFAULT_TIMEOUTS,
     PostgresqlTimeouts,
@@ -129,16 +128,21 @@ def read_schema(engine: Engine) -> str | None:
 
 def find_newest_schema() -> str:
     """Find the newest revision that this version knows."""
-    return ScriptDirectory(migrations.__path__[0]).get_current_head() or ""
+    return ScriptDirectory.from_config(_build_config()).get_current_head() or ""
 
 
 def _migrate(engine: Engine) -> None:
     if read_schema(engine) == find_newest_schema():
         return  # a start needs no lock
-    config = Config()
-    config.set_main_option("script_location", migrations.__path__[0])
+    config = _build_config()
     writing = engine.execution_options(**{IMMEDIATE: True})
     with _migrating, writing.connect() as connection, connection.begin():
         lock_migration(connection, INBOX_MIGRATION_LOCK)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _build_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "airflow_provider_pushmetrics.receiver:migrations")
+    return config

@@ -65,6 +65,9 @@ class Inbox:
     :param clock: Returns the time; None for that of PostgreSQL, or of the machine on SQLite.
     :param timeouts: How long to wait for PostgreSQL.
     :param listen_url: The URL of the same database without a pooler, if there is a pooler.
+
+    If the file of SQLite was removed or replaced, every use raises an OperationalError: what is stored in it
+    is lost, and others do not see it.
     """
 
     def __init__(
@@ -102,7 +105,9 @@ class Inbox:
         :return: The result for each, in the given order.
         """
         if self._engine.dialect.name == "sqlite":
-            return record_in_sqlite(self._engine, deliveries, (self._clock or get_now)())
+            recorded = record_in_sqlite(self._engine, deliveries, (self._clock or get_now)())
+            self._file.check()  # after the commit, as in _begin_write
+            return recorded
         with self._begin_write() as connection:
             return record(connection, deliveries, self._clock)
 
@@ -113,7 +118,7 @@ class Inbox:
         A cursor beyond the newest id is from another inbox: the page is then empty, and its cursor is the
         newest id.
         """
-        with self._engine.connect() as connection:
+        with self._begin_read() as connection:
             # Read before the events: later commits are for the next page.
             last_id = connection.execute(select(state.c.last_event_id)).scalar_one()
             ids = _fetch_page_ids(connection, wanted, after=after, last_id=last_id, limit=limit)
@@ -122,7 +127,7 @@ class Inbox:
 
     def fetch_last_id(self) -> int:
         """Fetch the newest assigned id; 0 before the first."""
-        with self._engine.connect() as connection:
+        with self._begin_read() as connection:
             last_id: int = connection.execute(select(state.c.last_event_id)).scalar_one()
             return last_id
 
@@ -130,31 +135,31 @@ class Inbox:
         """Fetch the facts of the events after an id."""
         columns = (events.c[field.name] for field in fields(Subject))
         query = select(*columns).where(events.c.id > after).order_by(events.c.id).limit(limit)
-        with self._engine.connect() as connection:
+        with self._begin_read() as connection:
             return [Subject(*row) for row in connection.execute(query)]
 
     def count_events(self) -> int:
         """Count the events kept, by their ids: only those up to ``last_deleted_id`` have gaps."""
         gapless = state.c.last_event_id - state.c.last_deleted_id
         others = select(func.count()).where(events.c.id <= state.c.last_deleted_id).scalar_subquery()
-        with self._engine.connect() as connection:
+        with self._begin_read() as connection:
             count: int = connection.execute(select(gapless + others)).scalar_one()
             return count
 
     def find_delivery(self, event_id: int) -> IncomingWebhook | None:
         columns = (events.c[name].label(field) for name, field in DELIVERY_FIELDS.items())
-        with self._engine.connect() as connection:
+        with self._begin_read() as connection:
             row = connection.execute(select(*columns).where(events.c.id == event_id)).mappings().one_or_none()
         return None if row is None else IncomingWebhook(**{**row, "body": bytes(row["body"])})
 
     def find_event(self, event_id: int) -> StoredEvent | None:
-        with self._engine.connect() as connection:
+        with self._begin_read() as connection:
             found = _fetch_events(connection, [event_id])
         return found[0] if found else None
 
     def fetch_consumer(self, name: str) -> Consumer:
         """Fetch a named consumer's position: 0 for one that never stored any."""
-        with self._engine.connect() as connection:
+        with self._begin_read() as connection:
             row = connection.execute(select(consumers).where(consumers.c.name == name)).one_or_none()
         return Consumer(name, 0, None) if row is None else Consumer(*row)
 
@@ -183,19 +188,19 @@ class Inbox:
         if before is not None:
             conditions.append(events.c.id < before)
         query = select(*columns).where(*conditions).order_by(events.c.id.desc()).limit(limit)
-        with self._engine.connect() as connection:
+        with self._begin_read() as connection:
             return [EventSummary(*row) for row in connection.execute(query)]
 
     def fetch_bodies(self, ids: Sequence[int], *, max_bytes: int) -> dict[int, bytes]:
         """Fetch the bodies of some events; those of larger ones are left out."""
         query = select(events.c.id, events.c.body)
         query = query.where(events.c.id.in_(ids), events.c.body_bytes <= max_bytes)
-        with self._engine.connect() as connection:
+        with self._begin_read() as connection:
             return {row.id: bytes(row.body) for row in connection.execute(query)}
 
     def fetch_consumers(self) -> list[Consumer]:
         """Fetch every named consumer that stored a position."""
-        with self._engine.connect() as connection:
+        with self._begin_read() as connection:
             rows = connection.execute(select(consumers).order_by(consumers.c.name))
             return [Consumer(*row) for row in rows]
 
@@ -232,7 +237,7 @@ class Inbox:
         """Fetch the newest rejected webhooks, the newest first."""
         columns = (rejections.c[field.name] for field in fields(Rejection))
         query = select(*columns).order_by(rejections.c.id.desc()).limit(limit)
-        with self._engine.connect() as connection:
+        with self._begin_read() as connection:
             return [Rejection(*row) for row in connection.execute(query)]
 
     def open_changes(self) -> Changes:
@@ -241,7 +246,6 @@ class Inbox:
 
     def check(self) -> None:
         """Raise an SQLAlchemyError if the inbox cannot be read now, or if its file was taken away."""
-        self._file.check()
         self.fetch_last_id()
 
     def check_write(self) -> None:
@@ -256,9 +260,16 @@ class Inbox:
             connection.execute(delete(rejections).where(rejections.c.id == row_id))
 
     @contextmanager
+    def _begin_read(self) -> Iterator[Connection]:
+        self._file.check()
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
     def _begin_write(self) -> Iterator[Connection]:
         with self._engine.connect().execution_options(**{IMMEDIATE: True}) as connection, connection.begin():
             yield connection
+        self._file.check()  # after the commit: a file that is removed before it must not be acknowledged
 
 
 @dataclass(frozen=True)

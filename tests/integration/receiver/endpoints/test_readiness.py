@@ -50,6 +50,22 @@ def test_webhook_that_failed_is_not_ready_at_once(sqlite_url: str) -> None:
 
 
 @pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_acknowledged_into_a_file_that_was_taken_away(
+    tmp_path: Path, sqlite_url: str, replaced: bool
+) -> None:
+    """A webhook would be lost with the file, and a reader would wait for events that others receive."""
+    with start_receiver(sqlite_url, "--no-access-log") as server, server.open_reader() as client:
+        assert store(server, 1) == 202
+        (tmp_path / "inbox.db").unlink()
+        if replaced:
+            (tmp_path / "inbox.db").touch()
+        assert store(server, 2) == 503
+        assert client.put("/consumers/c", json={"position": 1}).status_code == 503
+        assert client.get("/events").status_code == 503
+        assert "was removed or replaced while it was open: restart this process" in server.read_all_lines()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
 def test_file_that_was_taken_away_is_not_ready(tmp_path: Path, sqlite_url: str, replaced: bool) -> None:
     """What is stored in it is lost when the process ends, although SQLite reports no error."""
     with start_receiver(sqlite_url, "--no-access-log") as server:
