@@ -70,6 +70,7 @@ def test_written_dag_runs_with_the_types_of_the_report(
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.slow
 def test_choices_of_a_query_are_in_the_dag(reports: Reports, run: Run) -> None:
     report = reports.add(
         "Choices",
@@ -177,6 +178,7 @@ def test_unknown_report_disabled_trigger_and_lost_query_differ(
     assert "there is no report 4711" in ended.stdout
 
 
+@pytest.mark.slow
 def test_what_cannot_be_checked_is_no_success(reports: Reports, run: Run, tmp_path: Path) -> None:
     report = reports.add("Same", {"month": {"type": "integer", "required": True}})
     write_dag(tmp_path / "same.py", report["id"], "parameters={'month': '{{ params.month }}'}")
@@ -212,6 +214,7 @@ def test_check_that_compared_nothing_is_no_success(run: Run, tmp_path: Path) -> 
     assert "no task that names a report" in ended.stdout
 
 
+@pytest.mark.slow
 @needs_dag_test
 def test_task_that_fails_early_logs_nothing_about_links(run: Run, airflow_home: Path) -> None:
     path = airflow_home / "dags" / "fails_early.py"

@@ -30,6 +30,7 @@ def read(output: str) -> dict[str, dict[str, Any]]:
     return {finding["part"]: finding for finding in json.loads(output)["findings"]}
 
 
+@pytest.mark.slow
 def test_installation_that_works_has_no_failure(reports: Reports, run: Run) -> None:
     reports.add("Doctor")
     ended = run("doctor", "--json")

@@ -119,6 +119,7 @@ def client_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 async def test_generated_client_reads_every_answer_as_it_was_sent(
     api: Api, app: FastAPI, client_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ def read_fault(service: ServiceProcess) -> str:
     return "" if answer.status_code == 200 else str(answer.json()["message"])
 
 
+@pytest.mark.slow
 def test_worker_that_can_record_nothing_is_not_ready(tmp_path: Path) -> None:
     with run_ready_service(tmp_path / "data", "--worker-lease-seconds", "2") as service:
         _, worker, *_ = service.list_pids()
@@ -27,6 +28,7 @@ def test_worker_that_can_record_nothing_is_not_ready(tmp_path: Path) -> None:
         wait_until(lambda: not read_fault(service))
 
 
+@pytest.mark.slow
 def test_database_file_that_was_taken_away_is_not_ready(tmp_path: Path) -> None:
     with run_ready_service(tmp_path / "data") as service:
         (file,) = (tmp_path / "data").glob("*.db")

@@ -67,6 +67,7 @@ def test_picture_for_a_mail_is_a_png_on_white() -> None:
     assert int.from_bytes(picture[16:20], "big") > 200, "two points for one"
 
 
+@pytest.mark.slow
 def test_picture_loads_nothing_from_the_network_or_from_files(tmp_path: Path) -> None:
     secret = tmp_path / "secret.png"
     secret.write_bytes(draw(write({"values": [{"a": "SECRET", "b": 1}]}), is_png=True))

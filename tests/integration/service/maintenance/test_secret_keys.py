@@ -231,6 +231,7 @@ def test_options_before_the_command_are_refused(tmp_path: Path) -> None:
     assert "--data must stand after the command 'rotate-key'" in result.stderr
 
 
+@pytest.mark.slow
 def test_service_runs_on_while_its_key_is_rotated(tmp_path: Path, subscriber: Subscriber) -> None:
     data_dir, options = tmp_path / "data", ("--demo", "--allow-private-endpoints")
     key_file = data_dir / "secret-key"

@@ -143,6 +143,7 @@ HTML = """<h1>{{ x }}</h1><p title="{{ x }}">{{ x | safe }} <a href="{{ x }}">{{
 {{ rows.table }}"""
 
 
+@pytest.mark.slow
 async def test_no_value_becomes_markup_a_header_a_recipient_or_a_name_of_a_file(reports: Reports) -> None:
     places: dict[str, Any] = {
         "subject": "Subject {{ x }}",

@@ -112,6 +112,7 @@ def test_killed_while_schedules_come_due_each_is_run_exactly_once(database: Data
     assert count_started(database) == dict.fromkeys(schedules, 1)
 
 
+@pytest.mark.slow
 def test_stopped_in_the_middle_of_a_run_it_ends_in_time_and_goes_on_later(
     database: Database, data_dir: Path
 ) -> None:
@@ -127,6 +128,7 @@ def test_stopped_in_the_middle_of_a_run_it_ends_in_time_and_goes_on_later(
     assert "continues at the next start" in data_dir.with_suffix(".log").read_text()
 
 
+@pytest.mark.slow
 def test_demo_starts_from_nothing_and_shows_no_token(data_dir: Path) -> None:
     with run_ready_service(data_dir, "--demo") as service:
         token = service.client.get("/api/v1/webhook/1").json()["result"]["token"]

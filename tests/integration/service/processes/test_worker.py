@@ -72,6 +72,7 @@ def test_worker_whose_service_dies_during_its_start_stops(data_dir: Path) -> Non
     worker.stderr.close()
 
 
+@pytest.mark.slow
 def test_run_that_was_claimed_and_never_begun_is_released(data_dir: Path) -> None:
     """As if the database had gone away while it answered the claim."""
     with run_ready_service(data_dir, "--worker-lease-seconds", "1") as service:
@@ -109,6 +110,7 @@ def test_run_that_has_killed_three_workers_fails_and_the_others_succeed(
         assert subscriber.wait_for_run("report.run", run_id).event["report_id"] == LONG
 
 
+@pytest.mark.slow
 def test_killed_worker_is_replaced_and_its_run_goes_on(data_dir: Path) -> None:
     with run_ready_service(data_dir) as service:
         server, worker = service.list_pids()
@@ -147,6 +149,7 @@ def test_worker_of_a_killed_service_ends_by_itself_and_its_run_goes_on(data_dir:
             assert successor.list_pids() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_to_all_processes_at_once_stops_them_in_order(data_dir: Path, number: int) -> None:
     """A terminal sends Ctrl-C to the whole group, and so does who stops the demo."""

@@ -242,6 +242,7 @@ def test_start_refuses_wrong_credentials_without_showing_them(tmp_path: Path) ->
         assert not refused.value.is_temporary
 
 
+@pytest.mark.slow
 def test_service_with_wrong_credentials_ends_with_a_sentence(tmp_path: Path) -> None:
     secret_file = tmp_path / "url"
     secret_file.write_text(f"{URL}\n")
