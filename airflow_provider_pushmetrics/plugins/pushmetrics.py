@@ -58,10 +58,12 @@ class LazyReceiver:
     The receiver's ASGI app, built at the first request.
 
     :param build: Builds it, or raises PushMetricsConfigurationError with a message that anybody may read.
+    :param hides_query: Hide the query from the server, which may log it with a sender's token.
     """
 
-    def __init__(self, build: Callable[[], AsgiApp]) -> None:
+    def __init__(self, build: Callable[[], AsgiApp], *, hides_query: bool = False) -> None:
         self._build = build
+        self._hides_query = hides_query
         self._app: AsgiApp | None = None
         self._logged: set[str] = set()
 
@@ -77,6 +79,10 @@ class LazyReceiver:
         """Pass the request to the receiver, or respond with 503 and the reason."""
         if scope["type"] != "http":
             return
+        if self._hides_query:
+            # In place: the access logs of uvicorn and of Airflow read it when the response has begun.
+            scope, served = {**scope}, scope
+            served["query_string"] = b""
         try:
             app = await self.get_app()
         except PushMetricsError as error:
@@ -162,7 +168,7 @@ def build_tab() -> AsgiApp:
     return build_task_tab()
 
 
-RECEIVER = LazyReceiver(build_receiver)
+RECEIVER = LazyReceiver(build_receiver, hides_query=True)
 """The receiver of this process; the page uses its open inbox."""
 
 

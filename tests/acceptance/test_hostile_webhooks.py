@@ -147,8 +147,7 @@ def test_the_mounted_receiver_follows_its_connection_without_a_restart(airflow: 
     with httpx.Client(base_url=base_url, timeout=120) as client:
         for _ in range(3):
             assert deliver(client, "old+token%") == 503
-        log = (airflow.home / "api-server.log").read_text("utf-8", "replace")
-        assert log.count("The PushMetrics receiver is not configured") == 1
+        assert read_log(airflow).count("The PushMetrics receiver is not configured") == 1
         api = {"authorization": f"Bearer {client.get('/auth/token').json()['access_token']}"}
         made = client.post(
             "/api/v2/connections", json=write_connection("old%reader", "old+token"), headers=api
@@ -170,3 +169,15 @@ def test_the_mounted_receiver_follows_its_connection_without_a_restart(airflow: 
             time.sleep(1)
         assert deliver(client, "new+token") == 200
         assert (read(client, "old%reader"), read(client, "new%reader")) == (401, 200)
+        check_access_log(airflow)
+
+
+def check_access_log(airflow: AirflowProcesses) -> None:
+    """Check that the API server has logged the webhooks of the test, and none of their tokens."""
+    airflow.wait_until(lambda: read_log(airflow).count("/pushmetrics/webhooks/demo") > 6, "the access log")
+    assert not [line for line in read_log(airflow).splitlines() if "old+token" in line or "new+token" in line]
+    assert "token=" not in read_log(airflow)
+
+
+def read_log(airflow: AirflowProcesses) -> str:
+    return (airflow.home / "api-server.log").read_text("utf-8", "replace")

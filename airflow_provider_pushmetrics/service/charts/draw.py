@@ -16,7 +16,7 @@ MAX_CPU_SECONDS = 30
 MISSING = "vl-convert-python is missing: pip install 'airflow-provider-pushmetrics[service]'"
 TRANSPARENT = {"background": "transparent"}
 WHITE = {"background": "white"}
-EXTERNAL_URL = re.compile(r"url\(\s*[\"']?\s*[^#\"'\s]", re.IGNORECASE)
+EXTERNAL_URL = re.compile(r"url\(\s*+[\"']?\s*[^#\"'\s]", re.IGNORECASE)
 PNG_SCALE = 2
 """Pixels of a picture for each pixel of the page: sharp on high-resolution screens."""
 

@@ -33,7 +33,7 @@ CHILDREN = ChildPool(DRAW_PROGRAM, max_children=MAX_DRAWINGS, max_frame_bytes=MA
 
 atexit.register(CHILDREN.close)
 
-TRACE = re.compile(r"\n\s+at .*", re.S)
+TRACE = re.compile(r"\n[^\S\n]+at .*", re.S)
 
 
 class DrawingError(PushMetricsError):

@@ -9,7 +9,7 @@ from sqlglot.errors import SqlglotError
 
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 
-INTRODUCTION = re.compile(r"(?:\s|--[^\n]*\n|/\*(?![!M]).*?\*/)*\(*\s*([a-z]+)", re.IGNORECASE | re.DOTALL)
+INTRODUCTION = re.compile(r"(?>\s|--[^\n]*\n|/\*(?![!M]).*?\*/)*+\(*+\s*+([a-z]+)", re.IGNORECASE | re.DOTALL)
 """Blanks, comments that MariaDB does not execute, and brackets before the first word."""
 
 SEMICOLON = "SEMICOLON"

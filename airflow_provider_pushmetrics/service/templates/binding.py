@@ -66,7 +66,7 @@ WORDS_BEFORE_A_VALUE = frozenset(
 # fmt: on
 
 INTERVAL_UNIT = re.compile(
-    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:year|quarter|month|week|day|hour|minute|second|millisecond|microsecond)s?\b",
+    r"(?>\s|--[^\n]*\n|/\*.*?\*/)*+(?:year|quarter|month|week|day|hour|minute|second|millisecond|microsecond)s?\b",
     re.IGNORECASE | re.DOTALL,
 )
 HINTS = ("/*+", "--+")

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from airflow import configuration
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.plugins.pushmetrics import (
@@ -49,6 +51,47 @@ def build_counting() -> tuple[Callable[[], Any], list[int]]:
         return inner
 
     return build, built
+
+
+class LoggingServer:
+    """A server that logs the query of each request when its response has begun, as uvicorn and Airflow do."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = Starlette(routes=[Mount("/pushmetrics", app)])
+        self.logged: list[bytes] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def send_and_log(message: Any) -> None:
+            self.logged.append(scope["query_string"])
+            await send(message)
+
+        await self.app(scope, receive, send_and_log)
+
+
+async def test_query_of_a_webhook_is_in_no_access_log_and_reaches_the_receiver() -> None:
+    seen: list[bytes] = []
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["query_string"])
+        await send({"type": "inner"})
+
+    server = LoggingServer(LazyReceiver(lambda: inner, hides_query=True))
+    await call(server, {**SCOPE, "query_string": b"token=s3cret"})
+    assert (seen, server.logged) == ([b"token=s3cret"], [b""])
+
+
+async def test_query_of_a_webhook_is_in_no_access_log_while_there_is_no_receiver() -> None:
+    def fail() -> Any:
+        raise PushMetricsConfigurationError("it is not configured")
+
+    server = LoggingServer(LazyReceiver(fail, hides_query=True))
+    await call(server, {**SCOPE, "query_string": b"t%6Fken=s3cret"})
+    assert server.logged == [b"", b""]
+
+
+def test_only_the_receiver_hides_queries() -> None:
+    mounted = build_fastapi_apps("3.3.0")
+    assert [app["app"]._hides_query for app in mounted] == [True, False, False]
 
 
 def test_airflow_3_is_told_to_mount_the_receiver() -> None:

@@ -20,7 +20,7 @@ FAILURES = (adbc_driver_manager.Error, pa.ArrowException, OSError, OverflowError
 
 STATUS_PREFIX = re.compile(r"^[A-Z_]+: (\[FlightSQL\] )?")
 NOISE = re.compile(
-    r"\s*(Query was:.*|\. SQLSTATE: \w{5}|\(Position: .*"
+    r"(?<!\s)\s*(Query was:.*|\. SQLSTATE: \w{5}|\(Position: .*"
     r"|(\. Detail: \w+ )?\(\w+; \w+\)(\. Vendor code: \d+)?)\Z",
     re.DOTALL,
 )

@@ -17,7 +17,14 @@ from airflow_provider_pushmetrics.service.templates.binding import BoundSql
         ("/*M! kill 1 */ select 1", ""),
         ("", ""),
         ("1", ""),
+        ("/* a */ 1 /* b */ select 1", ""),
+        # Exponential time would never end, quadratic time would be hours.
+        ("/**/" * 100_000 + "1", ""),
+        ("--\n" * 100_000 + "1", ""),
+        (" " * 1_000_000 + "1", ""),
+        (" " * 1_000_000 + "select 1", "SELECT"),
     ],
+    ids=range(11),
 )
 def test_first_word_is_found_behind_blanks_comments_and_brackets(sql: str, word: str) -> None:
     assert find_first_word(BoundSql((sql,), ())) == word

@@ -30,6 +30,15 @@ def write(dialect: str, sql: str, **names: Any) -> tuple[str, tuple[Any, ...]]:
     return bound.write(lambda number: f"<{number}>"), bound.values
 
 
+@pytest.mark.parametrize("gap", ["/**/", "--\n", " "])
+def test_unit_of_an_interval_is_looked_for_in_linear_time(gap: str) -> None:
+    """Exponential time would never end."""
+    with pytest.raises(BlockTemplateError, match="cannot be bound"):
+        write("postgresql", f"select interval '{{{{ n }}}}' {gap * 1000}day")
+    _, values = write("postgresql", f"select interval '{{{{ n }}}} days' {gap * 1000}, 1")
+    assert values == ("3 days",)
+
+
 @pytest.mark.parametrize(
     ("dialect", "sql", "sent", "values"),
     [
