@@ -7,8 +7,10 @@ Dags are written as the triggerer would write them. Every API server does this f
 on the asset's row serializes them, and the second one finds the event already written.
 
 The position in the inbox is stored after a page is written and, before Airflow 3.4, after its newest event is
-known not to be missed. So events of the pages in progress may be written already: that many of an
-asset's newest events are searched. An event missed just before a crash is queued again by the next reader.
+known not to be missed. It only moves forwards, and is read again under the lock, because an API server that
+was frozen has an old page, whose events the others have written. Events after the position, of the pages in
+progress, may be written already: that many of an asset's newest events are searched. An event missed just
+before a crash is queued again by the next reader.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from airflow.assets.manager import asset_manager
@@ -42,6 +45,7 @@ from airflow_provider_pushmetrics.plugins.dag_run_queue import (
 )
 from airflow_provider_pushmetrics.plugins.successful_events import choose_successful, read_event
 from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
 from airflow_provider_pushmetrics.triggers.event_stream import dump_event
@@ -188,30 +192,40 @@ class AssetUpdater:
                 asset.wanted, after=after, limit=UPDATE_PAGE, wait_seconds=wait_seconds
             )
             stored = await self._fetch_position(runtime, asset)  # another API server may be ahead
+            if page.cursor < after:  # another inbox, with another position
+                after, newest = stored, None
+                continue
             if newest is not None and not await asyncio.to_thread(is_missed, asset, newest):
-                await self._store_position(runtime, asset, max(stored, after))
+                await self._advance_position(runtime, asset, after)
                 newest = None
             chosen = await choose_events(asset, [event for event in page.events if event.id > stored])
-            await self._register_all(asset, chosen)
+            await self._register_all(runtime, asset, chosen)
             if page.events and overlooks_events():
                 newest = (chosen or page.events)[-1]
-            if newest is None and (page.cursor > stored or page.cursor < after):
-                # Forwards, or to the end of another inbox.
-                await self._store_position(runtime, asset, page.cursor)
+            if newest is None and page.cursor > stored:
+                await self._advance_position(runtime, asset, page.cursor)
             after = page.cursor
             outage.end(f"Asset {asset.uri} is updated again.")
 
-    async def _store_position(self, runtime: ReceiverRuntime, asset: UpdatedAsset, position: int) -> None:
-        await runtime.run_blocking(runtime.inbox.store_consumer, asset.position_name, position)
+    async def _advance_position(self, runtime: ReceiverRuntime, asset: UpdatedAsset, position: int) -> None:
+        await runtime.run_blocking(
+            runtime.inbox.store_consumer, asset.position_name, position, only_forwards=True
+        )
 
     async def _fetch_position(self, runtime: ReceiverRuntime, asset: UpdatedAsset) -> int:
-        consumer = await runtime.run_blocking(runtime.inbox.fetch_consumer, asset.position_name)
-        return consumer.position
+        return await runtime.run_blocking(fetch_position, runtime.inbox, asset)
 
-    async def _register_all(self, asset: UpdatedAsset, events: Sequence[StoredEvent]) -> None:
+    async def _register_all(
+        self, runtime: ReceiverRuntime, asset: UpdatedAsset, events: Sequence[StoredEvent]
+    ) -> None:
         for event in events:
             async with self._writers:
-                await asyncio.to_thread(register, asset, event)
+                await asyncio.to_thread(register, asset, event, partial(fetch_position, runtime.inbox, asset))
+
+
+def fetch_position(inbox: Inbox, asset: UpdatedAsset) -> int:
+    """Fetch up to which event an asset is updated."""
+    return inbox.fetch_consumer(asset.position_name).position
 
 
 def fetch_assets() -> list[UpdatedAsset]:
@@ -223,15 +237,18 @@ def fetch_assets() -> list[UpdatedAsset]:
     return [UpdatedAsset(row.id, row.uri, rule) for row in rows if (rule := read_rule(row.extra))]
 
 
-def register(asset: UpdatedAsset, event: StoredEvent) -> None:
+def register(asset: UpdatedAsset, event: StoredEvent, fetch_position: Callable[[], int] = lambda: 0) -> None:
     """
     Write an asset event and queue its Dags, unless that is done.
 
+    :param fetch_position: Fetches up to which event the asset is updated; called under the asset's lock.
     :raises NoDagForAssetError: if it would start no Dag.
     """
     payload = write_payload(event)
     with create_session(scoped=False) as session:
         lock_asset(session, asset.id)  # before anything is read
+        if event.id <= fetch_position():
+            return
         model = session.scalar(select(AssetModel).where(AssetModel.id == asset.id, IS_WAITED_FOR))
         if model is None:
             raise NoDagForAssetError(f"no Dag is scheduled by asset {asset.uri}.")

@@ -163,11 +163,16 @@ class Inbox:
             row = connection.execute(select(consumers).where(consumers.c.name == name)).one_or_none()
         return Consumer(name, 0, None) if row is None else Consumer(*row)
 
-    def store_consumer(self, name: str, position: int, taken_by: str | None = None) -> Consumer | None:
+    def store_consumer(
+        self, name: str, position: int, taken_by: str | None = None, *, only_forwards: bool = False
+    ) -> Consumer | None:
         """
         Store a named consumer's position, forwards or backwards, and who claimed the event there.
 
-        :return: The consumer, or None if the position is beyond the newest event and nothing was stored.
+        :param only_forwards: Store nothing unless the position is after the stored one: a process that was
+            frozen does not know that others have moved it.
+        :return: The consumer as it is stored now, or None if the position is beyond the newest event and
+            nothing was stored.
         """
         with self._begin_write() as connection:
             # The lock also serializes two first positions of one name.
@@ -175,11 +180,13 @@ class Inbox:
             if position > last_id:
                 return None
             values = {"position": position, "updated_at": now, "taken_by": taken_by}
-            if not connection.execute(
-                update(consumers).where(consumers.c.name == name).values(values)
-            ).rowcount:
+            find = select(consumers).where(consumers.c.name == name)
+            known = connection.execute(find).one_or_none()
+            if known is None:
                 connection.execute(insert(consumers).values(name=name, **values))
-            return Consumer(*connection.execute(select(consumers).where(consumers.c.name == name)).one())
+            elif not only_forwards or position > known.position:
+                connection.execute(update(consumers).where(consumers.c.name == name).values(values))
+            return Consumer(*connection.execute(find).one())
 
     def fetch_newest(self, wanted: EventFilter, *, before: int | None, limit: int) -> list[EventSummary]:
         """Fetch the newest events, or the newest before an id; the newest first."""

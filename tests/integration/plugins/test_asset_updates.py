@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from airflow import settings
 from airflow.models.asset import AssetActive, AssetDagRunQueue, AssetEvent, AssetModel
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, delete, select, text, update
 from sqlalchemy.orm import sessionmaker
 
 from airflow_provider_pushmetrics.assets.update_rules import AssetUpdateRule
@@ -29,7 +29,9 @@ from airflow_provider_pushmetrics.plugins.asset_updates import (
 from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
-from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.recording import record
+from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.tables import consumers, events, state
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 from tests.fakes.airflow_tables import AirflowTables
 from tests.fakes.stored_asset import ARRIVED, StoredAsset, make_event
@@ -203,12 +205,18 @@ def test_only_active_assets_that_wish_it_are_found(asset: StoredAsset) -> None:
 
 async def deliver(runtime: ReceiverRuntime, *numbers: int, report_id: int = 1) -> None:
     for number in numbers:
-        body = json.dumps({"event": "report.run", "report_id": report_id, "number": number}).encode()
-        await runtime.writer.record(parse_webhook("demo", None, body))
+        await runtime.writer.record(build_webhook(number, report_id=report_id))
+
+
+def build_webhook(number: int, *, report_id: int = 1) -> IncomingWebhook:
+    body = json.dumps({"event": "report.run", "report_id": report_id, "number": number}).encode()
+    return parse_webhook("demo", None, body)
 
 
 @asynccontextmanager
-async def run_updater(runtime: ReceiverRuntime, *, failures: int = 0) -> AsyncIterator[None]:
+async def run_updater(
+    runtime: ReceiverRuntime, *, failures: int = 0, pace: Pace = FAST
+) -> AsyncIterator[None]:
     """Run the updater of one API server, whose inbox cannot be opened the first times."""
     left = [Unavailable("The inbox cannot be used now.")] * failures
 
@@ -217,7 +225,7 @@ async def run_updater(runtime: ReceiverRuntime, *, failures: int = 0) -> AsyncIt
             raise left.pop()
         return runtime
 
-    task = asyncio.create_task(AssetUpdater(get_runtime, pace=FAST).run())
+    task = asyncio.create_task(AssetUpdater(get_runtime, pace=pace).run())
     try:
         yield
     finally:
@@ -306,6 +314,20 @@ async def test_the_position_passes_events_that_do_not_update_the_asset(
     async with run_updater(runtime):
         await wait_for(lambda: runtime.inbox.fetch_consumer(asset.found.position_name).position == 3)
     assert asset.read_numbers() == []
+
+
+async def test_the_events_of_an_inbox_that_takes_the_place_of_this_one_update_the_asset(
+    asset: StoredAsset, runtime: ReceiverRuntime
+) -> None:
+    async with run_updater(runtime):
+        await deliver(runtime, 1, 2, 3)
+        await wait_for(lambda: runtime.inbox.fetch_consumer(asset.found.position_name).position == 3)
+        with runtime.inbox._engine.begin() as connection:
+            for table in (events, consumers):
+                connection.execute(delete(table))
+            connection.execute(update(state).values(last_event_id=0))
+            record(connection, [build_webhook(7)])
+        await wait_for_numbers(asset, [1, 2, 3, 7])
 
 
 async def test_an_asset_that_comes_later_is_updated_by_what_came_before(

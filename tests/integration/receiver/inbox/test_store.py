@@ -185,6 +185,14 @@ def test_consumer_keeps_its_position_forwards_and_backwards(inbox: Inbox) -> Non
         assert (stored.position, stored.updated_at is not None) == (position, True)
 
 
+def test_consumer_goes_only_forwards_for_one_who_may_not_know_its_position(inbox: Inbox) -> None:
+    inbox.record([build(str(number)) for number in range(3)])
+    for position, expected in ((2, 2), (1, 2), (3, 3)):
+        stored = inbox.store_consumer("airflow", position, only_forwards=True)
+        assert stored is not None
+        assert stored.position == inbox.fetch_consumer("airflow").position == expected
+
+
 def test_consumer_knows_who_took_the_event_at_its_position(inbox: Inbox) -> None:
     inbox.record([build("a"), build("b")])
     stored = inbox.store_consumer("airflow", 1, "a_dag/a_run")
