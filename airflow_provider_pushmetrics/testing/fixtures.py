@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from airflow_provider_pushmetrics.testing.ids import keep_ids_free
+from airflow_provider_pushmetrics.testing.isolation import SUBSCRIPTION
 from airflow_provider_pushmetrics.testing.kit import PushMetricsKit
 from airflow_provider_pushmetrics.testing.servers import (
     RunningReceiver,
@@ -31,15 +33,12 @@ def pushmetrics_service(
 ) -> Iterator[RunningService]:
     """Give a service with a worker, which runs until the last test and sends its events to the receiver."""
     with run_service(tmp_path_factory.mktemp("pushmetrics-service")) as service:
+        keep_ids_free(service.database)
         kit = PushMetricsKit(service, pushmetrics_receiver, lambda name, value: None)
         kit.request(
             "POST",
             "/api/v1/webhook_subscription/",
-            {
-                "name": "tests",
-                "url": pushmetrics_receiver.delivery_url,
-                "events": ["report.run", "query.run"],
-            },
+            {"name": SUBSCRIPTION, "url": pushmetrics_receiver.delivery_url, "events": EVENTS},
         )
         kit.close()
         yield service

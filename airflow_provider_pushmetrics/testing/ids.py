@@ -1,4 +1,4 @@
-"""Give a report the ids that a Dag names."""
+"""The ids that a Dag names: kept free, and given to a report."""
 
 from __future__ import annotations
 
@@ -8,6 +8,18 @@ from sqlalchemy import text
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsTestingError
 from airflow_provider_pushmetrics.service.storage.database import Database
+
+LAST_CHOSEN_ID = 1_000_000
+"""The ids up to this one are for reports and queries that a Dag names."""
+
+
+def keep_ids_free(database: Database) -> None:
+    """Let the service give other ids than those that Dags name, however many tests ran before."""
+    with database.writing() as session:
+        for name in ("report", "query"):
+            session.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": name})
+            values = {"name": name, "last": LAST_CHOSEN_ID}
+            session.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)"), values)
 
 
 def change_ids(database: Database, report_id: int, new_report_id: int, query_ids: Mapping[int, int]) -> None:

@@ -14,6 +14,7 @@ import requests
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsTestingError
 from airflow_provider_pushmetrics.testing.ids import change_ids
+from airflow_provider_pushmetrics.testing.isolation import clear_inbox, wait_until_quiet
 
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.testing.servers import RunningReceiver, RunningService
@@ -95,7 +96,7 @@ class PushMetricsKit:
         :param parameters: The content of each Parameter block by its name, such as
             ``{"month": {"type": "integer", "default": 1}}``.
         :param report_id: The id that the Dag names; a report of an earlier test with this id is deleted. By
-            default, the next free id.
+            default, the next free id above 1,000,000, so that it is none that a Dag names.
         :param query_ids: The ids that the Dag names, by the names of the queries.
         :raises PushMetricsTestingError: if the service refuses it. The message is the service's.
         """
@@ -183,8 +184,14 @@ class PushMetricsKit:
         return self._read(self._send(method, path, body))
 
     def close(self) -> None:
-        """Close the connections."""
+        """
+        Wait until nothing is under way, and forget all events and consumers: no later test meets them.
+
+        :raises PushMetricsTestingError: if a run does not end.
+        """
         self._session.close()
+        wait_until_quiet(self.service.database)
+        clear_inbox(self.receiver.inbox_url)
 
     def _delete_report(self, report_id: int) -> None:
         answer = self._send("DELETE", f"/api/v1/report/{report_id}")

@@ -57,11 +57,13 @@ class RunningReceiver:
     :param url: Its base URL.
     :param delivery_url: Where webhooks are posted, with the sender's token.
     :param reader_token: The token of readers of events.
+    :param inbox_url: The database of its events.
     """
 
     url: str
     delivery_url: str = field(repr=False)
     reader_token: str = field(repr=False)
+    inbox_url: str
 
 
 class _ThreadedServer(LimitedServer):
@@ -127,11 +129,10 @@ def run_receiver_in(folder: Path) -> Iterator[RunningReceiver]:
     :param folder: The existing folder of its inbox.
     """
     token, reader_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    settings = ReceiverSettings(
-        f"sqlite:///{folder / 'inbox.db'}", (SourceSettings(SOURCE, token=token),), reader_token
-    )
+    inbox_url = f"sqlite:///{folder / 'inbox.db'}"
+    settings = ReceiverSettings(inbox_url, (SourceSettings(SOURCE, token=token),), reader_token)
     with run_receiver(settings) as url:
-        yield RunningReceiver(url, f"{url}/webhooks/{SOURCE}?token={token}", reader_token)
+        yield RunningReceiver(url, f"{url}/webhooks/{SOURCE}?token={token}", reader_token, inbox_url)
 
 
 def _get_url(listener: socket.socket) -> str:

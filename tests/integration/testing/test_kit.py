@@ -8,6 +8,8 @@ import requests
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsTestingError
 from airflow_provider_pushmetrics.testing import PushMetricsKit
+from airflow_provider_pushmetrics.testing.isolation import wait_until_quiet
+from airflow_provider_pushmetrics.testing.servers import RunningReceiver, RunningService
 
 pytest_plugins = ["airflow_provider_pushmetrics.testing.fixtures"]
 
@@ -37,6 +39,43 @@ def test_report_gets_the_id_that_would_be_the_next_one(pushmetrics: PushMetricsK
     report = pushmetrics.add_report(queries={"q": "SELECT 1"}, report_id=wanted, query_ids={"q": query_id})
     assert (report.id, report.query_ids["q"]) == (wanted, query_id)
     assert pushmetrics.run_report(report)["status"] == "success"
+
+
+def test_ids_that_dags_name_are_given_to_no_other_report(pushmetrics: PushMetricsKit) -> None:
+    other = pushmetrics.add_report(queries={"q": "SELECT 1"})
+    assert min(other.id, other.query_ids["q"]) > 1_000_000
+    queries = {"a": "SELECT 1 AS v", "b": "SELECT 2 AS v"}
+    report = pushmetrics.add_report(queries=queries, report_id=3, query_ids={"a": 2, "b": 3})
+    assert (report.id, report.query_ids) == (3, {"a": 2, "b": 3})
+    assert pushmetrics.run_report(other)["status"] == "success"
+
+
+def test_events_and_consumers_of_a_test_are_gone_after_it(
+    pushmetrics_service: RunningService, pushmetrics_receiver: RunningReceiver
+) -> None:
+    kit = PushMetricsKit(pushmetrics_service, pushmetrics_receiver, lambda name, value: None)
+    event_id = kit.send_event("report.run", report_id=7)
+    report = kit.add_report(queries={"q": "SELECT count(*) FROM range(300000000)"})
+    consumer = f"{pushmetrics_receiver.url}/consumers/daily"
+    headers = {"Authorization": f"Bearer {pushmetrics_receiver.reader_token}"}
+    requests.put(consumer, json={"position": event_id}, headers=headers, timeout=240).raise_for_status()
+    kit.request("POST", f"/api/v1/report/{report.id}/run/noteflow", {"parameters": {}})
+    kit.close()
+    later = requests.get(f"{pushmetrics_receiver.url}/events?after=0", headers=headers, timeout=240).json()
+    assert later["events"] == []
+    assert later["cursor"] > event_id
+    assert requests.get(consumer, headers=headers, timeout=240).json()["position"] == 0
+
+
+def test_run_that_does_not_end_after_its_test_is_an_error(
+    pushmetrics: PushMetricsKit, pushmetrics_service: RunningService
+) -> None:
+    report = pushmetrics.add_report(queries={"q": "SELECT count(*) FROM range(100000000000)"})
+    run_path = f"/api/v1/report/{report.id}/run/noteflow"
+    run_id = pushmetrics.request("POST", run_path, {"parameters": {}})["result"]["run_id"]
+    with pytest.raises(PushMetricsTestingError, match=f"run {run_id} of report {report.id} did not end"):
+        wait_until_quiet(pushmetrics_service.database, timeout_seconds=0.1)
+    pushmetrics.request("POST", f"/api/v1/noteflow_run/{run_id}/cancel")
 
 
 def test_query_id_of_no_query_is_refused(pushmetrics: PushMetricsKit) -> None:
