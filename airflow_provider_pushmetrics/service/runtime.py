@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Authenticator
-from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
+from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap, is_bootstrapped
 from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.demo_report import load_demo
@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.service.settings import ServiceSettings, make_
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
-from airflow_provider_pushmetrics.service.storage.schema import prepare_schema
+from airflow_provider_pushmetrics.service.storage.schema import prepare, prepare_schema
 from airflow_provider_pushmetrics.serving.http.rate_limit import RateLimit
 from airflow_provider_pushmetrics.serving.metrics import render_metrics
 from airflow_provider_pushmetrics.serving.private_files import write_private_file
@@ -82,6 +82,11 @@ class ServiceParts:
         self.results.prepare(self.settings.wait_for_database_seconds)
         prepare_schema(self.database, self.settings.wait_for_database_seconds)
         check_secrets(self.database, self.cipher)
+        prepare(self.database, self._bootstrap, self.settings.wait_for_database_seconds)
+
+    def _bootstrap(self) -> None:
+        if is_bootstrapped(self.database, self.settings.bootstrap_token) and not self.settings.demo:
+            return  # no lock is needed, which a frozen process may have
         with self.database.lock(BOOTSTRAP_LOCK):
             bootstrap(self.database, self.settings.data_dir, self.settings.bootstrap_token)
             if self.settings.demo:

@@ -29,6 +29,15 @@ TOKEN_FILE = "bootstrap-token"  # noqa: S105 (a name, not a secret)
 log = logging.getLogger(__name__)
 
 
+def is_bootstrapped(database: Database, token: str | None) -> bool:
+    """Return whether the token exists and is valid, or any token if none is given."""
+    known = select(ApiToken.id).limit(1)
+    if token is not None:
+        known = known.where(ApiToken.token_hash == hash_token(token), ApiToken.revoked_on.is_(None))
+    with database.reading() as session:
+        return session.scalar(known) is not None
+
+
 def bootstrap(database: Database, data_dir: Path, token: str | None) -> None:
     """
     Ensure that a first workspace, user and token exist.

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from alembic import context
-from sqlalchemy import text
 
 from airflow_provider_pushmetrics.service.models import Base
-from airflow_provider_pushmetrics.service.storage.database import SCHEMA_VERSION_TABLE, WITHOUT_TIMEOUTS
-
-MIGRATION_LOCK = 7_305_811
-"""Any number that no other program locks in this database."""
+from airflow_provider_pushmetrics.service.storage.database import MIGRATION_LOCK, SCHEMA_VERSION_TABLE
+from airflow_provider_pushmetrics.serving.process_start import lock_migration
 
 
 def run_migrations() -> None:
@@ -22,9 +19,7 @@ def run_migrations() -> None:
         render_as_batch=True,
     )
     with context.begin_transaction():
-        if connection.dialect.name == "postgresql":
-            connection.execute(text(WITHOUT_TIMEOUTS))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        lock_migration(connection, MIGRATION_LOCK)
         context.run_migrations()
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, func, select, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import Connection, ExceptionContext, make_url
 from sqlalchemy.exc import DisconnectionError, InvalidRequestError, NoResultFound
 from sqlalchemy.orm import Session, sessionmaker
@@ -21,7 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from airflow_provider_pushmetrics.service.storage.write_lock import WriteLock
 from airflow_provider_pushmetrics.serving.commit_signals import SESSION_TIMEOUTS, limit_sessions
 from airflow_provider_pushmetrics.serving.metrics import SHORT_SECONDS, Histogram
-from airflow_provider_pushmetrics.serving.process_start import UNAVAILABLE
+from airflow_provider_pushmetrics.serving.process_start import UNAVAILABLE, lock_migration
 from airflow_provider_pushmetrics.serving.sqlite import (
     IMMEDIATE,
     SYNCHRONOUS,
@@ -31,6 +31,9 @@ from airflow_provider_pushmetrics.serving.sqlite import (
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 SCHEMA_VERSION_TABLE = "pushmetrics_service_version"
+MIGRATION_LOCK = 7_305_811
+"""Any number that no other program locks in this database."""
+
 BUSY_TIMEOUT_SECONDS = 30
 TRUSTED_SECONDS = 1.0
 LAST_USE = "last_use"
@@ -110,14 +113,17 @@ class Database:
 
     @contextmanager
     def lock(self, number: int) -> Iterator[None]:
-        """Keep other processes out of the block. On SQLite there is one process that prepares a database."""
+        """
+        Keep other processes out of the block. On SQLite there is one process that prepares a database.
+
+        :raises sqlalchemy.exc.OperationalError: if another process has the lock for some seconds.
+        """
         if self._is_sqlite:
             yield
             return
         # Of the transaction and not of the session: a pooler in transaction mode would leak it.
         with self.engine.begin() as connection:
-            connection.execute(text(WITHOUT_TIMEOUTS))
-            connection.execute(select(func.pg_advisory_xact_lock(number)))
+            lock_migration(connection, number)
             yield
 
     def migrate(self, revision: str = "head") -> None:
@@ -175,9 +181,6 @@ CONNECT_ARGUMENTS = {
     "tcp_user_timeout": 60_000,
 }
 """Of PostgreSQL: a server that has gone without a word is noticed within a minute (seconds; the last, ms)."""
-
-WITHOUT_TIMEOUTS = "SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
-"""For a transaction in which other processes are waited for, or which waits for other work."""
 
 
 def is_unavailable(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -40,10 +41,21 @@ def prepare_schema(
         schema, or if the file of SQLite is damaged.
     """
     check_after_crash(database.engine)
+    prepare(database, partial(migrate, database), wait_seconds, monotonic=monotonic, sleep=sleep)
+
+
+def prepare(
+    database: Database, step: Callable[[], object], wait_seconds: float, **clocks: Callable[..., Any]
+) -> None:
+    """
+    Take a step of the start, again while PostgreSQL is away or another process that starts has a lock.
+
+    :raises PushMetricsConfigurationError: if that takes too long.
+    """
     if database.engine.dialect.name == "sqlite":
-        migrate(database)
+        step()
     else:
-        wait_for_postgresql(partial(migrate, database), wait_seconds, monotonic=monotonic, sleep=sleep)
+        wait_for_postgresql(step, wait_seconds, **clocks)
 
 
 def migrate(database: Database) -> None:
@@ -56,7 +68,12 @@ def migrate(database: Database) -> None:
     :raises PushMetricsConfigurationError: if it belongs to another minor version.
     """
     try:
-        database.migrate()
+        with database.engine.connect() as connection:
+            found = _read_revision(connection)
+        if found == _find_newest():
+            database.file.check()  # no lock is needed, which a frozen process may have
+        else:
+            database.migrate()
     except CommandError:
         with database.engine.connect() as connection:
             newer = _find_unknown(connection)
@@ -86,7 +103,7 @@ def require_schema(database: Database) -> str:
     """
     with database.engine.connect() as connection:
         found = _read_revision(connection)
-    newest = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    newest = _find_newest()
     if found is None:
         raise PushMetricsConfigurationError(
             "the database has no tables of a service: check --database-url and --data."
@@ -111,6 +128,10 @@ def require_known(revision: str, version: str) -> None:
             f"the schema {revision!r} is of version {version}, and this is version {__version__}: install"
             f" version {version} here."
         )
+
+
+def _find_newest() -> str | None:
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
 
 
 def _find_unknown(connection: Connection) -> str | None:
