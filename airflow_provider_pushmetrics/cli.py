@@ -35,16 +35,27 @@ def describe_missing_extra(error: ImportError, extra: str, airflow_version: str 
 
     :param airflow_version: The installed version of Airflow; None without Airflow.
     """
-    text = (
+    return (
         f"pushmetrics: this command needs the extra {extra!r}; {error.name or 'a module'!r} is missing or too"
-        f" old. Install it: pip install 'airflow-provider-pushmetrics[{extra}]'"
+        f" old. {advise_install(extra, airflow_version)}"
     )
-    if airflow_version is not None and _is_before_3_1(airflow_version):
+
+
+def advise_install(extra: str, airflow_version: str | None) -> str:
+    """
+    Describe how to install an extra that needs SQLAlchemy 2, so that pip does not replace Airflow.
+
+    :param airflow_version: The installed version of Airflow; None without Airflow.
+    """
+    wanted = f"'airflow-provider-pushmetrics[{extra}]'"
+    if airflow_version is None:
+        return f"Install it: pip install {wanted}."
+    if _is_before_3_1(airflow_version):
         return (
-            f"{text}, in an environment of its own: it needs SQLAlchemy 2, which Airflow {airflow_version}"
-            " cannot have."
+            f"It needs SQLAlchemy 2, which Airflow {airflow_version} cannot have: here pip would replace"
+            f" Airflow. Install it in a separate virtual environment: pip install {wanted}."
         )
-    return f"{text}."
+    return f"Install it, and keep Airflow: pip install 'apache-airflow=={airflow_version}' {wanted}."
 
 
 def build_app() -> typer.Typer:

@@ -46,12 +46,16 @@ def build_run_asset(
     Its URI is such as ``pushmetrics://pushmetrics.io/reports/1?name=delays``. It contains the asset's name
     because Airflow activates only one asset of a URI.
 
+    The position in the inbox belongs to ``name``, ``consumer``, ``event``, ``report_id`` and ``query_id``. If
+    one of them is changed, the asset is updated by all matching events in the inbox again.
+
     :param name: The asset's name.
-    :param event: ``report.run`` or ``query.run``.
-    :param report_id: The report; None for any.
-    :param query_id: The query; None for any.
-    :param consumer: A name for this Airflow, if several read from one receiver. Two assets with the same
-        filter need different names if their ``queue`` or ``poll_interval`` differs, also without a receiver.
+    :param event: ``report.run`` or ``query.run``; with a receiver also ``report.`` or ``query.`` with
+        ``created``, ``updated`` or ``deleted``.
+    :param report_id: The number of the report; None for any.
+    :param query_id: The number of the query, with an event of queries; None for any. A ``report.run`` names
+        no single query.
+    :param consumer: A name for this Airflow, if several read from one receiver.
     :param pushmetrics_conn_id: The connection. A watcher reads its receiver, or polls the API without one.
         ``api_server`` uses it only to fetch the outcome of runs.
     :param host: The host of PushMetrics, with a port if necessary, for the asset's URI and for lineage.
@@ -65,10 +69,12 @@ def build_run_asset(
     :param only_successful: Update the asset only by runs that are known to have succeeded. **Without it, a
         failed run updates the asset too**: the event does not contain the outcome. Needs an API token
         in the connection, in the triggerer or in the API server.
-    :param poll_interval: Seconds between polls of the API's list of runs, at least 5. A watcher polls it if
-        its connection has an API token and no receiver.
+    :param poll_interval: Seconds between polls of the API's list of runs, at least 5, by default 30. A
+        watcher polls it if its connection has an API token and no receiver.
+    :return: The asset, with its watcher or its rule.
     :raises PushMetricsAirflowVersionError: on an Airflow that does not support the arguments.
-    :raises PushMetricsParameterError: if arguments contradict each other.
+    :raises PushMetricsParameterError: for an argument that is invalid, for arguments that contradict each
+        other, and for a filter that no event matches.
     """
     require_airflow("3.0", "build_run_asset", INSTEAD_OF_WATCHERS)
     _check_arguments(updated_by, one_run_per_event=one_run_per_event, queue=queue)
@@ -81,6 +87,7 @@ def build_run_asset(
         queue=queue,
         only_successful=only_successful,
         poll_interval_seconds=poll_interval,
+        asset_name=name,
     )
     report, query = (None if number is None else str(number) for number in (report_id, query_id))
     uri = str(parse_uri(str(ReportUri(host, report, query, name))))

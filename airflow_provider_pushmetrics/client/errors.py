@@ -33,8 +33,8 @@ def build_error(request: Request, response: Response) -> PushMetricsApiError | N
     if 300 <= status < 400:
         return PushMetricsProtocolError(
             f"{what}, a redirect to {_clean(request, response.headers.get('location', '(nowhere)'))!r};"
-            " redirects are not followed, because they would forward the token. Set the connection's host"
-            " to the final address of PushMetrics.",
+            " redirects are not followed, because they would forward the token. Set the connection's host to"
+            " the server of PushMetrics' API, without a path, such as https://pushmetrics.io.",
             status_code=status,
         )
     said = f"{what}: {(find_message(request, response) or 'no message').rstrip('.')}"

@@ -44,7 +44,7 @@ class PushMetricsHook(ResultReader, HttpHook):
     Proxies, TLS and keep-alive work as in the HTTP provider's hook. Unlike there, no extra of the
     connection is sent as a header, because extras contain tokens here.
 
-    :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`.
+    :param pushmetrics_conn_id: The connection, of the type PushMetrics.
     """
 
     conn_name_attr = "pushmetrics_conn_id"

@@ -21,12 +21,11 @@ class PushMetricsNotifier(BaseNotifier):
     """
     Run a PushMetrics report from a callback, such as ``on_failure_callback``, without waiting for the run.
 
-    .. seealso::
-        :ref:`howto/notifier:PushMetricsNotifier`
+    See docs/provider.md for more.
 
     :param report_id: The report to run. (templated)
     :param parameters: Values for the report's parameters, by name. (templated)
-    :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
+    :param pushmetrics_conn_id: The connection, of the type PushMetrics. (templated)
     """
 
     template_fields: Sequence[str] = ("report_id", "parameters", "pushmetrics_conn_id")

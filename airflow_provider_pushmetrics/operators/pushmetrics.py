@@ -88,12 +88,11 @@ class PushMetricsTriggerReportOperator(BaseOperator):
     """
     Run a PushMetrics report by its webhook trigger, and wait for the run to end.
 
-    .. seealso::
-        :ref:`howto/operator:PushMetricsTriggerReportOperator`
+    See docs/provider.md for more.
 
     :param report_id: The report to run. (templated)
     :param parameters: Values for the report's parameters, by name; JSON keeps its types. (templated)
-    :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
+    :param pushmetrics_conn_id: The connection, of the type PushMetrics. (templated)
     :param wait_for_completion: Wait for the run to end, and fail if it failed. If False, the task succeeds
         as soon as PushMetrics has accepted the run.
     :param timeout: How long to wait for the run to end, in seconds or as a timedelta; None to wait forever.

@@ -40,10 +40,6 @@ TAB_PREFIX = "/pushmetrics-task"
 TAB_QUERY = "dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_INDEX}"
 """Airflow replaces these; it leaves ``{MAP_INDEX}`` if the task is not mapped, and 3.1 encodes nothing."""
 
-MISSING_EXTRA = (
-    "The PushMetrics receiver is not installed in this Airflow:"
-    " install airflow-provider-pushmetrics[receiver], which brings SQLAlchemy 2 and Alembic."
-)
 RETRY_BUILD_SECONDS = 60.0
 NOT_CONFIGURED = (
     "The PushMetrics receiver is not configured: in section [pushmetrics] of airflow.cfg set"
@@ -105,6 +101,13 @@ class LazyReceiver:
         return self._app
 
 
+def describe_missing_receiver(version: str = airflow_version) -> str:
+    """Describe that the extra is missing, and how to install it into this Airflow or beside it."""
+    from airflow_provider_pushmetrics.cli import advise_install
+
+    return f"The PushMetrics receiver is not installed in this Airflow. {advise_install('receiver', version)}"
+
+
 def build_receiver() -> AsgiApp:
     """
     Build the receiver from Airflow's configuration.
@@ -120,7 +123,7 @@ def build_receiver() -> AsgiApp:
         from airflow_provider_pushmetrics.receiver.app import create_app
         from airflow_provider_pushmetrics.serving.logs import describe_fault
     except ImportError as error:
-        raise PushMetricsMissingExtraError(MISSING_EXTRA) from error
+        raise PushMetricsMissingExtraError(describe_missing_receiver()) from error
     options = read_options()
     if not is_configured(options):
         raise PushMetricsConfigurationError(NOT_CONFIGURED)
@@ -145,7 +148,7 @@ def build_events_page() -> AsgiApp:
         from airflow_provider_pushmetrics.plugins.events_page import build_page
     except ImportError as error:
         log.warning("The page of PushMetrics events cannot be imported: %s", error)
-        raise PushMetricsMissingExtraError(MISSING_EXTRA) from None
+        raise PushMetricsMissingExtraError(describe_missing_receiver()) from None
 
     async def get_runtime() -> Any:
         app: Any = await RECEIVER.get_app()

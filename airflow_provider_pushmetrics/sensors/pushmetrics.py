@@ -43,7 +43,12 @@ from airflow_provider_pushmetrics.tasks.ends import is_ended_by_triggerer, refus
 from airflow_provider_pushmetrics.tasks.failures import retry_only_if_useful
 from airflow_provider_pushmetrics.tasks.lineage import build_event_lineage
 from airflow_provider_pushmetrics.tasks.state import TaskState
-from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_filter, read_number
+from airflow_provider_pushmetrics.triggers.event_filters import (
+    EventChoice,
+    check_query_id,
+    read_filter,
+    read_number,
+)
 from airflow_provider_pushmetrics.triggers.event_stream import dump_event
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
 from airflow_provider_pushmetrics.triggers.resumption import compute_not_before
@@ -73,17 +78,14 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     Without a receiver in the connection, the API is polled, and the run is returned in the form of its event.
     A run that had ended before the sensor began then counts only if ``run_id`` is set.
-
     An event does not contain the run's outcome. With an API token the sensor fetches it, and fails if the run
-    failed. **Without one, a failed run counts as a success**; the sensor logs a warning.
-
-    .. seealso::
-        :ref:`howto/sensor:PushMetricsRunSensor`
+    failed. **Without one, a failed run counts as a success**; the sensor logs a warning. Its ``timeout`` and
+    ``poke_interval`` are Airflow's: seconds, 7 days and 60 by default. More is in docs/provider.md.
 
     :param event: ``report.run`` or ``query.run``.
     :param report_id: The report's number; None for any. (templated)
     :param query_id: The query's number, for ``query.run``; None for any. (templated)
-    :param run_id: The run; None for any. (templated)
+    :param run_id: The number of the run, of the report or the query by ``event``; None for any. (templated)
     :param workspace_id: The workspace's number, as events carry it; None for any. (templated)
     :param event_filter: The import path of a function that takes the body of an event and returns whether it
         matches. It runs where the wait runs, so it must be quick. (templated)
@@ -91,20 +93,18 @@ class PushMetricsRunSensor(BaseSensorOperator):
     :param consumer: A unique name for this sensor. The receiver keeps the last event that was claimed under
         this name, and by which task instance: each task instance claims the next event, beginning with the
         oldest in the inbox, and all its tries return the same. At most one may wait at a time. (templated)
-    :param on_failed_run: What to do if the run failed or was cancelled: ``fail``, ``skip``, or ``succeed``,
-        which does not fetch the outcome.
-    :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
-    :param partition_by: The parameter of the run whose value is the partition key of the asset events of
-        ``outlets``, such as ``month``; needs Airflow 3.3.
+    :param on_failed_run: If the run failed or was cancelled: ``fail``, ``skip``, or ``succeed`` unseen.
+    :param pushmetrics_conn_id: The connection, of the type PushMetrics. (templated)
+    :param partition_by: The parameter whose value is the partition key of ``outlets``; needs Airflow 3.3.
     :param deferrable: Wait in the triggerer, without holding a worker slot.
-    :param start_from_trigger: Begin in the triggerer at once, without a worker before; needs ``run_id`` or
-        ``after``, and Airflow 3.3.
-    :param end_from_trigger: End a deferred sensor in the triggerer when the event arrives, without a worker
-        after: None if nothing is lost by it (needs Airflow 3.3; not with ``start_from_trigger``), False
-        never, True on every version, also if the success callback then runs elsewhere. A worker handles
-        timeouts, failures, failed runs and runs with an unknown outcome, so that retries count. True is not
-        allowed with ``outlets``: Airflow would create no asset events.
+    :param start_from_trigger: Begin in the triggerer; needs Airflow 3.3, and ``run_id`` or ``after``.
+    :param end_from_trigger: End a deferred sensor in the triggerer when the event of a successful run
+        arrives: None if nothing is lost by it (Airflow 3.3; not with ``start_from_trigger``), False never,
+        True on every version, but not with ``outlets``. A worker handles all else, so that retries count.
     :return: The event: ``id``, ``source``, ``received_at`` and ``body``, as PushMetrics sent it.
+    :raises PushMetricsParameterError: for a wrong argument, or one whose template rendered to nothing.
+    :raises PushMetricsRunFailed: if the run failed or was cancelled.
+    :raises AirflowSensorTimeout: if no event arrived in time.
     """
 
     template_fields: Sequence[str] = (*_NARROWING, "pushmetrics_conn_id")
@@ -156,6 +156,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def _check_arguments(self) -> None:
         check_choices(self, CHOICES)
+        check_query_id(self.event, self.query_id)
         if self.end_from_trigger:
             refuse_outlets(self)
         if self._result_outlets and self.on_failed_run == "succeed":

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DEFAULT_FORMAT = "parquet"
+DEFAULT_FORMAT = "json"
+"""The only format that PushMetrics documents."""
+
 NO_RESULTS = ("fail", "skip", "succeed")
 MAX_NAME_CHARACTERS = 100
 DOWNLOAD_PROGRESS_SECONDS = 10.0
@@ -52,8 +54,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
     Each file is streamed, however large it is, and appears only when it is complete; an existing file is
     replaced. So a task may be retried.
 
-    .. seealso::
-        :ref:`howto/operator:PushMetricsToObjectStorageOperator`
+    See docs/provider.md for more.
 
     :param path: Where to save: a folder for the results of a run, whose files are named after their queries,
         or a file for the result of a query. A local path or any URL that Airflow's object storage supports.
@@ -65,7 +66,8 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         ``query_result`` of a ``query.run`` event. (templated)
     :param queries: The names of the queries to save; None for all. (templated)
     :param file_format: ``json``, ``ndjson``, ``csv``, ``arrow``, ``parquet`` or ``xlsx``; None to use
-        the extension of ``path`` for one query, and ``parquet`` for a run.
+        the extension of ``path`` for one query, and ``json`` for a run. PushMetrics documents only JSON;
+        other formats need a server that has them, such as the reference service.
     :param on_no_results: What to do if the run has no query: ``fail``, ``skip``, or ``succeed`` without
         files.
     :param on_truncated: What to do if a result is incomplete because of a row limit: ``warn`` and
@@ -75,7 +77,7 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         ``outlets``, such as ``month``; needs Airflow 3.3.
     :param storage_conn_id: The connection of the storage; None for the one in ``path``, if any.
         (templated)
-    :param pushmetrics_conn_id: The :ref:`PushMetrics connection <howto/connection:pushmetrics>`. (templated)
+    :param pushmetrics_conn_id: The connection, of the type PushMetrics. (templated)
     :return: A list of files: ``query_name``, ``path``, ``rows`` (None if the server does not return it),
         ``bytes``, ``sha256``, ``is_truncated`` and ``row_limit``.
     """

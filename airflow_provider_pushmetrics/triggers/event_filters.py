@@ -16,6 +16,16 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 Predicate = Callable[[dict[str, Any]], object]
 
+RUN_EVENTS = ("report.run", "query.run")
+"""The events of runs, which have an outcome."""
+
+EVENTS = tuple(
+    f"{subject}.{action}"
+    for subject in ("report", "query")
+    for action in ("created", "updated", "deleted", "run")
+)
+"""All events that PushMetrics sends."""
+
 
 @dataclass(frozen=True)
 class EventChoice:
@@ -127,14 +137,29 @@ def read_number(name: str, value: object) -> int | None:
     raise PushMetricsParameterError(f"{name} is {value!r}: it must be a whole number.")
 
 
+def check_query_id(event: str, query_id: object) -> None:
+    """
+    Refuse a filter that no event matches.
+
+    :raises PushMetricsParameterError: if a query is set, and the event is one of reports.
+    """
+    if query_id is not None and event.startswith("report."):
+        raise PushMetricsParameterError(
+            f"query_id is {query_id!r} and event is {event!r}: the event of a report names no single query,"
+            " so it would never match. Use event='query.run' for a query that runs by itself, or leave"
+            " query_id out and find the query in the event's 'queries'."
+        )
+
+
 def read_filter(arguments: Any) -> EventFilter:
     """
-    Read the receiver's filter from the arguments of a sensor or of its trigger.
+    Read the receiver's filter from the arguments of a sensor or of a trigger.
 
-    :raises PushMetricsParameterError: if an id is not a whole number.
+    :raises PushMetricsParameterError: if an id is not a whole number, or if no event can match.
     """
 
     def read(name: str) -> int | None:
         return read_number(name, getattr(arguments, name))
 
+    check_query_id(arguments.event, arguments.query_id)
     return EventFilter(arguments.event, read("report_id"), read("query_id"), read("run_id"))

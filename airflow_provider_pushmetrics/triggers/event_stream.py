@@ -110,7 +110,9 @@ class EventProducer(SharedStreamProducer):
         self._timing = timing
         self._conn_id: str = kwargs["pushmetrics_conn_id"]
         self._consumer = build_position_name(kwargs)
-        store = find_store(self._consumer, build_stream_name(kwargs), is_watcher=not raises_errors)
+        store = find_store(
+            build_run_position_name(kwargs), build_stream_name(kwargs), is_watcher=not raises_errors
+        )
         self._runs = RunStream(
             kwargs,
             store,
@@ -274,22 +276,45 @@ _producers: WeakSet[EventProducer] = WeakSet()  # each builds itself, so what th
 
 def build_position_name(kwargs: Mapping[str, Any]) -> str:
     """
-    Build the name of a trigger's position, the same in every process for the same arguments.
+    Build the name of a trigger's position in an inbox, the same in every process for the same arguments.
 
-    It contains the filter: two triggers with one position would skip each other's events. It does not contain
-    the interval of polls and the trigger queue, so that a watcher keeps its position if they are changed.
+    Two triggers with one position would skip each other's events. So the name contains the filter, and the
+    asset: only one trigger at a time updates it. A watcher of an asset therefore keeps its position if its
+    connection, ``only_successful``, the interval of polls or the trigger queue is changed. A trigger without
+    an asset is recognized by its connection and ``only_successful`` instead.
     """
-    rule = [kwargs[name] for name in ("event", "report_id", "query_id", "pushmetrics_conn_id")]
-    if kwargs.get("only_successful"):
-        rule.append("only_successful")
-    digest = hashlib.sha256(json.dumps(rule).encode()).hexdigest()[:12]
-    return f"{kwargs['consumer']}-{re.sub(r'[^A-Za-z0-9._-]', '_', kwargs['event'])}-{digest}"
+    rule: list[Any] = [kwargs[name] for name in ("event", "report_id", "query_id")]
+    if (asset := kwargs.get("asset_name")) is not None:
+        rule.append({"asset": asset})
+    else:
+        rule.append(kwargs["pushmetrics_conn_id"])
+        if kwargs.get("only_successful"):
+            rule.append("only_successful")
+    return f"{kwargs['consumer']}-{re.sub(r'[^A-Za-z0-9._-]', '_', kwargs['event'])}-{_digest(rule)}"
+
+
+def build_run_position_name(kwargs: Mapping[str, Any]) -> str:
+    """
+    Build the name of a trigger's position in the API's list of runs.
+
+    It always contains the connection: another one may lead to another PushMetrics, whose runs have the
+    numbers of other runs.
+    """
+    name = build_position_name(kwargs)
+    is_of_asset = kwargs.get("asset_name") is not None
+    return f"{name}-{_digest(kwargs['pushmetrics_conn_id'])}" if is_of_asset else name
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:12]
 
 
 def build_stream_name(kwargs: Mapping[str, Any]) -> str:
-    """Build the name of a trigger's stream of events; Airflow runs a trigger for each interval and queue."""
+    """Build the name of a trigger's stream of events, which only equal triggers share."""
     interval, queue = kwargs.get("poll_interval_seconds", DEFAULT_LIST_INTERVAL_SECONDS), kwargs.get("queue")
-    parts = [build_position_name(kwargs)]
+    parts = [build_run_position_name(kwargs)]
+    if kwargs.get("asset_name") is not None and kwargs.get("only_successful"):
+        parts.append("only-successful")
     if interval != DEFAULT_LIST_INTERVAL_SECONDS:
         parts.append(f"every-{interval:g}")
     if queue is not None:

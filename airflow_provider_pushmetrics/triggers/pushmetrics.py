@@ -23,12 +23,19 @@ from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink, list_event_links
 from airflow_provider_pushmetrics.metrics import count_finished_run, time_wait
 from airflow_provider_pushmetrics.storable import clean_text, describe_error
-from airflow_provider_pushmetrics.tasks.arguments import check_seconds
+from airflow_provider_pushmetrics.tasks.arguments import check_choice, check_seconds
 from airflow_provider_pushmetrics.tasks.ends import RETURN_KEY
 from airflow_provider_pushmetrics.tracing import TRACEPARENT, link_traces
 from airflow_provider_pushmetrics.triggers.bases import SerializableTrigger, WaitTrigger
 from airflow_provider_pushmetrics.triggers.cancellation import finish, still_waits
-from airflow_provider_pushmetrics.triggers.event_filters import EventChoice, read_filter, read_number
+from airflow_provider_pushmetrics.triggers.event_filters import (
+    EVENTS,
+    RUN_EVENTS,
+    EventChoice,
+    check_query_id,
+    read_filter,
+    read_number,
+)
 from airflow_provider_pushmetrics.triggers.event_stream import (
     DEFAULT_LIST_INTERVAL_SECONDS,
     DEFAULT_TIMING,
@@ -268,24 +275,30 @@ class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
     """
     Fire an event for each matching webhook event: the trigger of an ``AssetWatcher``.
 
-    The receiver keeps the position, by consumer and by filter. A new consumer begins with the oldest event in
+    The receiver keeps the position, by consumer, filter and asset. A new one begins with the oldest event in
     the inbox. On Airflow 3.3 the position moves only after Airflow has stored the event, so none is lost when
     the triggerer dies; on older versions, after Airflow has received it.
 
     Without a receiver in the connection, the API's list of runs is polled, and Airflow keeps the position. A
     new watcher begins with the runs that have not ended.
 
-    :param event: The event's name, such as ``report.run``.
-    :param report_id: The report; None for any.
-    :param query_id: The query; None for any.
+    :param event: The event's name: ``report.`` or ``query.`` with ``run``, ``created``, ``updated`` or
+        ``deleted``. Without a receiver, only ``report.run``.
+    :param report_id: The number of the report; None for any.
+    :param query_id: The number of the query, with an event of queries; None for any.
     :param consumer: A name for this reader, if several Airflows read from one receiver: letters, digits and
         ``. _ : ~ @ + -``. Each needs its own name; otherwise an event reaches only one of them.
-        So do two assets with the same filter whose queue or interval differs, also without a receiver.
+        Without ``asset_name``, so do two assets with the same filter whose queue or interval differs.
     :param pushmetrics_conn_id: The connection.
     :param queue: The trigger queue of the watcher; needs Airflow 3.4.
-    :param only_successful: Fire only for runs that succeeded; needs an API token.
-    :param poll_interval_seconds: Seconds between polls of the API's list of runs, without a receiver. Before
-        Airflow 3.3, a change of it begins as a new watcher does.
+    :param only_successful: Fire only for runs that succeeded, with an event of runs; needs an API token.
+    :param poll_interval_seconds: Seconds between polls of the API's list of runs, at least 5, without a
+        receiver. Before Airflow 3.3, a change of it begins as a new watcher does.
+    :param asset_name: The name of the asset that it updates, as ``build_run_asset`` sets it. A receiver then
+        keeps the position of this asset, also if the connection or ``only_successful`` is changed. Without
+        it, such a change begins as a new watcher does.
+    :raises PushMetricsParameterError: for an argument that is invalid, or that no event matches.
+    :raises PushMetricsAirflowVersionError: for a queue before Airflow 3.4.
     """
 
     timing = DEFAULT_TIMING
@@ -302,15 +315,24 @@ class PushMetricsEventTrigger(SerializableTrigger, BaseEventTrigger):
         queue: str | None = None,
         only_successful: bool = False,
         poll_interval_seconds: float = DEFAULT_LIST_INTERVAL_SECONDS,
+        asset_name: str | None = None,
     ) -> None:
         super().__init__()
         check_seconds("poll_interval_seconds", poll_interval_seconds, minimum=self.timing.min_poll_seconds)
+        check_choice("event", event, EVENTS)
+        check_query_id(event, query_id)
+        if only_successful and event not in RUN_EVENTS:
+            raise PushMetricsParameterError(
+                f"only_successful is set and event is {event!r}: only {' and '.join(RUN_EVENTS)} have an"
+                " outcome. Leave only_successful out."
+            )
         if queue is not None:
             require_airflow("3.4", "PushMetricsEventTrigger(queue=…)", "Leave 'queue' out.")
         self.queue = queue
         self.event = event
-        self.report_id = report_id
-        self.query_id = query_id
+        self.report_id = read_number("report_id", report_id)
+        self.query_id = read_number("query_id", query_id)
+        self.asset_name = asset_name
         self.pushmetrics_conn_id = pushmetrics_conn_id
         self.consumer = consumer
         self.only_successful = only_successful

@@ -178,7 +178,7 @@ def test_results_are_published_only_after_a_person_approved_them(system: System)
         answer = client.patch(path, json={"chosen_options": ["Approve"], "params_input": {}})
         assert answer.status_code == 200, answer.text
     airflow.wait_until(partial(airflow.count_runs, dag_id), f"{dag_id} to end")
-    assert len(list((system.results / "approved").glob("*/*.parquet"))) == 3
+    assert len(list((system.results / "approved").glob("*/*.json"))) == 3
 
 
 @needs_airflow("3.0")

@@ -191,7 +191,7 @@ def test_dag_that_the_command_writes_runs_the_report_as_its_form_says(system: Sy
     run_dag(system, "written", {"origin": "JFK", "month": 3})
     newest = system.service.client.get("/api/v1/noteflow_run/").json()["result"][0]
     assert system.fetch_run(newest["id"])["parameters"] == {"origin": "JFK", "month": 3}
-    assert len(list(results.rglob("*.parquet"))) == 3
+    assert len(list(results.rglob("*.json"))) == 3
     checked = run_command(system, "dag", "check", path)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,8 @@ def test_a_missing_extra_is_named_with_the_way_out(tmp_path: Path, command: str,
     result = run_command(command.split(), tmp_path)
     assert result.returncode == 1
     assert f"this command needs the extra {extra!r}" in result.stderr
-    assert f"pip install 'airflow-provider-pushmetrics[{extra}]'" in result.stderr
+    install = f"pip install 'apache-airflow=={metadata.version('apache-airflow')}'"
+    assert f"{install} 'airflow-provider-pushmetrics[{extra}]'" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -102,7 +104,8 @@ def test_version_and_help_need_no_extra(tmp_path: Path, arguments: list[str]) ->
 @pytest.mark.parametrize(("version", "is_apart"), [("2.11.0", True), ("3.0.6", True), ("3.1.8", False)])
 def test_an_old_airflow_needs_an_environment_of_its_own_for_the_extras(version: str, is_apart: bool) -> None:
     text = describe_missing_extra(ModuleNotFoundError("no", name="uvicorn"), "receiver", version)
-    assert ("in an environment of its own" in text) is is_apart
+    assert ("in a separate virtual environment" in text) is is_apart
+    assert (f"'apache-airflow=={version}'" in text) is not is_apart
     assert "'uvicorn' is missing" in text
 
 

@@ -27,6 +27,7 @@ PACKAGE = ROOT / "airflow_provider_pushmetrics"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 INFO = get_provider_info()
 MAX_FUNCTION_LINES = 40
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def list_files(*suffixes: str) -> list[Path]:
@@ -78,7 +79,7 @@ def list_paths_of_docs() -> list[str]:
 
 @cache
 def read_docs() -> str:
-    return "\n".join(path.read_text("utf-8") for path in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
+    return "\n".join(path.read_text("utf-8") for path in PAGES)
 
 
 def list_parameters(block: type) -> dict[str, inspect.Parameter]:
@@ -192,8 +193,41 @@ def test_every_field_of_the_connection_is_documented(field: str) -> None:
     assert f"`{field}`" in read_docs()
 
 
-def test_every_test_that_the_security_page_names_exists() -> None:
-    named = re.findall(r"`(tests/[^`]+)`", (ROOT / "SECURITY.md").read_text("utf-8"))
+def find_links(page: Path) -> set[Path]:
+    """Find the files of the repository that a page leads to."""
+    targets = re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8"))
+    return {(page.parent / target).resolve() for target in targets if "://" not in target}
+
+
+def test_the_index_of_the_docs_leads_to_every_page() -> None:
+    pages = {*PAGES, *ROOT.glob("*.md")}
+    index = ROOT / "docs" / "README.md"
+    assert pages - find_links(index) == {index}
+    assert index in find_links(ROOT / "README.md")
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted(ROOT.glob("*.md"))], ids=lambda path: path.name)
+def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
+    assert [target for target in find_links(page) if not target.exists()] == []
+
+
+def test_no_command_of_the_docs_lets_pip_replace_airflow() -> None:
+    """An extra that needs SQLAlchemy 2 makes pip replace an older Airflow, unless its version is named."""
+    lines = [line.strip() for line in re.sub(r"\\\n\s*", "", read_docs()).splitlines()]
+    installs = [
+        line
+        for line in lines
+        if re.search(r"\bpip install\b.*(?:airflow-provider-pushmetrics|\s'?\.(?:\[|[`\s]|$))", line)
+    ]
+    assert len(installs) >= 5
+    assert [
+        line for line in installs if "apache-airflow==" not in line and "/bin/pip install" not in line
+    ] == []
+
+
+@pytest.mark.parametrize("page", ["SECURITY.md", "README.md"])
+def test_every_test_that_a_promise_names_exists(page: str) -> None:
+    named = re.findall(r"`(tests/[^`]+)`", (ROOT / page).read_text("utf-8"))
     assert named
     assert [path for path in named if not (ROOT / path).is_file()] == []
 

@@ -62,7 +62,7 @@ def test_written_dag_runs_with_the_types_of_the_report(
     assert "STATE success" in ended.stdout, ended.stdout + ended.stderr
     defaults = {name: content.get("default") for name, content in PARAMETERS.items()}
     assert find_parameters(reports, report["id"]) == {**defaults, "region": "5"}
-    assert len(list(results.rglob("sent.parquet"))) == 1
+    assert len(list(results.rglob("sent.json"))) == 1
     ended = run(path, "{}", code=RUN_DAG)
     assert "STATE success" in ended.stdout, ended.stdout + ended.stderr
     assert find_parameters(reports, report["id"]) == defaults

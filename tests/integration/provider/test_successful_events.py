@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
+from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
 from airflow_provider_pushmetrics.triggers.event_stream import EventProducer
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger
+from tests.fakes.airflow_versions import needs_airflow
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.waiting import until
 from tests.integration.provider.conftest import Connect
@@ -26,6 +29,13 @@ open_events = partial(open_timed_events, timing=AT_ONCE)
 
 def build(**kwargs: Any) -> PushMetricsEventTrigger:
     return PushMetricsEventTrigger(only_successful=True, **kwargs)
+
+
+def build_watcher(name: str, **kwargs: Any) -> PushMetricsEventTrigger:
+    """Build the trigger of an asset."""
+    (watcher,) = build_run_asset(name, report_id=1, **kwargs).watchers
+    trigger: Any = watcher.trigger
+    return PushMetricsEventTrigger(**trigger.serialize()[1])  # as Airflow does
 
 
 async def test_only_runs_that_ended_well_update_the_asset(pushmetrics: FakePushMetrics) -> None:
@@ -50,6 +60,32 @@ async def test_a_run_that_nobody_can_tell_about_does_not_update_the_asset(
     pushmetrics.start_run()
     async with open_events(build()) as events:
         assert await take(events, 3) == [2, 3, 6]
+
+
+@needs_airflow("3.0")
+@pytest.mark.parametrize("change", [{"only_successful": True}, {"pushmetrics_conn_id": "other"}])
+async def test_changed_asset_continues_at_its_position_and_others_begin_with_the_oldest_event(
+    pushmetrics: FakePushMetrics, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", os.environ["AIRFLOW_CONN_PUSHMETRICS_DEFAULT"])
+    for _ in range(2):
+        pushmetrics.start_run()
+    async with open_events(build_watcher("delays")) as events:
+        assert await take(events, 2) == [1, 2]
+        pushmetrics.start_run()
+        assert await take(events, 1) == [3]  # the position is stored when the next one is taken
+    async with open_events(build_watcher("delays", **change)) as events:
+        assert await take(events, 1) == [3]
+    async with open_events(build_watcher("other", **change)) as events:
+        assert await take(events, 3) == [1, 2, 3]
+
+
+@needs_airflow("3.0")
+async def test_asset_may_be_updated_by_an_event_of_a_change(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.start_run()
+    pushmetrics.inbox.add({"event": "report.updated", "report_id": 1, "report_name": "Delays"})
+    async with open_events(build_watcher("edited", event="report.updated")) as events:
+        assert await take(events, 1) == [2]
 
 
 async def test_an_event_waits_while_pushmetrics_is_away(pushmetrics: FakePushMetrics) -> None:

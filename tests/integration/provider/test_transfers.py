@@ -41,7 +41,7 @@ def serve(pushmetrics: FakePushMetrics, file_format: str, body: bytes = BODY) ->
 def test_the_results_of_a_run_are_saved(
     pushmetrics: FakePushMetrics, tmp_path: Path, file_format: str | None, shape: str
 ) -> None:
-    serve(pushmetrics, file_format or "parquet")
+    serve(pushmetrics, file_format or "json")
     body = pushmetrics.build_event(pushmetrics.start_run())
     report_run = {
         "body": body,
@@ -49,7 +49,7 @@ def test_the_results_of_a_run_are_saved(
         "operator": {"outputs_url": f"{pushmetrics.url}/api/reports/1/run/1", "queries": []},
         "not-waited-for": {"report_id": "1", "run_id": 1, "outputs_url": None, "queries": []},
     }[shape]
-    path = tmp_path / "new" / f"by_carrier.{file_format or 'parquet'}"
+    path = tmp_path / "new" / f"by_carrier.{file_format or 'json'}"
     assert save(report_run=report_run, path=str(tmp_path / "new"), file_format=file_format) == [
         {
             "query_name": "by_carrier",

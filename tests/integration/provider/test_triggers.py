@@ -13,13 +13,11 @@ from typing import Any
 import pytest
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_pushmetrics.client import feed
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsConfigurationError,
     PushMetricsError,
 )
-from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.triggers.event_stream import (
     MAX_UNSTORED_EVENTS,
     EventProducer,
@@ -458,20 +456,6 @@ async def test_before_airflow_tells_what_it_stored_a_long_inbox_is_passed_on_in_
         await asyncio.wait([waiting], timeout=LIMIT_SECONDS if is_stored else 0.2)
         assert waiting.done() is is_stored
         await settle(waiting)
-
-
-async def test_a_watcher_whose_position_is_stored_before_it_begins_with_the_next_event(
-    pushmetrics: FakePushMetrics,
-) -> None:
-    pushmetrics.start_run()
-    trigger = PushMetricsEventTrigger(event="report.run", report_id=1)
-    hook = PushMetricsHook("pushmetrics_default")
-    receiver = hook.settings.get_receiver()
-    name = build_position_name(trigger.serialize()[1])
-    hook.call(feed.store_position(receiver, name, hook.call(feed.fetch_cursor(receiver))))
-    pushmetrics.start_run()
-    async with aclosing(trigger.run()) as events:  # type: ignore[type-var]
-        assert (await anext(events)).payload["id"] == 2
 
 
 async def test_a_task_takes_one_event_and_leaves_the_others_to_those_that_follow(

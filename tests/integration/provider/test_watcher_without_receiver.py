@@ -498,7 +498,9 @@ async def test_only_the_last_of_many_runs_is_delayed(pushmetrics: FakePushMetric
     assert 2.0 <= time.monotonic() - began < 6.0
 
 
-@pytest.mark.parametrize("arguments", [{"event": "query.run"}, {"query_id": 2}])
+@pytest.mark.parametrize(
+    "arguments", [{"event": "query.run"}, {"event": "query.run", "query_id": 2}, {"event": "report.updated"}]
+)
 async def test_what_the_api_cannot_answer_is_an_error_with_the_way_out(
     arguments: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:

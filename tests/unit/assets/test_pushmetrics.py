@@ -35,7 +35,29 @@ def test_an_asset_is_watched_for_the_runs_of_a_report() -> None:
         "queue": None,
         "only_successful": False,
         "poll_interval_seconds": 30.0,
+        "asset_name": "delays",
     }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"event": "report.runn"}, r"event is 'report.runn': it must be one of .*report.run"),
+        ({"query_id": 3}, r"names no single query, so it would never match. Use event='query.run'"),
+        ({"report_id": "abc"}, r"report_id is 'abc': it must be a whole number"),
+    ],
+)
+@pytest.mark.parametrize("updated_by", ["triggerer", "api_server"])
+def test_asset_that_no_event_would_update_is_refused(
+    arguments: dict[str, Any], message: str, updated_by: Any
+) -> None:
+    with pytest.raises(PushMetricsParameterError, match=message):
+        build_run_asset("delays", **arguments, updated_by=updated_by)
+
+
+def test_an_asset_may_be_updated_by_other_events_than_runs() -> None:
+    (watcher,) = build_run_asset("edited", event="report.updated", report_id=1).watchers
+    assert watcher.trigger.serialize()[1]["event"] == "report.updated"
 
 
 def test_an_asset_may_be_watched_for_the_runs_of_a_query() -> None:

@@ -37,8 +37,8 @@ def test_a_queues_uri_says_what_is_wanted(queue: str, kwargs: dict[str, Any]) ->
 
 def test_the_event_may_be_named_beside_a_queues_uri() -> None:
     with pytest.warns(AirflowProviderDeprecationWarning):
-        trigger = MessageQueueTrigger(queue="pushmetrics://h/reports/1/queries/2", event="report.run")
-    assert trigger.serialize()[1]["event"] == "report.run"
+        trigger = MessageQueueTrigger(queue="pushmetrics://h/reports/1/queries/2", event="query.updated")
+    assert trigger.serialize()[1]["event"] == "query.updated"
 
 
 @pytest.mark.parametrize("queue", ["kafka://x/y", "https://pushmetrics.io/reports/1", ""])

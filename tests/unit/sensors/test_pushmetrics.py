@@ -71,11 +71,19 @@ def test_templates_are_rendered_before_they_are_read() -> None:
 @pytest.mark.parametrize("name", ["report_id", "query_id", "run_id", "workspace_id", "after", "event_filter"])
 def test_what_was_set_and_rendered_to_nothing_does_not_stand_for_any(name: str, native: bool) -> None:
     with DAG("a_dag", render_template_as_native_obj=native):
-        sensor = build_sensor(**{name: "{{ params.nothing }}"})
+        event = "query.run" if name == "query_id" else "report.run"
+        sensor = build_sensor(event=event, **{name: "{{ params.nothing }}"})
     context: Any = {"params": {"nothing": None}, **CONTEXT}
     sensor.render_template_fields(context)
     with pytest.raises(PushMetricsParameterError, match=f"{name} is "):
         sensor.execute(context)
+
+
+def test_query_of_a_report_run_is_refused_because_no_event_would_match() -> None:
+    with pytest.raises(
+        PushMetricsParameterError, match=r"query_id is 3 .*would never match. Use event='query"
+    ):
+        build_sensor(query_id=3)
 
 
 @pytest.mark.parametrize("consumer", ["", "two words", "a/b", "\u00e9", "x" * 201, 7])

@@ -12,11 +12,14 @@ from airflow.triggers.base import BaseTrigger
 from airflow_provider_pushmetrics.client.models import FeedEvent, RunStatus
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.compat import has_airflow
+from airflow_provider_pushmetrics.events import EVENT_NAMES
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
 from airflow_provider_pushmetrics.triggers import pushmetrics as triggers
+from airflow_provider_pushmetrics.triggers.event_filters import EVENTS
 from airflow_provider_pushmetrics.triggers.event_stream import (
     EventProducer,
     build_position_name,
+    build_run_position_name,
     dump_event,
 )
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
@@ -68,6 +71,7 @@ ARGUMENTS: dict[type[BaseTrigger], dict[str, Any]] = {
         "report_id": 1,
         "query_id": 2,
         "consumer": "billing",
+        "asset_name": "delays",
         "pushmetrics_conn_id": "other",
         "queue": "near" if has_airflow("3.4") else None,
         "only_successful": True,
@@ -186,16 +190,17 @@ def test_equal_watchers_are_one_to_airflow_and_others_are_not() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"event": "query.run"},
+        {"event": "query.updated"},
         {"report_id": 2},
         {"query_id": 2},
         {"consumer": "other"},
         {"pushmetrics_conn_id": "other"},
         {"only_successful": True},
+        {"asset_name": "delays"},
     ],
 )
 def test_only_equal_watchers_share_a_stream_and_a_position(change: dict[str, Any]) -> None:
-    kwargs: dict[str, Any] = {"event": "report.run", "report_id": 1, "query_id": 1}
+    kwargs: dict[str, Any] = {"event": "query.run", "report_id": 1, "query_id": 1}
     trigger, again = PushMetricsEventTrigger(**kwargs), PushMetricsEventTrigger(**kwargs)
     other = PushMetricsEventTrigger(**kwargs | change)
     assert trigger.shared_stream_key() == again.shared_stream_key() is not None
@@ -214,16 +219,69 @@ def test_watchers_that_look_elsewhere_or_at_other_times_have_streams_of_their_ow
     assert build_position_name(trigger.serialize()[1]) == build_position_name(other.serialize()[1])
 
 
+CHANGES_OF_AN_ASSET = [{"only_successful": True}, {"pushmetrics_conn_id": "other"}]
+
+
+@pytest.mark.parametrize("change", CHANGES_OF_AN_ASSET)
+def test_watcher_of_an_asset_keeps_its_position_in_the_inbox_but_not_its_stream(
+    change: dict[str, Any],
+) -> None:
+    kwargs: dict[str, Any] = {"report_id": 1, "asset_name": "delays"}
+    trigger, changed = PushMetricsEventTrigger(**kwargs), PushMetricsEventTrigger(**kwargs | change)
+    assert build_position_name(trigger.serialize()[1]) == build_position_name(changed.serialize()[1])
+    assert trigger.shared_stream_key() != changed.shared_stream_key()
+
+
+def test_assets_with_the_same_filter_have_positions_of_their_own() -> None:
+    names = {
+        build_position_name(PushMetricsEventTrigger(report_id=1, asset_name=name).serialize()[1])
+        for name in ("delays", "other", None)
+    }
+    assert len(names) == 3
+
+
+def test_position_in_the_list_of_runs_is_of_one_connection() -> None:
+    """Another connection may lead to another PushMetrics, whose runs have other numbers."""
+    first, other = (
+        PushMetricsEventTrigger(asset_name="delays", pushmetrics_conn_id=conn_id).serialize()[1]
+        for conn_id in ("first", "other")
+    )
+    assert build_run_position_name(first) != build_run_position_name(other)
+
+
 def test_a_position_has_one_name_for_ever() -> None:
     """Positions are stored by name: a change of the rule would begin every consumer again."""
     _, kwargs = PushMetricsEventTrigger(event="report.run", report_id=1).serialize()
     assert build_position_name(kwargs) == "airflow-report.run-232d55eae468"
+    assert build_position_name(kwargs | {"asset_name": "delays"}) == "airflow-report.run-3806cb4a3f74"
 
 
-@pytest.mark.parametrize("event", ["report.run", "report run/ü", "x" * 50])
+@pytest.mark.parametrize("event", EVENTS)
 def test_the_name_of_a_position_is_one_that_the_receiver_takes(event: str) -> None:
-    _, kwargs = PushMetricsEventTrigger(event=event).serialize()
+    _, kwargs = PushMetricsEventTrigger(event=event, asset_name="ü / 日本").serialize()
     assert re.fullmatch(r"[A-Za-z0-9._:~@+-]{1,200}", build_position_name(kwargs))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"event": "report.runn"}, r"event is 'report.runn': it must be one of report.created, "),
+        ({"event": None}, r"event is None: it must be one of "),
+        ({"query_id": 3}, r"query_id is 3 and event is 'report.run': .* Use event='query.run' for"),
+        ({"report_id": "abc"}, r"report_id is 'abc': it must be a whole number"),
+        (
+            {"event": "report.updated", "only_successful": True},
+            "only report.run and query.run have an outcome",
+        ),
+    ],
+)
+def test_events_that_cannot_be_are_refused(kwargs: dict[str, Any], message: str) -> None:
+    with pytest.raises(PushMetricsParameterError, match=message):
+        PushMetricsEventTrigger(**kwargs)
+
+
+def test_the_events_are_those_of_the_documentation() -> None:
+    assert set(EVENTS) == set(EVENT_NAMES)
 
 
 def test_the_stream_asks_airflow_to_say_what_is_stored() -> None:
