@@ -72,8 +72,8 @@ class FaultProxy(DatabaseWay):
     def disarm(self) -> Counter[Statement]:
         """Lose nothing any more, and give what was sent since :meth:`arm`, and how often."""
         with self._lock:
-            self._cut = None
-            return self._seen
+            self._cut, seen, self._seen = None, self._seen, Counter()
+            return seen
 
     def count(self, statement: Statement) -> Moment | None:
         """Count a statement, and decide whether its connection is lost."""
