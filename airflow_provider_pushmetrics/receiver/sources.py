@@ -23,10 +23,19 @@ def parse_sources(text: str | list[Any]) -> tuple[SourceSettings, ...]:
 
     :raises PushMetricsConfigurationError: if it is invalid. The message never contains a secret.
     """
-    rows = _parse_rows(text) if isinstance(text, str) else text
+    return tuple(build_checked_source(row) for row in parse_rows(text))
+
+
+def parse_rows(text: str | list[Any]) -> list[dict[str, Any]]:
+    """
+    Parse the rows of sources, without a check of what is in each.
+
+    :raises PushMetricsConfigurationError: if it is not a list of JSON objects.
+    """
+    rows = _parse_json(text) if isinstance(text, str) else text
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise PushMetricsConfigurationError(f"the sources are not a JSON list such as {EXAMPLE}.")
-    return tuple(build_source(row) for row in rows)
+    return rows
 
 
 def build_first_source(options: ReceiverOptions, **more: Any) -> tuple[SourceSettings, ...]:
@@ -83,7 +92,7 @@ def build_source(row: Mapping[str, Any]) -> SourceSettings:
     )
 
 
-def _parse_rows(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     if not text.strip():
         return []
     content = text if text.lstrip()[0] in "[{" else _read_file(text.strip())

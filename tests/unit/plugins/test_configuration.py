@@ -193,6 +193,86 @@ def test_a_source_whose_connection_is_emptied_may_deliver_no_more_and_the_others
     assert "'sales' is not a valid source" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"networks": ["10.0.0.1/8"]}, "10.0.0.1/8 has host bits set"),
+        ({"rate_per_minute": "many"}, "rate_per_minute"),
+        ({"signing_secrets": ["whsec_short"]}, "signing secret is invalid"),
+        ({"signing_secrets": 5}, "signing_secrets of the connection 'receives'"),
+        ({"lenient_content_type": "maybe"}, "lenient_content_type of the connection 'receives'"),
+    ],
+)
+def test_changed_connection_with_a_fault_is_no_source_and_the_others_are_unaffected(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: dict[str, Any], message: str
+) -> None:
+    set_connection(monkeypatch, "receives", "r", token="leaked")
+    set_connection(monkeypatch, "sales", "s")
+    configuration = configure(monkeypatch, receiver_connection="receives", source_connections="sales")
+    configuration.build_settings()
+    more = [{"name": "two", "token": "2"}]
+    set_connection(monkeypatch, "receives", "r2", token="s3cret-new", sources=more, **fault)
+    access = configuration.read_access()
+    assert access.sources == (SourceSettings("two", "2"), SourceSettings("sales", "s"))
+    assert access.reader_token == "r2"
+    assert "The receiver ignores a source: the connection 'receives' has an invalid source" in caplog.text
+    assert message in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        ([{"name": "two", "token": "2", "networks": ["x"]}, {"name": "three", "token": "3"}], "'two'"),
+        ([{"name": "two", "signing_secrets": ["x"]}, {"name": "three", "token": "3"}], "signing secret"),
+    ],
+)
+def test_one_of_the_further_sources_with_a_fault_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sources: list[Any], message: str
+) -> None:
+    set_connection(monkeypatch, "receives", "r", token="t", sources=sources)
+    access = configure(monkeypatch, receiver_connection="receives").read_access()
+    assert access.sources == (SourceSettings("pushmetrics", "t"), SourceSettings("three", "3"))
+    assert message in caplog.text
+
+
+def test_further_sources_that_are_no_list_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    set_connection(monkeypatch, "receives", "r", token="t", sources={"name": "two"})
+    access = configure(monkeypatch, receiver_connection="receives").read_access()
+    assert access.sources == (SourceSettings("pushmetrics", "t"),)
+    assert "the sources are not a JSON list" in caplog.text
+
+
+def test_changed_connection_that_cannot_be_parsed_leaves_nothing_of_what_it_was(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    set_connection(monkeypatch, "receives", "leaked", token="leaked")
+    set_connection(monkeypatch, "sales", "s")
+    configuration = configure(
+        monkeypatch,
+        receiver_connection="receives",
+        source_connections="sales",
+        reader_token="of the option",
+        token="of the option",
+    )
+    configuration.build_settings()
+    monkeypatch.setenv("AIRFLOW_CONN_RECEIVES", '{"password": "secret-1", "extra": "[1]"}')
+    access = configuration.read_access()
+    assert (access.sources, access.reader_token) == ((SourceSettings("sales", "s"),), "")
+    assert "'receives' of option receiver_connection is invalid" in caplog.text
+
+
+@pytest.mark.parametrize("more", [{"keep_days": "many"}, {"inbox": 5}])
+def test_option_that_needs_a_restart_affects_no_credential(
+    monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]
+) -> None:
+    set_connection(monkeypatch, "receives", "r", token="t", **more)
+    access = configure(monkeypatch, receiver_connection="receives").read_access()
+    assert access.sources == (SourceSettings("pushmetrics", "t"),)
+
+
 def test_of_two_sources_of_one_name_the_first_counts_when_they_are_read_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

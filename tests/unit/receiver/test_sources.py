@@ -16,15 +16,15 @@ ROWS = [
     {
         "name": "sales",
         "token": "t",
-        "signing_secrets": ["whsec_a"],
+        "signing_secrets": [SECRET],
         "networks": ["10.0.0.0/8"],
         "rate_per_minute": 60,
     },
-    {"name": "finance", "signing_secrets": "whsec_b, whsec_c"},
+    {"name": "finance", "signing_secrets": f"{SECRET}, {SECRET}"},
 ]
 SOURCES = (
-    SourceSettings("sales", "t", ("whsec_a",), ("10.0.0.0/8",), 60),
-    SourceSettings("finance", None, ("whsec_b", "whsec_c")),
+    SourceSettings("sales", "t", (SECRET,), ("10.0.0.0/8",), 60),
+    SourceSettings("finance", None, (SECRET, SECRET)),
 )
 
 
