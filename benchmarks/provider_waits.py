@@ -54,7 +54,7 @@ def measure_waits(console: Console) -> list[Target]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with (
         tempfile.TemporaryDirectory(prefix="pushmetrics-bench-") as folder,
-        serve_receiver(Path(folder)) as webhook_url,
+        serve_receiver(f"sqlite:///{folder}/inbox.db") as webhook_url,
         serve_results() as peer_url,
     ):
         base_url = webhook_url.rpartition("/webhooks/")[0]

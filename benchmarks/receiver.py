@@ -2,8 +2,9 @@
 The receiver's speed, side by side with what it is compared to, in the same minutes.
 
 ``python -m benchmarks.receiver`` measures the receiver by itself beside a bare Starlette route that stores
-nothing; ``--airflow`` also both webhook receivers mounted in one and the same Airflow API server: ours, and
-``airflow-provider-inbound-webhooks``, which writes to Airflow's own database; and an app that stores nothing.
+nothing, and two receivers with one inbox on PostgreSQL beside one; ``--airflow`` also both webhook receivers
+mounted in one and the same Airflow API server: ours, and ``airflow-provider-inbound-webhooks``, which writes
+to Airflow's own database; and an app that stores nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
@@ -21,6 +23,7 @@ from rich.table import Table
 from benchmarks.receiver_airflow import BARE_PATH, serve_in_airflow
 from benchmarks.receiver_load import Load, measure
 from benchmarks.servers import TOKEN, serve_echo, serve_receiver
+from tests.fakes.postgres import make_database, run_postgres
 
 CONNECTIONS = 64
 SECONDS = 3.0
@@ -28,14 +31,29 @@ ROUNDS = 3
 
 
 def measure_in_turns(
-    urls: Mapping[str, str], *, connections: int, seconds: float = SECONDS
+    servers: Mapping[str, Sequence[str]], *, connections: int, seconds: float = SECONDS
 ) -> dict[str, Load]:
-    """Measure every address in turns, and give the middle round of each."""
-    rounds: dict[str, list[Load]] = {name: [] for name in urls}
+    """Measure the addresses of every row in turns, and give the middle round of each."""
+    rounds: dict[str, list[Load]] = {name: [] for name in servers}
     for _ in range(ROUNDS):
-        for name, url in urls.items():
-            rounds[name].append(measure(url, token=TOKEN, connections=connections, seconds=seconds))
+        for name, urls in servers.items():
+            rounds[name].append(measure_together(urls, connections=connections, seconds=seconds))
     return {name: find_median(loads) for name, loads in rounds.items()}
+
+
+def measure_together(urls: Sequence[str], *, connections: int, seconds: float) -> Load:
+    """Send to several servers at once, each over its part of the connections; give the slower one's times."""
+
+    def measure_one(url: str) -> Load:
+        return measure(url, token=TOKEN, connections=connections // len(urls), seconds=seconds)
+
+    with ThreadPoolExecutor(len(urls)) as pool:
+        loads = list(pool.map(measure_one, urls))
+    return Load(
+        sum(load.per_second for load in loads),
+        max(load.p50_milliseconds for load in loads),
+        max(load.p99_milliseconds for load in loads),
+    )
 
 
 def find_median(loads: list[Load]) -> Load:
@@ -48,11 +66,28 @@ def compare_alone() -> dict[str, Load]:
     """Measure the standalone receiver and the echo."""
     with (
         tempfile.TemporaryDirectory(prefix="pushmetrics-bench-") as folder,
-        serve_receiver(Path(folder)) as receiver,
+        serve_receiver(f"sqlite:///{folder}/inbox.db") as receiver,
         serve_echo() as echo,
     ):
-        urls = {"bare Starlette, stores nothing": echo, "receiver, durable": receiver}
-        return measure_in_turns(urls, connections=CONNECTIONS)
+        servers = {"bare Starlette, stores nothing": [echo], "receiver, durable": [receiver]}
+        return measure_in_turns(servers, connections=CONNECTIONS)
+
+
+def compare_on_postgresql() -> dict[str, Load]:
+    """Measure one receiver, and two with the same inbox."""
+    with (
+        run_postgres(is_durable=True) as server,
+        make_database(server) as inbox_url,
+        serve_receiver(inbox_url) as first,
+        serve_receiver(inbox_url) as second,
+        serve_echo() as echo,
+    ):
+        servers = {
+            "one receiver": [first],
+            "two receivers, together": [first, second],
+            "bare Starlette, stores nothing": [echo],
+        }
+        return measure_in_turns(servers, connections=CONNECTIONS)
 
 
 def compare_in_airflow() -> dict[str, Load]:
@@ -61,12 +96,14 @@ def compare_in_airflow() -> dict[str, Load]:
         tempfile.TemporaryDirectory(prefix="pushmetrics-bench-") as folder,
         serve_in_airflow(Path(folder)) as base,
     ):
-        urls = {
-            "airflow-provider-inbound-webhooks 0.2.0": f"{base}/webhooks/bench",
-            "receiver, durable": f"{base}/pushmetrics/webhooks/bench",
-            "a bare app that stores nothing: what Airflow lets through": f"{base}{BARE_PATH}/webhooks/bench",
+        servers = {
+            "airflow-provider-inbound-webhooks 0.2.0": [f"{base}/webhooks/bench"],
+            "receiver, durable": [f"{base}/pushmetrics/webhooks/bench"],
+            "a bare app that stores nothing: what Airflow lets through": [
+                f"{base}{BARE_PATH}/webhooks/bench"
+            ],
         }
-        return measure_in_turns(urls, connections=CONNECTIONS)
+        return measure_in_turns(servers, connections=CONNECTIONS)
 
 
 def show(console: Console, title: str, measured: Callable[[], dict[str, Load]]) -> None:
@@ -87,7 +124,8 @@ def main() -> None:
         f"{CONNECTIONS} connections; client and server share {os.cpu_count()} cores (load"
         f" {os.getloadavg()[0]:.1f}); medians of {ROUNDS} rounds of {SECONDS:g} s, in turns."
     )
-    show(console, "by itself", compare_alone)
+    show(console, "by itself, SQLite", compare_alone)
+    show(console, "on PostgreSQL", compare_on_postgresql)
     if "--airflow" in sys.argv:
         show(console, "in one Airflow API server", compare_in_airflow)
 

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from tests.fakes.receiver_server import start_receiver
 from tests.fakes.service_process import find_free_port
@@ -18,11 +17,10 @@ TOKEN = "benchmark-token-0123456789abcdefghij"
 
 
 @contextmanager
-def serve_receiver(folder: Path) -> Iterator[str]:
-    """Run the receiver on an inbox in this folder; give the address of its webhooks."""
+def serve_receiver(inbox_url: str) -> Iterator[str]:
+    """Run the receiver on an inbox; give the address of its webhooks."""
     environment = {"PUSHMETRICS_RECEIVER_TOKEN": TOKEN, "PUSHMETRICS_RECEIVER_READER_TOKEN": TOKEN[::-1]}
-    inbox = f"sqlite:///{folder / 'inbox.db'}"
-    with start_receiver(inbox, "--source", "bench", "--no-access-log", environment=environment) as server:
+    with start_receiver(inbox_url, "--source", "bench", "--no-access-log", environment=environment) as server:
         yield f"{server.url}/webhooks/bench"
 
 

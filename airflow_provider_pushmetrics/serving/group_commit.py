@@ -48,12 +48,47 @@ class _Request(Generic[Item, Result]):
     answer: asyncio.Future[Result]
 
 
+class Batch(list[Item], Generic[Item, Result]):
+    """
+    The items of a transaction.
+
+    :param waiting: The requests that wait; the first is waited for, and None is the end of them.
+    """
+
+    def __init__(self, waiting: queue.SimpleQueue[_Request[Item, Result] | None]) -> None:
+        super().__init__()
+        self._waiting = waiting
+        self.requests: list[_Request[Item, Result]] = []
+        self.is_last = False
+        self._add(waiting.get())
+        self.fill()
+
+    def fill(self) -> None:
+        """
+        Add the items that wait now.
+
+        For a transaction that has waited for a lock: what was submitted meanwhile needs no other.
+        """
+        while len(self) < MAX_BATCH and not self.is_last:
+            try:
+                self._add(self._waiting.get_nowait())
+            except queue.Empty:
+                return
+
+    def _add(self, request: _Request[Item, Result] | None) -> None:
+        if request is None:
+            self.is_last = True
+        elif not request.answer.done():  # otherwise its task was cancelled
+            self.requests.append(request)
+            self.append(request.item)
+
+
 class GroupCommit(Generic[Item, Result]):
     """
     Commits items of any event loop in groups, in its own thread, which starts with the first item.
 
     :param name: The name of the thread.
-    :param commit: Commits items in one transaction, and returns the result of each in their order: an
+    :param commit: Commits a batch in one transaction, and returns the result of each item in their order: an
         exception is raised where that item was submitted. An exception that it raises is the result of all of
         them.
     :param after: Called in the thread with the results of a transaction, after they were delivered.
@@ -62,7 +97,7 @@ class GroupCommit(Generic[Item, Result]):
     def __init__(
         self,
         name: str,
-        commit: Callable[[Sequence[Item]], Sequence[Result | Exception]],
+        commit: Callable[[Batch[Item, Result]], Sequence[Result | Exception]],
         *,
         after: Callable[[Sequence[Result | Exception]], None] | None = None,
         start_thread: StartThread = start_daemon,
@@ -110,34 +145,21 @@ class GroupCommit(Generic[Item, Result]):
     def _run(self) -> None:
         is_last = False
         while not is_last:
-            batch, is_last = self._take_batch()
+            batch = Batch[Item, Result](self._queue)
             if batch:
                 self._commit_batch(batch)
+            is_last = batch.is_last
 
-    def _take_batch(self) -> tuple[list[_Request[Item, Result]], bool]:
-        batch: list[_Request[Item, Result]] = []
-        request = self._queue.get()
-        while request is not None:
-            if not request.answer.done():  # otherwise its task was cancelled
-                batch.append(request)
-                if len(batch) == MAX_BATCH:
-                    return batch, False
-            try:
-                request = self._queue.get_nowait()
-            except queue.Empty:
-                return batch, False
-        return batch, True
-
-    def _commit_batch(self, batch: Sequence[_Request[Item, Result]]) -> None:
-        results = self._get_results([request.item for request in batch])
-        _answer(zip(batch, results, strict=True))
+    def _commit_batch(self, batch: Batch[Item, Result]) -> None:
+        results = self._get_results(batch)
+        _answer(zip(batch.requests, results, strict=True))
         if self._after is not None:
             try:
                 self._after(results)
             except Exception as error:  # without this handler the thread would end
                 self._log.error("%s failed after a commit: %s", self._name, describe_fault(error))
 
-    def _get_results(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
+    def _get_results(self, items: Batch[Item, Result]) -> Sequence[Result | Exception]:
         try:
             results = self._commit(items)
             if len(results) != len(items):

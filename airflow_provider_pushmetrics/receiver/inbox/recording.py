@@ -69,7 +69,10 @@ def lock_last_id(connection: Connection, clock: Clock | None) -> tuple[int, date
 
 
 def record(
-    connection: Connection, deliveries: Sequence[IncomingWebhook], clock: Clock | None = None
+    connection: Connection,
+    deliveries: Sequence[IncomingWebhook],
+    clock: Clock | None = None,
+    add_waiting: Callable[[], None] | None = None,
 ) -> list[Recorded]:
     """
     Store new webhooks in the current transaction of the connection.
@@ -77,9 +80,12 @@ def record(
     The row that assigns ids stays locked until the commit, so ids follow the order of commits.
 
     :param clock: Returns the time; see :func:`lock_last_id`.
+    :param add_waiting: Called when the row is locked; may add to the webhooks.
     :return: The result for each, in the given order.
     """
     last_id, received_at = lock_last_id(connection, clock)
+    if add_waiting is not None:
+        add_waiting()
     known: KnownIds = {}
     for source, keys in group_keys(deliveries):
         found = connection.execute(FIND_KNOWN, {"of_source": source, "keys": keys})

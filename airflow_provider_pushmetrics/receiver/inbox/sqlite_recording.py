@@ -8,7 +8,7 @@ instead of 64 µs an event in groups of 30). The writer shares the interpreter l
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from airflow_provider_pushmetrics.receiver.inbox.recording import (
     VALUE_COLUMNS,
+    Clock,
     KnownIds,
     assign_ids,
     group_keys,
@@ -37,15 +38,22 @@ ItemT = TypeVar("ItemT")
 
 
 def record_in_sqlite(
-    engine: Engine, deliveries: Sequence[IncomingWebhook], received_at: datetime
+    engine: Engine,
+    deliveries: Sequence[IncomingWebhook],
+    clock: Clock,
+    add_waiting: Callable[[], None] | None = None,
 ) -> list[Recorded]:
     """
     Store new webhooks in a transaction, and return when it is committed.
 
+    :param add_waiting: Called when the database is locked; may add to the webhooks.
     :return: The result for each, in the given order.
     :raises sqlalchemy.exc.DBAPIError: if nothing was stored.
     """
     with _begin(engine) as cursor:
+        received_at = clock()
+        if add_waiting is not None:
+            add_waiting()
         ((last_id,),) = cursor.execute(FETCH_LAST_ID).fetchall()
         recorded = assign_ids(deliveries, _fetch_known_ids(cursor, deliveries), last_id)
         new = [item for item in recorded if item.is_new]

@@ -6,7 +6,7 @@ All functions block, so none of them is called on an event loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -95,21 +95,25 @@ class Inbox:
         """Close all connections to PostgreSQL at once: waiting calls raise an error. SQLite has none."""
         self._sockets.hang_up()
 
-    def record(self, deliveries: Sequence[IncomingWebhook]) -> list[Recorded]:
+    def record(
+        self, deliveries: Sequence[IncomingWebhook], *, add_waiting: Callable[[], None] | None = None
+    ) -> list[Recorded]:
         """
         Store new webhooks, in one transaction, and return when it is committed.
 
         Ids follow the order of commits, across processes: the row that assigns them stays locked until the
         commit. So a reader that has seen an id never sees a smaller one later.
 
+        :param add_waiting: Called when that row is locked; may add to the webhooks. So one process collects
+            while another commits.
         :return: The result for each, in the given order.
         """
         if self._engine.dialect.name == "sqlite":
-            recorded = record_in_sqlite(self._engine, deliveries, (self._clock or get_now)())
+            recorded = record_in_sqlite(self._engine, deliveries, self._clock or get_now, add_waiting)
             self._file.check()  # after the commit, as in _begin_write
             return recorded
         with self._begin_write() as connection:
-            return record(connection, deliveries, self._clock)
+            return record(connection, deliveries, self._clock, add_waiting)
 
     def fetch_page(self, wanted: EventFilter, *, after: int, limit: int) -> EventPage:
         """

@@ -13,7 +13,7 @@ from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Recorded
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.metrics import CommitFigures
-from airflow_provider_pushmetrics.serving.group_commit import GroupCommit
+from airflow_provider_pushmetrics.serving.group_commit import Batch, GroupCommit
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
 
 log = logging.getLogger(__name__)
@@ -104,9 +104,9 @@ class InboxWriter:
             self._writing_since = None  # once is enough
             self._inbox.hang_up()
 
-    def _commit(self, deliveries: Sequence[IncomingWebhook]) -> Sequence[Outcome]:
+    def _commit(self, deliveries: Batch[IncomingWebhook, Recorded]) -> Sequence[Outcome]:
         try:
-            return self._record(deliveries)
+            return self._record(deliveries, add_waiting=deliveries.fill)
         except Exception as error:
             self._outage.error(
                 "The inbox could not be written because of an error in the receiver: %s",
@@ -114,13 +114,15 @@ class InboxWriter:
             )
             return _refuse(deliveries)
 
-    def _record(self, deliveries: Sequence[IncomingWebhook]) -> Sequence[Outcome]:
+    def _record(
+        self, deliveries: Sequence[IncomingWebhook], add_waiting: Callable[[], None] | None = None
+    ) -> Sequence[Outcome]:
         if self._is_abandoned:
             return _refuse(deliveries)
         began = time.perf_counter()
         self._writing_since = time.monotonic()
         try:
-            recorded = self._inbox.record(deliveries)
+            recorded = self._inbox.record(deliveries, add_waiting=add_waiting)
             self.commits.observe(deliveries=len(deliveries), seconds=time.perf_counter() - began)
             self._outage.end("The inbox can be written again.")
             return recorded

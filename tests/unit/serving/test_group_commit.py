@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from airflow_provider_pushmetrics.serving.group_commit import MAX_BATCH, GroupCommit, start_daemon
+from airflow_provider_pushmetrics.serving.group_commit import MAX_BATCH, Batch, GroupCommit, start_daemon
 
 
 class Squares:
@@ -72,6 +72,29 @@ async def test_transaction_has_a_limit(group: GroupCommit[int, int], squares: Sq
     squares.is_let_go.set()
     await asyncio.gather(*tasks)
     assert [len(batch) for batch in squares.batches] == [1, MAX_BATCH, 1]
+
+
+async def test_items_that_come_before_a_transaction_has_its_lock_are_in_it() -> None:
+    has_begun, has_lock = threading.Event(), threading.Event()
+    batches: list[list[int]] = []
+
+    def commit(numbers: Batch[int, int]) -> list[int]:
+        has_begun.set()
+        assert has_lock.wait(120)
+        numbers.fill()
+        batches.append(list(numbers))
+        return [number**2 for number in numbers]
+
+    group = GroupCommit[int, int]("squares", commit)
+    tasks = await submit(group, 0)
+    assert await asyncio.to_thread(has_begun.wait, 120)
+    gone, *others = await submit(group, -1, *range(1, MAX_BATCH + 1))
+    gone.cancel()
+    await asyncio.wait([gone])
+    has_lock.set()
+    assert await asyncio.gather(*tasks, *others) == [number**2 for number in range(MAX_BATCH + 1)]
+    assert batches == [list(range(MAX_BATCH)), [MAX_BATCH]]
+    await asyncio.to_thread(group.close)
 
 
 async def test_error_of_one_is_its_own(group: GroupCommit[int, int], squares: Squares) -> None:

@@ -59,7 +59,7 @@ def read_all(engine: Engine) -> list[object]:
 def test_driver_and_sqlalchemy_record_the_same(engines: tuple[Engine, Engine]) -> None:
     fast, simple = engines
     for group in GROUPS:
-        assert record_in_sqlite(fast, group, NOW) == record_by_sqlalchemy(simple, group)
+        assert record_in_sqlite(fast, group, lambda: NOW) == record_by_sqlalchemy(simple, group)
     assert read_all(fast) == read_all(simple)
 
 
@@ -77,11 +77,11 @@ def test_failure_is_sqlalchemys_keeps_nothing_and_leaves_the_connection_usable(
         " BEGIN SELECT RAISE(ABORT, 'refused'); END"
     )
     with pytest.raises(Exception, match="refused") as refused:
-        record_in_sqlite(engine, [build(1)], NOW)
+        record_in_sqlite(engine, [build(1)], lambda: NOW)
     assert type(refused.value).__module__ == "sqlalchemy.exc"
     assert read_all(engine)[:-1] == []
     blocker.execute("DROP TRIGGER refuse")
-    assert record_in_sqlite(engine, [build(1)], NOW)[0].id == 1
+    assert record_in_sqlite(engine, [build(1)], lambda: NOW)[0].id == 1
     blocker.close()
 
 
@@ -92,7 +92,7 @@ def test_locked_database_is_an_operational_error(engines: tuple[Engine, Engine],
     blocker = sqlite3.connect(tmp_path / "one.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     with pytest.raises(OperationalError, match="locked"):
-        record_in_sqlite(engine, [build(1)], NOW)
+        record_in_sqlite(engine, [build(1)], lambda: NOW)
     blocker.close()
 
 
@@ -106,7 +106,7 @@ def test_stored_delivery_is_read_as_it_was_recorded(inbox: Inbox) -> None:
 def test_moment_of_another_zone_is_recorded_in_utc_by_both(engines: tuple[Engine, Engine]) -> None:
     tokyo = NOW.astimezone(timezone(timedelta(hours=9)))
     fast, simple = engines
-    record_in_sqlite(fast, [build(0)], tokyo)
+    record_in_sqlite(fast, [build(0)], lambda: tokyo)
     with simple.connect().execution_options(**{IMMEDIATE: True}) as connection, connection.begin():
         record(connection, [build(0)], lambda: tokyo)
     found = []

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from sqlalchemy import text
@@ -10,6 +10,7 @@ from sqlalchemy.exc import DataError, OperationalError
 
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
+from airflow_provider_pushmetrics.receiver.inbox.recording import lock_last_id
 from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook, Recorded
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.writer import InboxWriter
@@ -33,7 +34,9 @@ class SlowInbox(Inbox):
         self.may_commit = threading.Event()
         self.batches: list[list[str]] = []
 
-    def record(self, deliveries: Sequence[IncomingWebhook]) -> list[Recorded]:
+    def record(
+        self, deliveries: Sequence[IncomingWebhook], *, add_waiting: Callable[[], None] | None = None
+    ) -> list[Recorded]:
         self.may_commit.wait(LIMIT_SECONDS)
         self.batches.append([delivery.key for delivery in deliveries])
         if "poison" in self.batches[-1]:
@@ -52,6 +55,23 @@ async def test_commit_is_announced_after_it_is_visible(inbox: Inbox) -> None:
     await writer.record(build("a"))
     writer.close()
     assert seen == [(1, 1)]  # and the duplicate is not announced
+
+
+async def test_webhooks_that_come_while_another_process_commits_share_the_next_transaction(
+    inbox: Inbox,
+) -> None:
+    """Two receivers alternate: one collects while the other commits."""
+    announced: list[list[int]] = []
+    writer = InboxWriter(inbox, lambda new: announced.append([item.id for item in new]))
+    with inbox._begin_write() as other:
+        lock_last_id(other, None)
+        tasks = [asyncio.create_task(writer.record(build("a")))]
+        await until(lambda: writer._writing_since)  # for the lock
+        tasks += [asyncio.create_task(writer.record(build(key))) for key in ("b", "c")]
+        await until(lambda: writer._group.count_waiting() == 2)
+    assert [recorded.id for recorded in await asyncio.gather(*tasks)] == [1, 2, 3]
+    await asyncio.to_thread(writer.close)
+    assert announced == [[1, 2, 3]]
 
 
 async def test_delivery_that_cannot_be_kept_does_not_harm_the_others(sqlite_url: str) -> None:
