@@ -185,6 +185,8 @@ def build_source_url(kind: str, location: str) -> URL:
 
 def describe_source(url: URL) -> str:
     """Build the URL of a database for display, without its password and its options."""
+    if is_object_url(url.database or ""):
+        return str(url.database)
     return url.set(query={}).render_as_string(hide_password=True)
 
 
