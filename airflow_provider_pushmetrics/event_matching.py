@@ -49,6 +49,9 @@ class EventFilter:
     A filter of events; None matches any.
 
     :param event: The event's name, such as ``report.run``.
+    :param report_id: The report's number.
+    :param query_id: The query's number; events of reports have none.
+    :param run_id: The number of the report run or, in a ``query.run``, of the query run.
     :param source: The sender, as the receiver names it.
     """
 

@@ -102,7 +102,15 @@ def record_resumption(*, operator: str, key: str, decision: str, run_id: int | N
 
 @dataclass(frozen=True)
 class TaskOrigin:
-    """The task instance of Airflow that starts a run."""
+    """
+    The task instance of Airflow that starts a run.
+
+    :param dag_id: Its Dag.
+    :param task_id: Its task.
+    :param run_id: The Dag run, by Airflow's run id.
+    :param try_number: Which try it is, from 1.
+    :param map_index: Its index if the task is mapped; otherwise -1.
+    """
 
     dag_id: str
     task_id: str

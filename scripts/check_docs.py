@@ -1,7 +1,7 @@
 """
 Check the Markdown pages: links lead somewhere, blocks of Python compile, tables and code are up to date.
 
-``--write`` writes the tables of options and the code anew. ``<!-- code: FILE MARKER -->`` before a block of
+``--write`` writes the tables of options and the code anew. ``<!-- dags/FILE MARKER -->`` before a block of
 Python names the lines of a file between ``[START MARKER]`` and ``[END MARKER]``.
 """
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"(?<!\!)\[[^\]\[]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 TABLE = re.compile(r"(?<=<!-- options -->\n)(?:\|.*\n)*")
-MARKED = re.compile(r"(<!-- code: (\S+) (\w+) -->\n```python\n)(.*?)(?=```)", re.S)
+MARKED = re.compile(r"(<!-- (dags/\S+) (\w+) -->\n```python\n)(.*?)(?=```)", re.S)
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*$", re.M)
 
 COMMANDS: dict[str, list[type[Any]]] = {

@@ -37,8 +37,8 @@ class ReportUri:
     The parts of a URI.
 
     :param authority: The host of PushMetrics, and the port if there is one.
-    :param report_id: The report; None for all, or for that of the query.
-    :param query_id: The query; None for a whole report.
+    :param report_id: The number or uid of the report; None for all, or for that of the query.
+    :param query_id: The number of the query; None for a whole report.
     :param name: Distinguishes several assets of one report or query; not part of the lineage.
     """
 
@@ -111,12 +111,14 @@ def create_asset(
     """
     Create the asset of a report or of a query, for example for ``outlets``.
 
-    :param report_id: The report; None for all, or for that of the query.
-    :param query_id: The query; None for a whole report.
+    :param report_id: The number or uid of the report; None for all, or for that of the query.
+    :param query_id: The number of the query; None for a whole report.
     :param host: The host of PushMetrics, with a port if necessary.
     :param name: The asset's name, on Airflow 3; by default its URI. It is a part of the URI, because Airflow
-        activates only one asset of a URI.
+        activates only one asset of a URI. On Airflow 2 it is only that part of the URI.
     :param extra: The rest of the asset's ``extra``.
+    :return: The asset.
+    :raises PushMetricsParameterError: if the host or an id cannot be a part of a URI.
     """
     from airflow.providers.common.compat.sdk import Asset
 

@@ -35,6 +35,8 @@ class PushMetricsAsyncClient:
     """
     The asynchronous client: the methods of the hook, to be awaited.
 
+    Methods raise the errors that ``PushMetricsHook`` describes.
+
     :param settings: The connection.
     :param transport: Runs the calls.
     """
@@ -51,7 +53,12 @@ class PushMetricsAsyncClient:
     @classmethod
     @asynccontextmanager
     async def open(cls, pushmetrics_conn_id: str) -> AsyncIterator[PushMetricsAsyncClient]:
-        """Read the connection and open one session for the duration of the wait."""
+        """
+        Read the connection, and open one session for the ``async with`` block.
+
+        :param pushmetrics_conn_id: The connection.
+        :raises PushMetricsConfigurationError: if the connection is incomplete or wrong.
+        """
         settings = await aread_settings(await get_async_connection(pushmetrics_conn_id))
         async with open_async_transport(settings) as transport:
             yield cls(settings, transport)
@@ -64,7 +71,16 @@ class PushMetricsAsyncClient:
         idempotency_key: str | None = None,
         origin: TaskOrigin | None = None,
     ) -> TriggeredRun:
-        """Start a run of a report by its webhook trigger."""
+        """
+        Start a run of a report by its webhook trigger, as ``PushMetricsHook.trigger_report`` does.
+
+        :param report_id: The report's number or uid.
+        :param parameters: Values for its parameters, by name; JSON keeps their types.
+        :param idempotency_key: The same key starts the same run only once, if the server supports such keys.
+        :param origin: The task that starts the run, which PushMetrics may show.
+        :return: The run that was started; its ``run_id`` is None if the server does not return it.
+        :raises PushMetricsDeliveryUnknownError: if there is no response, so the run may have been started.
+        """
         token = self.settings.get_trigger_token(str(report_id))
         call = calls.trigger_report(
             self.settings.base_url,
@@ -78,45 +94,102 @@ class PushMetricsAsyncClient:
         return await self.call(call)
 
     async def fetch_reports(self, *, limit: int | None = None) -> tuple[Report, ...]:
-        """Fetch the reports that the API token may see."""
+        """
+        Fetch the reports that the API token may see.
+
+        :param limit: At most how many; None for all.
+        :return: The reports, without their blocks.
+        """
         return await self.call(reports.fetch_reports(self.credentials, limit=limit))
 
     async def fetch_report(self, report_id: str | int) -> Report:
-        """Fetch one report."""
+        """
+        Fetch one report.
+
+        :param report_id: Its number or uid.
+        :return: The report with its blocks.
+        """
         return await self.call(reports.fetch_report(self.credentials, str(report_id)))
 
     async def fetch_runs(self, report_id: str | int) -> tuple[Run, ...]:
-        """Fetch the newest runs of a report, newest first."""
+        """
+        Fetch the newest runs of a report, newest first.
+
+        :param report_id: Its number or uid.
+        :return: At most 100 runs.
+        """
         return await self.call(calls.fetch_runs(self.credentials, str(report_id)))
 
     async def fetch_run(self, run_id: int) -> Run:
-        """Fetch one run."""
+        """
+        Fetch one run.
+
+        :param run_id: Its number.
+        :return: The run.
+        """
         return await self.call(calls.fetch_run(self.credentials, run_id))
 
     async def fetch_run_logs(self, run_id: int, *, limit: int = calls.LOG_LINES) -> tuple[RunLogLine, ...]:
-        """Fetch the log of a run, its first lines first."""
+        """
+        Fetch the log of a run, its first lines first.
+
+        :param run_id: Its number.
+        :param limit: At most how many lines.
+        :return: The lines.
+        """
         return await self.call(calls.fetch_run_logs(self.credentials, run_id, limit=limit))
 
     async def fetch_run_blocks(self, run_id: int) -> tuple[RunBlock, ...]:
-        """Fetch the status of each block of a run."""
+        """
+        Fetch the status of each block of a run.
+
+        :param run_id: The run's number.
+        :return: The blocks.
+        """
         return await self.call(calls.fetch_run_blocks(self.credentials, run_id))
 
     async def cancel_run(self, run_id: int, *, policy: RetryPolicy = DEFAULT_POLICY) -> bool:
-        """Cancel a run; False if it has ended, or if the server cannot cancel runs."""
+        """
+        Cancel a run.
+
+        :param run_id: Its number.
+        :param policy: How often the request is tried.
+        :return: False if it has ended, or if the server cannot cancel runs.
+        """
         return await self.call(calls.cancel_run(self.credentials, run_id, policy))
 
     async def fetch_run_outputs(self, url: str) -> RunOutputs | None:
-        """Fetch the outputs of a report run from the URL in its event; None until the run ends."""
+        """
+        Fetch the outputs of a report run.
+
+        :param url: The ``report_notebook_outputs`` of its event.
+        :return: The outputs; None until the run ends.
+        :raises PushMetricsUntrustedUrlError: if the API token must not be sent there.
+        """
         return await self.call(calls.fetch_outputs(self.credentials, url))
 
     async def fetch_cursor(self) -> int:
-        """Fetch the receiver's cursor: later events come after it."""
+        """
+        Fetch the receiver's cursor.
+
+        :return: The newest event's id; later events come after it.
+        :raises PushMetricsConfigurationError: if the connection has no receiver.
+        """
         return await self.call(feed.fetch_cursor(self.settings.get_receiver()))
 
     async def fetch_events(
         self, wanted: EventFilter, *, after: int = 0, wait_seconds: float = 0.0, limit: int = 100
     ) -> FeedPage:
-        """Fetch the events after a cursor from the receiver; if there are none, wait for the first one."""
+        """
+        Fetch events after a cursor from the receiver; if there are none, wait for the first one.
+
+        :param wanted: Which events.
+        :param after: The cursor.
+        :param wait_seconds: How long to wait; at most 30, a longer time is cut.
+        :param limit: At most how many events, from 1 to 1000.
+        :return: The events, and the cursor for the next call.
+        :raises PushMetricsConfigurationError: if the connection has no receiver.
+        """
         receiver = self.settings.get_receiver()
         return await self.call(
             feed.fetch_events(receiver, wanted, after=after, wait_seconds=wait_seconds, limit=limit)

@@ -44,6 +44,14 @@ class PushMetricsHook(ResultReader, HttpHook):
     Proxies, TLS and keep-alive work as in the HTTP provider's hook. Unlike there, no extra of the
     connection is sent as a header, because extras contain tokens here.
 
+    Besides what a method says, each raises:
+
+    - ``PushMetricsConfigurationError`` if the connection lacks a token that it needs,
+    - ``PushMetricsAuthError`` and ``PushMetricsNotFoundError`` if the server refuses the token or does not
+      know what is asked for, ``PushMetricsApiError`` for another refusal,
+    - ``PushMetricsUnavailableError`` if there is no connection, or 429 or 5xx, in five attempts,
+    - ``PushMetricsProtocolError`` if the response is not what it should be.
+
     :param pushmetrics_conn_id: The connection, of the type PushMetrics.
     """
 
@@ -145,59 +153,134 @@ class PushMetricsHook(ResultReader, HttpHook):
         return self.call(call)
 
     def honours_idempotency_keys(self) -> bool:
-        """Return whether PushMetrics declares support for idempotency keys."""
+        """
+        Return whether PushMetrics declares support for idempotency keys, in its ``/openapi.json``.
+
+        :return: False also if it has no such file.
+        """
         return self.call(calls.honours_idempotency_keys(self.settings.base_url))
 
     def fetch_reports(self, *, limit: int | None = None) -> tuple[Report, ...]:
-        """Fetch the reports that the API token may see."""
+        """
+        Fetch the reports that the API token may see.
+
+        :param limit: At most how many; None for all.
+        :return: The reports, without their blocks.
+        """
         return self.call(reports.fetch_reports(self.credentials, limit=limit))
 
     def fetch_report(self, report_id: str | int) -> Report:
-        """Fetch one report."""
+        """
+        Fetch one report.
+
+        :param report_id: Its number or uid.
+        :return: The report with its blocks.
+        """
         return self.call(reports.fetch_report(self.credentials, str(report_id)))
 
     def fetch_runs(self, report_id: str | int) -> tuple[Run, ...]:
-        """Fetch the newest runs of a report, newest first."""
+        """
+        Fetch the newest runs of a report, newest first.
+
+        :param report_id: Its number or uid.
+        :return: At most 100 runs.
+        """
         return self.call(calls.fetch_runs(self.credentials, str(report_id)))
 
     def fetch_run(self, run_id: int) -> Run:
-        """Fetch one run."""
+        """
+        Fetch one run.
+
+        :param run_id: Its number.
+        :return: The run.
+        """
         return self.call(calls.fetch_run(self.credentials, run_id))
 
     def fetch_run_logs(self, run_id: int, *, limit: int = calls.LOG_LINES) -> tuple[RunLogLine, ...]:
-        """Fetch the log of a run, its first lines first."""
+        """
+        Fetch the log of a run, its first lines first.
+
+        :param run_id: Its number.
+        :param limit: At most how many lines.
+        :return: The lines.
+        """
         return self.call(calls.fetch_run_logs(self.credentials, run_id, limit=limit))
 
     def fetch_run_blocks(self, run_id: int) -> tuple[RunBlock, ...]:
-        """Fetch the status of each block of a run."""
+        """
+        Fetch the status of each block of a run.
+
+        :param run_id: The run's number.
+        :return: The blocks.
+        """
         return self.call(calls.fetch_run_blocks(self.credentials, run_id))
 
     def cancel_run(self, run_id: int, *, policy: RetryPolicy = DEFAULT_POLICY) -> bool:
-        """Cancel a run; False if it has ended, or if the server cannot cancel runs."""
+        """
+        Cancel a run.
+
+        :param run_id: Its number.
+        :param policy: How often the request is tried.
+        :return: False if it has ended, or if the server cannot cancel runs.
+        """
         return self.call(calls.cancel_run(self.credentials, run_id, policy))
 
     def fetch_run_outputs(self, url: str) -> RunOutputs | None:
-        """Fetch the outputs of a report run from the URL in its event; None until the run ends."""
+        """
+        Fetch the outputs of a report run.
+
+        :param url: The ``report_notebook_outputs`` of its event.
+        :return: The outputs; None until the run ends.
+        :raises PushMetricsUntrustedUrlError: if the API token must not be sent there.
+        """
         return self.call(calls.fetch_outputs(self.credentials, url))
 
     def wait_for_outputs(self, url: str, *, timeout_seconds: float = 60.0) -> RunOutputs:
-        """Fetch the outputs of a finished report run; they may become available a moment after it ended."""
+        """
+        Fetch the outputs of a finished report run; they may become available a moment after it ended.
+
+        :param url: The ``report_notebook_outputs`` of its event.
+        :param timeout_seconds: How long to wait for them.
+        :return: The outputs.
+        :raises PushMetricsUnavailableError: if they are not available in time.
+        :raises PushMetricsUntrustedUrlError: if the API token must not be sent there.
+        """
         return self._wait_for_answer(lambda: calls.fetch_outputs(self.credentials, url), timeout_seconds)
 
     def build_outputs_url(self, report_id: str | int, run_id: int) -> str:
-        """Build the URL of a report run's outputs."""
+        """
+        Build the URL of a report run's outputs.
+
+        :param report_id: The report's number or uid.
+        :param run_id: The run's number.
+        :return: The URL, at the connection's host.
+        """
         return calls.build_outputs_url(self.settings.base_url, report_id, run_id)
 
     # The receiver
 
     def fetch_cursor(self) -> int:
-        """Fetch the receiver's cursor: later events come after it."""
+        """
+        Fetch the receiver's cursor.
+
+        :return: The newest event's id; later events come after it.
+        :raises PushMetricsConfigurationError: if the connection has no receiver.
+        """
         return self.call(feed.fetch_cursor(self.settings.get_receiver()))
 
     def fetch_events(
         self, wanted: EventFilter, *, after: int = 0, wait_seconds: float = 0.0, limit: int = 100
     ) -> FeedPage:
-        """Fetch the events after a cursor from the receiver; if there are none, wait for the first one."""
+        """
+        Fetch events after a cursor from the receiver; if there are none, wait for the first one.
+
+        :param wanted: Which events.
+        :param after: The cursor.
+        :param wait_seconds: How long to wait; at most 30, a longer time is cut.
+        :param limit: At most how many events, from 1 to 1000.
+        :return: The events, and the cursor for the next call.
+        :raises PushMetricsConfigurationError: if the connection has no receiver.
+        """
         receiver = self.settings.get_receiver()
         return self.call(
             feed.fetch_events(receiver, wanted, after=after, wait_seconds=wait_seconds, limit=limit)

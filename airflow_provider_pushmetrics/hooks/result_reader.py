@@ -38,11 +38,18 @@ if TYPE_CHECKING:
     import pyarrow
 
 RESULT_TIMEOUT_SECONDS = 300.0
-"""How long to wait for the result of an unfinished run."""
+"""How many seconds the methods wait by default for the result of an unfinished run."""
 
 
 class ResultReader:
-    """Reads query results, with the credentials and the transport of the hook."""
+    """
+    Reads query results, with the credentials and the transport of the hook.
+
+    Each method waits for an unfinished run, 300 s by default, and raises ``PushMetricsUnavailableError``
+    after that, ``PushMetricsProtocolError`` if the server returns another format than the requested one, and
+    ``PushMetricsUntrustedUrlError`` if the API token must not be sent to the URL. PushMetrics documents only
+    JSON; other formats need a server that has them, such as the reference service.
+    """
 
     result_poll_seconds = 1.0
     """Seconds between polls for a result that is not ready."""
@@ -64,6 +71,7 @@ class ResultReader:
 
         :param url: The ``query_result`` of an event.
         :param timeout_seconds: How long to wait for an unfinished run.
+        :return: The result; all of it is in memory.
         """
         return self._wait_for_answer(lambda: calls.fetch_query_result(self.credentials, url), timeout_seconds)
 
@@ -76,6 +84,9 @@ class ResultReader:
         Values have the type of their column: ``Decimal`` with all digits, ``date``, ``datetime``, ``time``,
         ``bytes``; values that Python cannot hold are ISO 8601 text. NaN and infinity are None.
 
+        :param url: The ``query_result`` of an event.
+        :param timeout_seconds: How long to wait for an unfinished run.
+        :return: The rows, in the order of the query.
         :raises PushMetricsProtocolError: if the result has no rows in ``data``.
         """
         result = self._wait_for_answer(
@@ -95,14 +106,25 @@ class ResultReader:
         Fetch the rows of a query's result one after the other, however many there are.
 
         Values have JSON's types: dates are text. A number that a float would round is a
-        ``Decimal``.
+        ``Decimal``. It asks for NDJSON.
+
+        :param url: The ``query_result`` of an event.
+        :param timeout_seconds: How long to wait for an unfinished run.
+        :return: The rows, in the order of the query.
         """
         with self.stream_query_result(url, "ndjson", timeout_seconds=timeout_seconds) as chunks:
             for line in split_rows(chunks):
                 yield json.loads(line, parse_float=parse_exact)
 
     def fetch_arrow(self, url: str, *, timeout_seconds: float = RESULT_TIMEOUT_SECONDS) -> pyarrow.Table:
-        """Fetch a query's result as an Arrow table; needs the extra ``arrow``."""
+        """
+        Fetch a query's result as an Arrow table; needs the extra ``arrow``.
+
+        :param url: The ``query_result`` of an event.
+        :param timeout_seconds: How long to wait for an unfinished run.
+        :return: The table, with the types of the database.
+        :raises PushMetricsMissingExtraError: if the extra is not installed.
+        """
         frames.import_extra("pyarrow", "arrow")
         with self.stream_query_result(url, "arrow", timeout_seconds=timeout_seconds) as chunks:
             return frames.read_arrow(chunks)
@@ -111,16 +133,27 @@ class ResultReader:
         self, url: str, *, timeout_seconds: float = RESULT_TIMEOUT_SECONDS, **options: Any
     ) -> pandas.DataFrame:
         """
-        Fetch a query's result as a pandas data frame; needs the extra ``pandas``.
+        Fetch a query's result as a pandas data frame, by Arrow; needs the extra ``pandas``.
 
+        :param url: The ``query_result`` of an event.
+        :param timeout_seconds: How long to wait for an unfinished run.
         :param options: As ``pyarrow.Table.to_pandas`` accepts them, such as
             ``types_mapper=pandas.ArrowDtype``, which keeps integers with missing values as integers.
+        :return: The data frame.
+        :raises PushMetricsMissingExtraError: if the extra is not installed.
         """
         frames.import_extra("pandas", "pandas")
         return frames.build_pandas(self.fetch_arrow(url, timeout_seconds=timeout_seconds), **options)
 
     def fetch_polars(self, url: str, *, timeout_seconds: float = RESULT_TIMEOUT_SECONDS) -> polars.DataFrame:
-        """Fetch a query's result as a polars data frame; needs the extra ``polars``."""
+        """
+        Fetch a query's result as a polars data frame, by Arrow; needs the extra ``polars``.
+
+        :param url: The ``query_result`` of an event.
+        :param timeout_seconds: How long to wait for an unfinished run.
+        :return: The data frame.
+        :raises PushMetricsMissingExtraError: if the extra is not installed.
+        """
         frames.import_extra("polars", "polars")
         return frames.build_polars(self.fetch_arrow(url, timeout_seconds=timeout_seconds))
 
@@ -140,7 +173,8 @@ class ResultReader:
         :param file_format: One of json, ndjson, csv, arrow, parquet, xlsx.
         :param timeout_seconds: How long to wait for an unfinished run.
         :param observe_truncation: Called with whether the result is complete, before any of it is read.
-        :raises PushMetricsProtocolError: if the server does not support the format.
+        :return: The pieces, in a ``with`` statement.
+        :raises PushMetricsParameterError: for an unknown format.
         """
         accept = get_media_type(file_format)
         deadline = time.monotonic() + timeout_seconds
@@ -174,6 +208,7 @@ class ResultReader:
         :param observe: Called with each piece before it is written, for example to compute a checksum.
         :param observe_truncation: Called with whether the result is complete, before any of it is written.
         :return: The size of the file in bytes.
+        :raises PushMetricsParameterError: for an unknown format, also that of an extension.
         """
         target = path if isinstance(path, ObjectStoragePath) else ObjectStoragePath(str(path))
         file_format = file_format or target.suffix.removeprefix(".") or target.name

@@ -23,8 +23,8 @@ class PushMetricsNotifier(BaseNotifier):
 
     See docs/provider.md for more.
 
-    :param report_id: The report to run. (templated)
-    :param parameters: Values for the report's parameters, by name. (templated)
+    :param report_id: The number or uid of the report to run. (templated)
+    :param parameters: Values for the report's parameters, by name; none can be called ``token``. (templated)
     :param pushmetrics_conn_id: The connection, of the type PushMetrics. (templated)
     """
 

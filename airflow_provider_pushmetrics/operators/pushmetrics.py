@@ -90,14 +90,14 @@ class PushMetricsTriggerReportOperator(BaseOperator):
 
     See docs/provider.md for more.
 
-    :param report_id: The report to run. (templated)
+    :param report_id: The number or uid of the report. (templated)
     :param parameters: Values for the report's parameters, by name; JSON keeps its types. (templated)
     :param pushmetrics_conn_id: The connection, of the type PushMetrics. (templated)
     :param wait_for_completion: Wait for the run to end, and fail if it failed. If False, the task succeeds
         as soon as PushMetrics has accepted the run.
-    :param timeout: How long to wait for the run to end, in seconds or as a timedelta; None to wait forever.
-        The run continues in PushMetrics after that.
-    :param poll_interval: Seconds between polls of PushMetrics, without a receiver.
+    :param timeout: How long to wait for the run to end, in seconds or as a timedelta, by default 24 h; None
+        to wait forever. The run continues in PushMetrics after that.
+    :param poll_interval: Seconds between polls of PushMetrics, by default 5, without a receiver.
     :param on_ambiguous: What to do if PushMetrics does not return the run's id and several runs are
         candidates: ``fail``, or use the ``newest``.
     :param on_clear: What a cleared task does: ``rerun`` the report, or ``reuse`` the run that it started
@@ -119,13 +119,14 @@ class PushMetricsTriggerReportOperator(BaseOperator):
     :param partition_by: The parameter whose value is the partition key of the asset events of ``outlets``,
         such as ``month``; needs Airflow 3.3.
     :param deferrable: Wait in the triggerer, without holding a worker slot.
-    :param defer_after: How many seconds a deferrable task waits on the worker first; 0 to defer at once.
+    :param defer_after: Seconds that a deferrable task waits on the worker first, by default 10; 0 for none.
     :param end_from_trigger: End a deferred task in the triggerer if its run succeeded: None if nothing is
         lost by it (needs Airflow 3.3), False never, True also if the success callback then runs elsewhere.
         A worker handles everything else, so that retries count.
     :return: The run: ``report_id``, ``run_id``, ``status``, ``outputs_url`` and ``queries``, each query with
         ``query_id``, ``query_name``, ``query_result`` (the URL of its result), ``status``, ``row_count``,
         ``is_truncated`` and ``row_limit``.
+    :raises PushMetricsRunError: if the run failed, is incomplete, is one of several, or did not end in time.
     """
 
     template_fields: Sequence[str] = ("report_id", "parameters", "pushmetrics_conn_id")

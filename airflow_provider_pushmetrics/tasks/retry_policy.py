@@ -34,7 +34,7 @@ class PushMetricsRetryPolicy(RetryPolicy):  # type: ignore[misc, unused-ignore]
 
     :param on_failed_run: ``retry``: the operator runs a failed report again. ``fail``: fail at once. A
         retried sensor finds the same failed run.
-    :param longest_delay: A longer ``Retry-After`` is cut to this.
+    :param longest_delay: A longer ``Retry-After`` is cut to this; one hour by default.
     :raises PushMetricsAirflowVersionError: before Airflow 3.3.
     :raises PushMetricsParameterError: if ``on_failed_run`` is something else.
     """

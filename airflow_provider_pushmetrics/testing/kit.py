@@ -92,12 +92,14 @@ class PushMetricsKit:
         """
         Create a report with an enabled trigger, whose token is added to the connection.
 
+        :param name: The report's name.
         :param queries: The SQL of each query by its name, in DuckDB's dialect. ``SELECT error('no')`` fails.
         :param parameters: The content of each Parameter block by its name, such as
             ``{"month": {"type": "integer", "default": 1}}``.
         :param report_id: The id that the Dag names; a report of an earlier test with this id is deleted. By
             default, the next free id above 1,000,000, so that it is none that a Dag names.
         :param query_ids: The ids that the Dag names, by the names of the queries.
+        :return: The report's ids and its trigger token.
         :raises PushMetricsTestingError: if the service refuses it. The message is the service's.
         """
         if unknown := sorted((query_ids or {}).keys() - (queries or {}).keys()):
@@ -127,6 +129,7 @@ class PushMetricsKit:
         """
         Run a report outside of Airflow, and wait for its end.
 
+        :param report: The report.
         :param parameters: The values of its parameters.
         :return: The outputs of the run, as ``GET /api/reports/{id}/run/{run}`` answers them.
         :raises PushMetricsTestingError: if the service refuses it, or the run does not end within 120 s.
@@ -141,6 +144,9 @@ class PushMetricsKit:
         """
         Wait for the end of a run.
 
+        :param report: Its report.
+        :param run_id: The run's number.
+        :param timeout_seconds: How long to wait; 120 s by default.
         :return: The outputs of the run.
         :raises PushMetricsTestingError: if the run does not end in time.
         """
@@ -155,7 +161,13 @@ class PushMetricsKit:
         )
 
     def list_runs(self, report: ExampleReport) -> list[dict[str, Any]]:
-        """List the newest runs of a report, at most 100, the newest first."""
+        """
+        List the newest runs of a report, the newest first.
+
+        :param report: The report.
+        :return: At most 100 runs, as ``GET /api/v1/noteflow_run/`` answers them.
+        :raises PushMetricsTestingError: if the service refuses it.
+        """
         answer = self.request("GET", f"/api/v1/noteflow_run/?report_uid={report.id}&q=(page_size:100)")
         runs: list[dict[str, Any]] = answer["result"]
         return runs
@@ -167,6 +179,7 @@ class PushMetricsKit:
         :param event: The name, such as ``report.run``.
         :param fields: The other fields of the body, such as ``report_id=1``.
         :return: The id of the event in the inbox.
+        :raises PushMetricsTestingError: if the receiver refuses it.
         """
         body = {"event": event, **fields, "delivery": secrets.token_hex(8)}  # each delivery is a new event
         answer = self._session.post(self.receiver.delivery_url, json=body, timeout=KIT_TIMEOUT_SECONDS)
@@ -177,8 +190,10 @@ class PushMetricsKit:
         """
         Call the API of the service.
 
+        :param method: The HTTP method, such as ``POST``.
         :param path: The path with its query, such as ``/api/v1/report/``.
         :param body: Sent as JSON.
+        :return: The JSON of the answer.
         :raises PushMetricsTestingError: if the answer is not 2xx.
         """
         return self._read(self._send(method, path, body))

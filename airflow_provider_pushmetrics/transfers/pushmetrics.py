@@ -80,6 +80,10 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
     :param pushmetrics_conn_id: The connection, of the type PushMetrics. (templated)
     :return: A list of files: ``query_name``, ``path``, ``rows`` (None if the server does not return it),
         ``bytes``, ``sha256``, ``is_truncated`` and ``row_limit``.
+    :raises PushMetricsRunFailed: if a query of the run failed.
+    :raises PushMetricsNoResultsError: if the run has no query, unless ``on_no_results`` allows it.
+    :raises PushMetricsTruncatedResultError: if a result is incomplete and ``on_truncated`` is ``fail``.
+    :raises PushMetricsParameterError: for a wrong argument.
     """
 
     template_fields: Sequence[str] = (

@@ -73,7 +73,7 @@ class Block:
             or "RetryPolicy" in self.code
         ):
             return (3, 3)
-        uses_watchers = "build_run_asset" in self.code or "_ran]" in self.code
+        uses_watchers = any(name in self.code for name in ("build_run_asset", "_ran]", "airflow.sdk"))
         return max(NEEDS.get(self.page.stem, (2, 11)), (3, 0) if uses_watchers else (2, 11))
 
 
