@@ -62,7 +62,7 @@ class Provider:
     """
     A kind of object storage.
 
-    :param module: The module that fsspec needs for it, and ``extra``, which installs it.
+    :param files: The class of its file system, and ``extra``, which installs it.
     :param credentials: Where its credentials come from, for an error.
     :param modified: What its listings call the time of the last change, and ``version``, the version.
     :param options: The options of its file system.
@@ -70,7 +70,7 @@ class Provider:
     :param temporary: The errors of its libraries that mean that it is away.
     """
 
-    module: str
+    files: str
     extra: str
     credentials: str
     modified: str
@@ -79,10 +79,15 @@ class Provider:
     upload: Mapping[str, Any] = field(default_factory=dict)
     temporary: Sequence[str] = ()
 
+    @property
+    def module(self) -> str:
+        """The module that has to be installed."""
+        return self.files.partition(":")[0].partition(".")[0]
+
 
 PROVIDERS: Mapping[str, Provider] = {
     "s3": Provider(
-        "s3fs",
+        "s3fs:S3FileSystem",
         "s3",
         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the machine's role, and"
         " AWS_ENDPOINT_URL for a server of your own",
@@ -94,7 +99,8 @@ PROVIDERS: Mapping[str, Provider] = {
         ("aiohttp:ClientError", "botocore.exceptions:ConnectionError", "botocore.exceptions:HTTPClientError"),
     ),
     "gs": Provider(
-        "gcsfs",
+        # The plain one: fsspec's asks for the type of the bucket first, which needs one more right.
+        "gcsfs.core:GCSFileSystem",
         "gcs",
         "GOOGLE_APPLICATION_CREDENTIALS, or the machine's service account",
         "mtime",
@@ -104,7 +110,7 @@ PROVIDERS: Mapping[str, Provider] = {
         ("aiohttp:ClientError", "google.auth.exceptions:TransportError"),
     ),
     "az": Provider(
-        "adlfs",
+        "adlfs:AzureBlobFileSystem",
         "azure",
         "AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or the"
         " machine's identity",
@@ -211,12 +217,10 @@ class ObjectStore:
         """
         scheme, root = check_object_url(url)
         provider = PROVIDERS[scheme]
-        import fsspec
-
         try:
             # Listings are not kept: other processes write and delete.
             options = {**provider.options, "use_listings_cache": False, "skip_instance_cache": True}
-            files = fsspec.filesystem(scheme, **options)
+            files = resolve_name(provider.files)(**options)
         except Exception as error:  # each library has its own errors, without a common base
             raise PushMetricsConfigurationError(
                 f"{scheme}:// cannot be used: {_describe(error)}. Credentials come from"
@@ -224,6 +228,8 @@ class ObjectStore:
             ) from None
         if scheme == "s3":
             files.retries = 1
+        elif scheme == "az":  # whose library would wait for a minute and a half
+            files.service_client._config.retry_policy.total_retries = 0
         return cls(files, root, provider, **clocks)
 
     def open(self, name: str) -> ObjectFile:
@@ -376,6 +382,8 @@ class ObjectStore:
         if isinstance(status, int):
             return status in TEMPORARY_STATUSES
         if isinstance(error, PermissionError | FileNotFoundError | FileExistsError):
+            return False
+        if type(error) is OSError and error.errno is None:  # a refusal by Google
             return False
         return isinstance(error, self._temporary) or (
             isinstance(error, OSError | TimeoutError) and error.errno not in LASTING

@@ -124,6 +124,17 @@ def send_with_tokens(folder: Path, settings: dict[str, str]) -> httpx.Response |
     return None
 
 
+def test_the_page_adds_object_storage_to_all_that_keep_results() -> None:
+    page = (ROOT / "docs" / "how-to" / "docker-compose.md").read_text("utf-8")
+    (text,) = re.findall(r"```yaml\n# object-storage.yaml\n(.*?)```", page, re.S)
+    added = yaml.safe_load(text)
+    keepers = {name for name, one in SERVICES.items() if "--data" in one.get("command", [])}
+    assert set(added["services"]) == keepers - {"dev-service"}
+    for service in added["services"].values():
+        assert service["environment"].keys() >= {"PUSHMETRICS_SERVICE_RESULTS_URL"}
+        assert set(service["secrets"]) == set(added["secrets"])
+
+
 # --- prepare ------------------------------------------------------------------------------------------------
 
 

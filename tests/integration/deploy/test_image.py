@@ -12,18 +12,24 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
+from airflow_provider_pushmetrics.service.storage.object_store import PROVIDERS
 from tests.fakes.deployment_tools import ROOT, install_tools, run_with_tools
 
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text("utf-8")
 STAGES = DOCKERFILE.split("\nFROM ")[1:]
+(REQUIREMENT,) = re.findall(r'"(\.\[[\w,]+\])"', STAGES[0])
+EXTRAS = REQUIREMENT[2:-1].split(",")
+
+
+def test_the_image_has_what_each_kind_of_object_storage_needs() -> None:
+    assert {provider.extra for provider in PROVIDERS.values()} <= set(EXTRAS)
 
 
 @pytest.mark.slow
 def test_everything_that_the_image_installs_has_an_exact_version_in_the_constraints() -> None:
-    (requirement,) = re.findall(r'"(\.\[[\w,]+\])"', STAGES[0])
     (constraints,) = set(re.findall(r"--constraint (\S+)", STAGES[0]))
     command = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python-version", "3.12"]
-    extras = [f"--extra={extra}" for extra in requirement[2:-1].split(",")]
+    extras = [f"--extra={extra}" for extra in EXTRAS]
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("uv")),
