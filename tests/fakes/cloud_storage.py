@@ -49,8 +49,7 @@ class CloudServer:
 
     def start(self) -> None:
         """Start it, and make the bucket."""
-        output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen(self.command, **output)
+        self._process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(self._has_bucket, "the bucket")
 
     def stop(self) -> None:
