@@ -79,11 +79,6 @@ class Provider:
     upload: Mapping[str, Any] = field(default_factory=dict)
     temporary: Sequence[str] = ()
 
-    @property
-    def module(self) -> str:
-        """The module that has to be installed."""
-        return self.files.partition(":")[0].partition(".")[0]
-
 
 PROVIDERS: Mapping[str, Provider] = {
     "s3": Provider(
@@ -173,9 +168,10 @@ def check_object_url(url: str) -> tuple[str, str]:
             f"it must have nothing but a bucket and a prefix, such as {parts.scheme}://bucket/prefix:"
             f" credentials come from {provider.credentials}."
         )
-    if find_spec(provider.module) is None:
+    module = provider.files.partition(":")[0].partition(".")[0]
+    if find_spec(module) is None:
         raise PushMetricsConfigurationError(
-            f"{parts.scheme}:// needs the module {provider.module!r}, which is not installed: run"
+            f"{parts.scheme}:// needs the module {module!r}, which is not installed: run"
             f" pip install 'airflow-provider-pushmetrics[{provider.extra}]'."
         )
     return parts.scheme, f"{parts.netloc}{parts.path}".rstrip("/")
@@ -212,7 +208,6 @@ class ObjectStore:
         Prepare the access to a store. Nothing is asked of it yet.
 
         :param clocks: The rest of the constructor.
-
         :raises PushMetricsConfigurationError: if the URL cannot be used, or there are no credentials.
         """
         scheme, root = check_object_url(url)
@@ -228,8 +223,8 @@ class ObjectStore:
             ) from None
         if scheme == "s3":
             files.retries = 1
-        elif scheme == "az":  # whose library would wait for a minute and a half
-            files.service_client._config.retry_policy.total_retries = 0
+        elif scheme == "az":
+            files.service_client._config.retry_policy.total_retries = 0  # which take 90 s
         return cls(files, root, provider, **clocks)
 
     def open(self, name: str) -> ObjectFile:
@@ -385,9 +380,8 @@ class ObjectStore:
             return False
         if type(error) is OSError and error.errno is None:  # a refusal by Google
             return False
-        return isinstance(error, self._temporary) or (
-            isinstance(error, OSError | TimeoutError) and error.errno not in LASTING
-        )
+        lasts = isinstance(error, OSError) and error.errno in LASTING
+        return isinstance(error, self._temporary) or (isinstance(error, OSError) and not lasts)
 
 
 def _build_away() -> ObjectStoreError:
@@ -401,5 +395,5 @@ def _build_refusal(what: str) -> ObjectStoreError:
 
 
 def _describe(error: Exception) -> str:
-    """Describe an error of a library in one line, without credentials."""
+    """Describe an error in one line, without credentials."""
     return redact(f"{type(error).__name__}: {' '.join(str(error).split())}")[:300]
