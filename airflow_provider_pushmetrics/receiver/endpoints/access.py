@@ -53,16 +53,21 @@ class Ages:
     :param wait: After this a request waits for that: a replaced credential is rejected within a minute.
     :param discard: After this every request is rejected if they cannot be read. Until then the last known
         ones are used, because an outage of the secrets backend must not lose webhooks.
-    :param patience: How long a request waits.
+    :param patience: How long after the beginning of a reading a request waits for it.
+    :param give_up: After this a reading counts as failed and another may begin: a connection that hangs may
+        never end.
     """
 
     refresh: float = 20.0
     wait: float = 50.0
     discard: float = 3600.0
     patience: float = 5.0
+    give_up: float = 60.0
 
 
 AGES = Ages()
+MAX_GIVEN_UP = 3
+"""How many readings may hang; each keeps a thread."""
 
 
 class Authenticators:
@@ -111,6 +116,7 @@ class CurrentAccess:
         self._clock = clock
         self._read_at = self._tried_at = clock()
         self._under_way: Future[None] | None = None
+        self._given_up = 0
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._outage = ThrottledLog(log)
@@ -125,7 +131,8 @@ class CurrentAccess:
             return self.gates
         reading = self._begin()
         if reading is not None and self._get_age() >= self._ages.wait:
-            await asyncio.wait({asyncio.wrap_future(reading)}, timeout=self._ages.patience)
+            left = self._tried_at + self._ages.patience - self._clock()
+            await asyncio.wait({asyncio.wrap_future(reading)}, timeout=max(0.0, left))
         if self._get_age() >= self._ages.discard:
             raise Unavailable(UNREADABLE)
         return self.gates
@@ -137,7 +144,8 @@ class CurrentAccess:
         """Begin to read, unless a read is running or was tried a moment ago; return the running read."""
         with self._lock:
             if self._process != os.getpid():  # a fork has no threads of its parent
-                self._process, self._under_way = os.getpid(), None
+                self._process, self._under_way, self._given_up = os.getpid(), None, 0
+            self._give_up()
             if self._under_way is None and self._clock() - self._tried_at >= self._ages.refresh:
                 self._tried_at = self._clock()
                 self._under_way = Future()
@@ -146,28 +154,48 @@ class CurrentAccess:
                 thread.start()
             return self._under_way
 
+    def _give_up(self) -> None:
+        """Give up the running read if it hangs; its thread goes on."""
+        if self._under_way is None or self._clock() - self._tried_at < self._ages.give_up:
+            return
+        self._report_outage(f"reading them has not ended after {self._ages.give_up:g} s")
+        if self._given_up < MAX_GIVEN_UP:
+            self._under_way, self._given_up = None, self._given_up + 1
+
     def _read(self, reading: Future[None]) -> None:
         began = self._clock()
         try:
             assert self._reload is not None
             access = self._reload()
-            if access != self.gates.access:
-                self.gates = Authenticators(access, self.gates)
-                log.info("The credentials have changed; sources: %s", ", ".join(self.gates.sources) or "none")
-            self._read_at = began
+            self._accept(access, began)
         except Exception as error:  # any error of a secrets backend: the next attempt may succeed
-            self._outage.error(
-                "The credentials of the receiver cannot be read: %s. Those last known are valid for"
-                " %g minutes.",
-                describe_fault(error),
-                self._ages.discard / 60,
-            )
+            self._report_outage(describe_fault(error))
         else:
             self._outage.end("The credentials of the receiver can be read again.")
         finally:
             with self._lock:
-                self._under_way = None
+                if self._under_way is reading:
+                    self._under_way = None
+                elif self._given_up:
+                    self._given_up -= 1
             reading.set_result(None)
+
+    def _accept(self, access: Access, began: float) -> None:
+        """Accept what was read, unless a reading that began later has ended before."""
+        gates = self.gates if access == self.gates.access else Authenticators(access, self.gates)
+        with self._lock:
+            if began < self._read_at:
+                return
+            is_new, self.gates, self._read_at = gates is not self.gates, gates, began
+        if is_new:
+            log.info("The credentials have changed; sources: %s", ", ".join(gates.sources) or "none")
+
+    def _report_outage(self, reason: str) -> None:
+        self._outage.error(
+            "The credentials of the receiver cannot be read: %s. Those last known are valid for %g minutes.",
+            reason,
+            self._ages.discard / 60,
+        )
 
 
 def _build_rate(source: SourceSettings, previous: Authenticators | None) -> RateLimit:

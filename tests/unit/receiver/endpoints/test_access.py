@@ -8,7 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_pushmetrics.receiver.endpoints.access import AGES, Access, Authenticators, CurrentAccess
+from airflow_provider_pushmetrics.receiver.endpoints.access import (
+    AGES,
+    MAX_GIVEN_UP,
+    Access,
+    Ages,
+    Authenticators,
+    CurrentAccess,
+)
 from airflow_provider_pushmetrics.receiver.endpoints.limits import check_rate
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import RequestHead
 from airflow_provider_pushmetrics.receiver.errors import TooManyRequests, Unauthorized, Unavailable
@@ -169,6 +176,78 @@ async def test_a_fork_reads_for_itself(clock: Clock, backend: Backend, current: 
     await turn_until(lambda: backend.reads == 2)
     backend.answers.set()
     await waiting
+
+
+class HangingBackend:
+    """A secrets backend each of whose readings hangs until the test ends it, by its number."""
+
+    def __init__(self) -> None:
+        self.begun: list[threading.Event] = []
+        self.answers: list[str] = []
+
+    def read(self) -> Access:
+        number = len(self.begun)
+        self.begun.append(threading.Event())
+        self.answers.append("old")
+        assert self.begun[number].wait(120)
+        return build_access(self.answers[number])
+
+    def end(self, number: int, token: str) -> None:
+        self.answers[number] = token
+        self.begun[number].set()
+
+
+async def test_reading_that_hangs_is_given_up_and_its_late_end_changes_nothing(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = HangingBackend()
+    current = CurrentAccess(build_access("old"), backend.read, clock=clock)
+    clock.now += AGES.refresh
+    await current.get()
+    await turn_until(lambda: len(backend.begun) == 1)
+    clock.now += AGES.give_up
+    await asyncio.wait_for(current.get(), 120)  # waits in vain for the second
+    await turn_until(lambda: len(backend.begun) == 2)
+    assert "has not ended after 60 s" in caplog.text
+    backend.end(1, "new")
+    await turn_until(lambda: authenticates(current.gates, "new"))
+    backend.end(0, "older")
+    await turn_until(lambda: current._given_up == 0)
+    assert authenticates(current.gates, "new")
+    clock.now += AGES.refresh
+    await current.get()
+    await turn_until(lambda: len(backend.begun) == 3)
+    backend.end(2, "newest")
+    await turn_until(lambda: authenticates(current.gates, "newest"))
+
+
+async def test_only_a_few_readings_may_hang(clock: Clock) -> None:
+    backend = HangingBackend()
+    ages = Ages(wait=AGES.discard)  # no request waits
+    current = CurrentAccess(build_access("old"), backend.read, ages=ages, clock=clock)
+    clock.now += AGES.refresh
+    for number in range(1, MAX_GIVEN_UP + 5):
+        await current.get()
+        await turn_until(lambda number=number: len(backend.begun) == min(number, MAX_GIVEN_UP + 1))
+        clock.now += AGES.give_up
+    backend.end(0, "first")
+    await turn_until(lambda: authenticates(current.gates, "first"))
+    await current.get()
+    await turn_until(lambda: len(backend.begun) == MAX_GIVEN_UP + 2)
+    for number in range(1, MAX_GIVEN_UP + 2):
+        backend.end(number, "last")
+
+
+async def test_request_does_not_wait_for_a_reading_that_has_hung_for_long(clock: Clock) -> None:
+    backend = HangingBackend()
+    ages = Ages(patience=600, give_up=1e9)
+    current = CurrentAccess(build_access("old"), backend.read, ages=ages, clock=clock)
+    clock.now += AGES.refresh
+    await current.get()
+    await turn_until(lambda: len(backend.begun) == 1)
+    clock.now += 601
+    assert authenticates(await asyncio.wait_for(current.get(), 120), "old")
+    backend.end(0, "old")
 
 
 def test_a_limit_of_deliveries_outlasts_a_change_of_the_token() -> None:
