@@ -10,7 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from concurrent.futures import Future
 from typing import Any
 
 from airflow import __version__ as airflow_version
@@ -41,6 +44,14 @@ TAB_QUERY = "dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_IN
 """Airflow replaces these; it leaves ``{MAP_INDEX}`` if the task is not mapped, and 3.1 encodes nothing."""
 
 RETRY_BUILD_SECONDS = 60.0
+RETRY_REQUEST_SECONDS = 3.0
+"""How long requests get the last failure: each attempt asks every secrets backend."""
+
+PATIENCE_SECONDS = 10.0
+GIVE_UP_SECONDS = 60.0
+"""After this another attempt may begin beside one that hangs."""
+
+MAX_BUILDING = 3
 NOT_CONFIGURED = (
     "The PushMetrics receiver is not configured: in section [pushmetrics] of airflow.cfg set"
     " receiver_connection, or reader_token and one of token, signing_secrets and source_connections"
@@ -55,12 +66,28 @@ class LazyReceiver:
 
     :param build: Builds it, or raises PushMetricsConfigurationError with a message that anybody may read.
     :param hides_query: Hide the query from the server, which may log it with a sender's token.
+    :param patience_seconds: How long a request waits.
+    :param clock: Returns monotonic seconds.
     """
 
-    def __init__(self, build: Callable[[], AsgiApp], *, hides_query: bool = False) -> None:
+    def __init__(
+        self,
+        build: Callable[[], AsgiApp],
+        *,
+        hides_query: bool = False,
+        patience_seconds: float = PATIENCE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._build = build
         self._hides_query = hides_query
+        self._patience_seconds = patience_seconds
+        self._clock = clock
         self._app: AsgiApp | None = None
+        self._building: Future[None] | None = None
+        self._retry_at = 0.0
+        self._failure: Exception | None = None
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
         self._logged: set[str] = set()
 
     async def get_app(self) -> AsgiApp:
@@ -69,7 +96,15 @@ class LazyReceiver:
 
         :raises PushMetricsError: if it cannot be built.
         """
-        return self._app if self._app is not None else await asyncio.to_thread(self._build_once)
+        if self._app is not None:
+            return self._app
+        building = self._begin()
+        await asyncio.wait({asyncio.wrap_future(building)}, timeout=self._patience_seconds)
+        if self._app is not None:
+            return self._app
+        if self._failure is None or not building.done():
+            raise PushMetricsUnavailableError(UNREADABLE)
+        raise self._failure.with_traceback(None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request to the receiver, or respond with 503 and the reason."""
@@ -94,11 +129,31 @@ class LazyReceiver:
             self._logged.add(line)
             log.warning("%s", line)
 
-    def _build_once(self) -> AsgiApp:
-        # Two concurrent first requests may both build one. Only one is kept, and the other opened nothing.
-        app = self._build()
-        self._app = self._app or app
-        return self._app
+    def _begin(self) -> Future[None]:
+        """Begin to build it in a thread of its own, unless one does, or has failed a moment ago."""
+        with self._lock:
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            may_begin = self._clock() >= self._retry_at and len(self._threads) < MAX_BUILDING
+            if self._building is None or may_begin:
+                self._building = Future()
+                self._retry_at = self._clock() + GIVE_UP_SECONDS
+                thread = threading.Thread(target=self._build_once, args=(self._building,), daemon=True)
+                thread.name = "pushmetrics-build"
+                thread.start()
+                self._threads.append(thread)
+            return self._building
+
+    def _build_once(self, building: Future[None]) -> None:
+        try:
+            app = self._build()
+            self._app = self._app or app
+        except Exception as error:  # raised in each request that waits
+            self._failure = error
+            with self._lock:
+                if building is self._building:
+                    self._retry_at = self._clock() + RETRY_REQUEST_SECONDS
+        finally:
+            building.set_result(None)
 
 
 def describe_missing_receiver(version: str = airflow_version) -> str:
@@ -176,6 +231,7 @@ RECEIVER = LazyReceiver(build_receiver, hides_query=True)
 
 
 async def update_assets(
+    receiver: LazyReceiver | None = None,
     *,
     retry_seconds: float = RETRY_BUILD_SECONDS,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -183,16 +239,18 @@ async def update_assets(
     """
     Update assets by their rules; return at once if the receiver is not configured or not installed.
 
+    :param receiver: The receiver; by default that of this process.
     :param retry_seconds: The delay after a failure: a secrets backend may be unavailable when the server
         starts.
     :param sleep: Waits.
     """
+    receiver = receiver or RECEIVER
     while True:
         try:
             if not await asyncio.to_thread(is_receiver_wanted):
-                RECEIVER.log_once(PushMetricsConfigurationError(NOT_CONFIGURED))
+                receiver.log_once(PushMetricsConfigurationError(NOT_CONFIGURED))
                 return
-            app: Any = await RECEIVER.get_app()
+            app: Any = await receiver.get_app()
             from airflow_provider_pushmetrics.plugins.asset_updates import AssetUpdater
 
             break
@@ -200,7 +258,7 @@ async def update_assets(
             log.warning("This API server updates no PushMetrics assets: %s", error)
             return
         except PushMetricsError as error:
-            RECEIVER.log_once(error)
+            receiver.log_once(error)
         except Exception as error:  # of any backend of Airflow's configuration
             log.warning("This API server updates no PushMetrics assets yet: %s", type(error).__name__)
         await sleep(retry_seconds)

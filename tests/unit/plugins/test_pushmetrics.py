@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,9 +12,12 @@ from airflow import configuration
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsUnavailableError
 from airflow_provider_pushmetrics.plugins.pushmetrics import (
+    GIVE_UP_SECONDS,
+    MAX_BUILDING,
     NOT_CONFIGURED,
+    RETRY_REQUEST_SECONDS,
     UNREADABLE,
     AssetUpdates,
     LazyReceiver,
@@ -23,6 +28,7 @@ from airflow_provider_pushmetrics.plugins.pushmetrics import (
     build_receiver,
     update_assets,
 )
+from tests.fakes.clock import Clock
 
 SCOPE = {"type": "http", "method": "GET", "path": "/pushmetrics/health/live", "headers": []}
 
@@ -87,6 +93,61 @@ async def test_query_of_a_webhook_is_in_no_access_log_while_there_is_no_receiver
     server = LoggingServer(LazyReceiver(fail, hides_query=True))
     await call(server, {**SCOPE, "query_string": b"t%6Fken=s3cret"})
     assert server.logged == [b"", b""]
+
+
+class Backend:
+    """A secrets backend that fails, or hangs, until the test lets it answer."""
+
+    def __init__(self, *, hangs: bool = False) -> None:
+        self.asked = 0
+        self.works = False
+        self.answers = threading.Event()
+        if not hangs:
+            self.answers.set()
+
+    def build(self) -> Any:
+        self.asked += 1
+        assert self.answers.wait(120)
+        if not self.works:
+            raise PushMetricsUnavailableError(UNREADABLE)
+        return build_counting()[0]()
+
+
+async def get_status(receiver: LazyReceiver) -> object:
+    return (await call(receiver))[0].get("status", 200)
+
+
+async def test_failing_backend_is_asked_once_every_few_seconds_however_many_requests_come() -> None:
+    clock, backend = Clock(), Backend()
+    clock.now = 100.0
+    receiver = LazyReceiver(backend.build, clock=clock)
+    assert set(await asyncio.gather(*(get_status(receiver) for _ in range(100)))) == {503}
+    assert await get_status(receiver) == 503
+    assert backend.asked == 1
+    backend.works = True
+    assert await get_status(receiver) == 503
+    clock.now += RETRY_REQUEST_SECONDS
+    assert await get_status(receiver) == 200
+    assert backend.asked == 2
+
+
+async def test_hanging_backend_takes_few_threads_and_none_of_the_event_loops() -> None:
+    clock, backend = Clock(), Backend(hangs=True)
+    clock.now = 100.0
+    receiver = LazyReceiver(backend.build, patience_seconds=0, clock=clock)
+    executor = ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(executor)
+    for minute in range(MAX_BUILDING + 2):
+        assert set(await asyncio.gather(*(get_status(receiver) for _ in range(20)))) == {503}
+        assert backend.asked <= minute + 1
+        clock.now += GIVE_UP_SECONDS
+    assert await asyncio.to_thread(int, "7") == 7
+    assert backend.asked == MAX_BUILDING
+    backend.works = True
+    backend.answers.set()
+    for thread in receiver._threads:
+        thread.join(120)
+    assert await get_status(receiver) == 200
 
 
 def test_only_the_receiver_hides_queries() -> None:
@@ -169,9 +230,11 @@ async def test_a_receiver_that_cannot_be_built_yet_is_tried_again(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__PUSHMETRICS__READER_TOKEN", "r" * 40)
     pauses: list[float] = []
+    clock = Clock()
 
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
+        clock.now += seconds
         if len(pauses) == 1:
             assert "has no source" in caplog.text
         if len(pauses) == 2:
@@ -180,8 +243,9 @@ async def test_a_receiver_that_cannot_be_built_yet_is_tried_again(
         if len(pauses) == 3:
             raise Stop
 
+    receiver = LazyReceiver(build_receiver, clock=clock)
     with pytest.raises(Stop):
-        await update_assets(retry_seconds=7.0, sleep=sleep)
+        await update_assets(receiver, retry_seconds=7.0, sleep=sleep)
     assert pauses == [7.0] * 3
     assert caplog.text.count("has no source") == 1
     assert "keep_days of [pushmetrics] is 'many'" in caplog.text
@@ -254,8 +318,10 @@ async def test_connections_that_cannot_be_read_are_503_and_tried_again(
 async def test_receiver_that_gets_its_settings_later_works_then() -> None:
     builders = [build_receiver, build_counting()[0]]
 
-    app = LazyReceiver(lambda: builders.pop(0)())
+    clock = Clock()
+    app = LazyReceiver(lambda: builders.pop(0)(), clock=clock)
     assert (await call(app))[0]["status"] == 503
+    clock.now += RETRY_REQUEST_SECONDS
     assert await call(app) == [{"type": "inner"}]
 
 

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -192,6 +193,9 @@ class HangingBackend:
         assert self.begun[number].wait(120)
         return build_access(self.answers[number])
 
+    def has_begun(self, count: int) -> bool:
+        return len(self.begun) == count
+
     def end(self, number: int, token: str) -> None:
         self.answers[number] = token
         self.begun[number].set()
@@ -228,7 +232,7 @@ async def test_only_a_few_readings_may_hang(clock: Clock) -> None:
     clock.now += AGES.refresh
     for number in range(1, MAX_GIVEN_UP + 5):
         await current.get()
-        await turn_until(lambda number=number: len(backend.begun) == min(number, MAX_GIVEN_UP + 1))
+        await turn_until(partial(backend.has_begun, min(number, MAX_GIVEN_UP + 1)))
         clock.now += AGES.give_up
     backend.end(0, "first")
     await turn_until(lambda: authenticates(current.gates, "first"))
