@@ -41,7 +41,7 @@ def start_daemon(name: str, run: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Request(Generic[Item, Result]):
     item: Item
     loop: asyncio.AbstractEventLoop
@@ -121,7 +121,7 @@ class GroupCommit(Generic[Item, Result]):
         :raises RuntimeError: if the group is closed, or its thread cannot be started.
         """
         loop = asyncio.get_running_loop()
-        request = _Request[Item, Result](item, loop, loop.create_future())
+        request: _Request[Item, Result] = _Request(item, loop, loop.create_future())
         with self._lock:  # nothing is added after the end marker of the queue
             if self._is_closed:
                 raise RuntimeError(f"{self._name} is closed and accepts nothing.")

@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -154,7 +154,7 @@ def span(
     provider = _provider  # it may end meanwhile
     if provider is None:
         trace = parse_traceparent(parent)
-        with logging_about(trace_id=trace.split("-")[1]) if trace else logging_about():
+        with logging_about(trace_id=trace.split("-")[1]) if trace else nullcontext():
             yield Span(parent)
         return
     from opentelemetry import trace as api

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
@@ -74,8 +74,8 @@ class Ingest:
             self._check_limits(gates, source, scope)
             # Only of those that may send: others must not fill the traces.
             with _measure(head, message_id, began_ns) as request:
-                delivery = _parse_webhook(gates.sources[source], head, message_id, body)
-                delivery = replace(delivery, traceparent=parse_traceparent(request.traceparent))
+                trace = parse_traceparent(request.traceparent)
+                delivery = _parse_webhook(gates.sources[source], head, message_id, body, trace)
                 runtime = await self.runtime.get()
                 recorded = await runtime.writer.record(delivery)  # idempotent; committed before the response
                 request.add({"pushmetrics.event.id": recorded.id})
@@ -114,11 +114,12 @@ class Ingest:
 
 
 def _parse_webhook(
-    source: SourceSettings, head: RequestHead, message_id: str | None, body: bytes
+    source: SourceSettings, head: RequestHead, message_id: str | None, body: bytes, traceparent: str | None
 ) -> IncomingWebhook:
     is_lenient = source.lenient_content_type
     check_content_type(head.get("content-type"), head.get("content-encoding"), is_lenient=is_lenient)
-    return parse_webhook(source.name, message_id, strip_bom(body) if is_lenient else body)
+    plain = strip_bom(body) if is_lenient else body
+    return parse_webhook(source.name, message_id, plain, traceparent=traceparent)
 
 
 def _measure(head: RequestHead, message_id: str | None, began_ns: int) -> AbstractContextManager[Span]:

@@ -35,11 +35,14 @@ _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def parse_webhook(source: str, message_id: str | None, body: bytes) -> IncomingWebhook:
+def parse_webhook(
+    source: str, message_id: str | None, body: bytes, *, traceparent: str | None = None
+) -> IncomingWebhook:
     """
     Parse the body of an authenticated webhook.
 
     :param message_id: The signed ``webhook-id``; without one, the body is the identity.
+    :param traceparent: The trace that it continues.
     :raises BadRequest: if the body is not an event.
     """
     content = parse_body(body)
@@ -52,6 +55,7 @@ def parse_webhook(source: str, message_id: str | None, body: bytes) -> IncomingW
         report_id=ids.report_id,
         query_id=ids.query_id,
         run_id=ids.run_id,
+        traceparent=traceparent,
     )
 
 
