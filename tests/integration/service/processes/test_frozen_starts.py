@@ -32,7 +32,8 @@ def freeze(_connection, _cursor, statement, *_):
         os.kill(os.getpid(), signal.SIGSTOP)
 
 settings = ServiceSettings(
-    pathlib.Path(sys.argv[1]), database_url=sys.argv[2], bootstrap_token=sys.argv[3], executes=False
+    pathlib.Path(sys.argv[1]), database_url=sys.argv[2], bootstrap_token=sys.argv[3], executes=False,
+    wait_for_database_seconds=3600,  # the server may have ended its session meanwhile: it tries again
 )
 parts = assemble(settings)
 event.listen(parts.database.engine, "before_cursor_execute", freeze)
