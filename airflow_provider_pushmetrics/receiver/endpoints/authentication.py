@@ -26,7 +26,6 @@ from airflow_provider_pushmetrics.signatures import (
     TIMESTAMP_HEADER,
     TOLERANCE_SECONDS,
     decode_secret,
-    generate_secret,
     verify,
 )
 
@@ -43,13 +42,21 @@ class SourceVerifier:
     If a source has signing secrets and the webhook has signature headers, only these count; otherwise the
     source's token, if any, is compared.
 
-    :param source: The source.
+    The work does not depend on what the source has: what is missing is replaced by random bytes.
+
+    :param source: The source; None for one that does not exist.
+    :param key_count: How many keys are tried.
     :param clock: Gives the time in Unix seconds.
     """
 
-    def __init__(self, source: SourceSettings, *, clock: Callable[[], float] = time.time) -> None:
-        self._token = source.token.encode("utf-8") if source.token else None
-        self._keys = tuple(decode_secret(secret) for secret in source.signing_secrets)
+    def __init__(
+        self, source: SourceSettings | None, key_count: int, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        own = tuple(decode_secret(secret) for secret in source.signing_secrets) if source else ()
+        token = source.token if source else None
+        self._token = (token or secrets.token_urlsafe()).encode("utf-8")
+        self._is_signing = bool(own)
+        self._keys = own + tuple(secrets.token_bytes() for _ in range(key_count - len(own)))
         self._clock = clock
 
     def verify(self, head: RequestHead, body: bytes) -> str | None:
@@ -59,16 +66,23 @@ class SourceVerifier:
         :return: The signed ``webhook-id``, or None if the token was compared.
         :raises InvalidSignatureError: if it does not come from the source.
         """
-        if self._keys and (self._token is None or head.has(SIGNATURE_HEADER)):
-            return self._verify_signature(head, body)
-        if self._token is None or not _is_offered(self._token, head):
-            raise InvalidSignatureError("no token in the request matches")
+        is_offered = _is_offered(self._token, head)
+        if head.has(SIGNATURE_HEADER):
+            try:
+                message_id = self._verify_signature(head, body)
+            except InvalidSignatureError:
+                if self._is_signing:
+                    raise
+            else:
+                return message_id
+        if not is_offered:
+            raise InvalidSignatureError("no token in the request matches, and it has no signature")
         return None
 
     def classify(self, head: RequestHead) -> str:
         """Return the cause of a rejection: ``missing``, ``clock`` or ``credential``."""
         timestamp = _get_credential(head, TIMESTAMP_HEADER)
-        if self._keys and head.has(SIGNATURE_HEADER) and timestamp.isdigit() and len(timestamp) <= 12:
+        if self._is_signing and head.has(SIGNATURE_HEADER) and timestamp.isdigit() and len(timestamp) <= 12:
             return "clock" if abs(self._clock() - int(timestamp)) > TOLERANCE_SECONDS else "credential"
         is_shown = head.has(SIGNATURE_HEADER) or head.has("authorization") or b"token=" in head.query
         return "credential" if is_shown else "missing"
@@ -93,10 +107,11 @@ class SenderAuthenticator:
     """
 
     def __init__(self, sources: Iterable[SourceSettings], *, clock: Callable[[], float] = time.time) -> None:
-        self._verifiers = {source.name: SourceVerifier(source, clock=clock) for source in sources}
+        known = tuple(sources)
         # The response time must not disclose which sources exist.
-        nobody = SourceSettings("nobody", token=secrets.token_urlsafe(), signing_secrets=(generate_secret(),))
-        self._nobody = SourceVerifier(nobody, clock=clock)
+        key_count = max((1, *(len(source.signing_secrets) for source in known)))
+        self._verifiers = {source.name: SourceVerifier(source, key_count, clock=clock) for source in known}
+        self._nobody = SourceVerifier(None, key_count, clock=clock)
 
     def authenticate(self, source: str, head: RequestHead, body: bytes) -> str | None:
         """

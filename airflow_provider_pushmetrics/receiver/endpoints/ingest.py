@@ -102,10 +102,10 @@ class Ingest:
         reason = refusal.reason if isinstance(refusal, Unauthorized) else None
         self.counter.count(refusal.outcome, reason)
         source = scope["path_params"]["source"]
-        if source not in self.access.gates.sources:  # it may contain a token
-            source = hide_tokens(source, self.access.gates.list_secrets())
+        # It may contain a token. Hidden for every source: the response time must not disclose which exist.
+        hidden = hide_tokens(source, self.access.gates.list_secrets())
         self.runtime.rejections.add(
-            source=source,
+            source=source if source in self.access.gates.sources else hidden,
             client=find_client(scope),
             status=refusal.status_code,
             outcome=refusal.outcome,

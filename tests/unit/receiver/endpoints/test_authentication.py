@@ -64,6 +64,39 @@ def signed(
     ]
 
 
+class CountedBody:
+    """A body that counts how often it is signed."""
+
+    def __init__(self) -> None:
+        self.signed = 0
+
+    def __bytes__(self) -> bytes:
+        self.signed += 1
+        return BODY
+
+
+@pytest.mark.parametrize("source", ["unknown", "by-token", "by-signature", "by-either"])
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (signed(generate_secret()), 2),
+        ([*signed(generate_secret()), bearer("wrong")], 2),
+        ([bearer("wrong")], 0),
+    ],
+)
+def test_work_of_a_rejection_does_not_disclose_what_a_source_has(
+    source: str, headers: list[tuple[str, bytes]], expected: int
+) -> None:
+    body: Any = CountedBody()
+    with pytest.raises(Unauthorized):
+        authenticate(source, headers, body=body)
+    assert body.signed == expected
+
+
+def test_correct_token_counts_beside_the_signature_of_another_scheme() -> None:
+    assert authenticate("by-token", [*signed(generate_secret()), bearer(TOKEN)]) is None
+
+
 @pytest.mark.parametrize(
     ("headers", "query"),
     [
