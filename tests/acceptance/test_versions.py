@@ -161,24 +161,33 @@ def test_late_dag_run_starts_a_report(system: System) -> None:
 
 @needs_airflow("3.1")
 def test_results_are_published_only_after_a_person_approved_them(system: System) -> None:
+    before = {"run_report": "success", "approve": "success"}
+    assert answer_approval(system, "rejected", "Reject") == {**before, "publish": "skipped"}
+    assert not (system.results / "approved").exists()
+    assert answer_approval(system, "approved", "Approve") == {**before, "publish": "success"}
+    assert len(list((system.results / "approved").glob("*/*.json"))) == 3
+
+
+def answer_approval(system: System, run_id: str, answer: str) -> dict[str, str]:
+    """Start the Dag that asks for an approval, answer it, and return the states of its tasks at the end."""
     dag_id, airflow = "example_pushmetrics_approval", system.airflow
     airflow.wait_until(partial(airflow.is_known, dag_id), f"{dag_id} to be known")
-    airflow.run("dags", "trigger", dag_id)
+    airflow.run("dags", "trigger", dag_id, "--run-id", run_id)
 
-    def is_asked() -> bool:
-        states = dict(airflow.ask("SELECT task_id, state FROM task_instance WHERE dag_id = ?", dag_id))
-        return states.get("approve") in ("deferred", "awaiting_input")
+    def read_states() -> dict[str, str]:
+        query = "SELECT task_id, state FROM task_instance WHERE dag_id = ? AND run_id = ?"
+        return dict(airflow.ask(query, dag_id, run_id))
 
-    airflow.wait_until(is_asked, "the question")
+    airflow.wait_until(lambda: read_states().get("approve") in ("deferred", "awaiting_input"), "the question")
     assert not (system.results / "approved").exists()
-    ((run_id,),) = airflow.ask("SELECT run_id FROM dag_run WHERE dag_id = ?", dag_id)
     with system.open_api() as client:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
         assert "- `by_carrier`: 16 rows" in client.get(path).json()["body"]
-        answer = client.patch(path, json={"chosen_options": ["Approve"], "params_input": {}})
-        assert answer.status_code == 200, answer.text
-    airflow.wait_until(partial(airflow.count_runs, dag_id), f"{dag_id} to end")
-    assert len(list((system.results / "approved").glob("*/*.json"))) == 3
+        sent = client.patch(path, json={"chosen_options": [answer], "params_input": {}})
+        assert sent.status_code == 200, sent.text
+    ended = "SELECT 1 FROM dag_run WHERE dag_id = ? AND run_id = ? AND state = 'success'"
+    airflow.wait_until(lambda: airflow.ask(ended, dag_id, run_id), f"{dag_id} to end")
+    return read_states()
 
 
 @needs_airflow("3.0")

@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,16 @@ def start_collector() -> Iterator[TraceCollector]:
         yield collector
 
 
+@contextmanager
+def collect_from_servers(collector: TraceCollector) -> Iterator[None]:
+    """Have the service and the receiver, which get the variables of this process, send their traces too."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in build_trace_settings(collector.port).items():
+            if name.startswith("OTEL_") and name != "OTEL_TRACES_EXPORTER":  # whose value is Airflow's own
+                patch.setenv(name, value)
+        yield
+
+
 @pytest.fixture(name="statsd", scope="module")
 def start_statsd() -> Iterator[FakeStatsd]:
     statsd = FakeStatsd()
@@ -121,7 +131,7 @@ def start_system(
         settings |= build_trace_settings(collector.port)
     if AIRFLOW_VERSION >= (3, 3):
         settings |= build_team_settings(HERE / "team_dags") | build_metric_settings(statsd.port)
-    with prepare_system(folder, *dags, **settings) as system:
+    with collect_from_servers(collector), prepare_system(folder, *dags, **settings) as system:
         (folder / "dags").mkdir(exist_ok=True)
         if AIRFLOW_VERSION >= (3, 3):
             system.airflow.run("db", "migrate")
@@ -272,6 +282,9 @@ def test_task_run_delivery_and_the_dag_that_the_event_starts_share_a_trace(
         return [span for span in collector.find("worker.react") if trace_id in span.links]
 
     airflow.wait_until(find_reactions, "the Dag that the event starts")
+    call, *_, received = collector.follow_run(trace_id)
+    assert call.parent_id in {one.span_id for one in collector.spans if one.trace_id == trace_id}
+    assert delivered["traceparent"].split("-")[2] == received.span_id
     notes = [note for note in system.read_notes("traced") if delivered["traceparent"] in note["traces"]]
     assert len(notes) == 1
     assert notes[0]["links"] == len(set(notes[0]["traces"]) - {None})

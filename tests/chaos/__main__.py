@@ -18,8 +18,8 @@ from demo.display import Display
 from demo.errors import DemoError, Interrupted, ignore_signals, interruptible
 from demo.processes import adopt_orphans, reap_children
 from demo.state import DemoFolder
-from tests.chaos.evidence import read_evidence
-from tests.chaos.invariants import Evidence, judge
+from tests.chaos.evidence import read_evidence, read_posts
+from tests.chaos.invariants import Evidence, judge, list_repeated
 from tests.chaos.load import Load
 from tests.chaos.schedule import Schedule, Size, build_schedule
 from tests.chaos.system import System
@@ -52,6 +52,8 @@ SIZES = {
         calls=4,
     ),
 }
+ON_THE_WAY = ("postgres", "pooler", "balancer", "receiver", "worker")
+"""What a delivery needs until it is recorded: a fault of these may let it be sent again."""
 SETTLE_SECONDS = 900
 """How long the work may take to end: a delivery that failed twice waits for five minutes."""
 LOOK_SECONDS = 2.0
@@ -135,7 +137,9 @@ def settle(system: System, schedule: Schedule, load: Load, limit_seconds: float)
     while True:
         system.fleet.supervise()
         load.approve()
-        evidence = read_evidence(system.postgres, wanted, load.called.values())
+        posts = read_posts(system.folder.logs / "balancer-1.log")
+        faults = [(began, ended) for kind, began, ended in system.fleet.faults if kind in ON_THE_WAY]
+        evidence = read_evidence(system.postgres, wanted, load.called.values(), posts, faults)
         found = judge(evidence)
         if not found["stuck"] and not found["Dags not started"]:
             return evidence, f"{len(evidence.dag_runs)} Dag runs, {len(evidence.report_runs)} report runs"
@@ -144,7 +148,9 @@ def settle(system: System, schedule: Schedule, load: Load, limit_seconds: float)
         time.sleep(LOOK_SECONDS)
 
 
-def show_result(system: System, schedule: Schedule, found: Mapping[str, list[str]], display: Display) -> None:
+def show_result(
+    system: System, schedule: Schedule, evidence: Evidence, found: Mapping[str, list[str]], display: Display
+) -> None:
     """Print the table of faults, and that of the invariants."""
     table = Table("kind", "processes", "kills", "freezes", "ends by itself", title=f"Seed {schedule.seed}")
     members = system.fleet.members.values()
@@ -158,6 +164,8 @@ def show_result(system: System, schedule: Schedule, found: Mapping[str, list[str
     for name, violations in found.items():
         table.add_row(name, str(len(violations)))
     display.console.print(table)
+    repeated = len(list_repeated(evidence.posts))
+    display.print_line(f"{len(evidence.posts)} webhooks were acknowledged, {repeated} of them once more.")
     for name, violations in found.items():
         for violation in violations:
             display.print_line(f"{name}: {violation}")
@@ -179,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with interruptible(), open_system(DemoFolder(Path(".chaos").resolve()), size.processes) as system:
             evidence = run_chaos(system, schedule, SETTLE_SECONDS, display)
             found = judge(evidence)
-            show_result(system, schedule, found, display)
+            show_result(system, schedule, evidence, found, display)
     except DemoError as error:
         display.show_failure(str(error), error.log)
         return 1

@@ -1,4 +1,4 @@
-"""Reads from the three databases what the invariants are judged by."""
+"""Reads from the three databases, and from the log of the balancer, what the invariants are judged by."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.invariants import DagRunRow, DeliveryRow, EventUse, Evidence
+from tests.chaos.invariants import DagRunRow, DeliveryRow, EventUse, Evidence, Post
 from tests.chaos.servers import connect
 
 WEBHOOK_DAG = "example_pushmetrics_webhook_receiver"
@@ -77,14 +77,28 @@ def read_unfinished(folder: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
+def read_posts(log: Path) -> Iterator[Post]:
+    """Read which webhooks the receiver acknowledged from the log of the balancer."""
+    for line in log.read_text("utf-8", "replace").splitlines():
+        words = line.split()
+        if words[:1] == ["receiver"] and words[1].startswith("2") and words[2] == "POST" and words[4] != "-":
+            yield Post(words[4], float(words[5]))
+
+
 def read_evidence(
-    folder: Path, wanted_dag_runs: Iterable[tuple[str, str]], called: Iterable[int]
+    folder: Path,
+    wanted_dag_runs: Iterable[tuple[str, str]],
+    called: Iterable[int],
+    posts: Iterable[Post] = (),
+    faults: Iterable[tuple[float, float]] = (),
 ) -> Evidence:
     """
     Read everything.
 
     :param wanted_dag_runs: The Dag runs that were asked for.
     :param called: The report runs that calls of the trigger have started.
+    :param posts: The webhooks that the receiver acknowledged.
+    :param faults: When faults began and ended that may cut a delivery off.
     """
     inbox = {row["id"]: row["run_id"] for row in _read(folder, "inbox", INBOX)}
     runs = _read(folder, "service", "SELECT id, status FROM run")
@@ -100,6 +114,8 @@ def read_evidence(
         claimed_runs=(*claims, *called),
         report_runs={row["id"]: row["status"] for row in runs},
         deliveries=tuple(DeliveryRow(**row) for row in _read(folder, "service", DELIVERIES)),
+        posts=tuple(posts),
+        faults=tuple(faults),
         inbox=tuple(inbox.values()),
         uses=frozenset(uses),
         # A watcher of the list of runs begins with the runs that have not ended.

@@ -50,11 +50,13 @@ class Fleet:
 
     :param processes: Starts them, and finds all of them at the end.
     :param folder: Where each has its log.
+    :param faults: What kind was killed or frozen, when, and until when, in seconds since 1970.
     """
 
     processes: DemoProcesses
     folder: Path
     members: dict[str, Member] = field(default_factory=dict)
+    faults: list[tuple[str, float, float]] = field(default_factory=list)
 
     def add(self, kind: str, number: int, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Add a process and start it."""
@@ -64,6 +66,8 @@ class Fleet:
 
     def apply(self, fault: Fault) -> None:
         """Do to a process what a schedule says."""
+        now = time.time()
+        self.faults.append((fault.kind, now, now + fault.seconds))
         if fault.action == "kill":
             self.kill(fault.name)
         else:

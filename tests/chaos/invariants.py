@@ -32,6 +32,19 @@ class DeliveryRow:
 
 
 @dataclass(frozen=True)
+class Post:
+    """
+    A webhook that the receiver acknowledged, as the balancer saw it.
+
+    :param delivery: Its ``webhook-id``.
+    :param at: When it began, in seconds since 1970.
+    """
+
+    delivery: str
+    at: float
+
+
+@dataclass(frozen=True)
 class EventUse:
     """
     What became of an event: a Dag run that it started.
@@ -54,6 +67,8 @@ class Evidence:
     :param claimed_runs: The report runs that tasks and calls name as theirs, as often as they do.
     :param report_runs: The status of each report run in the service.
     :param deliveries: What the service has to deliver.
+    :param posts: What was delivered, again for each time.
+    :param faults: When faults began and ended that may cut a delivery off.
     :param inbox: The report runs of the events in the inbox, one for each event.
     :param uses: Which Dags have had which event.
     :param event_dags: The Dags that every event must start, and the first report run whose event must.
@@ -66,6 +81,8 @@ class Evidence:
     claimed_runs: tuple[int, ...]
     report_runs: Mapping[int, str]
     deliveries: tuple[DeliveryRow, ...]
+    posts: tuple[Post, ...]
+    faults: tuple[tuple[float, float], ...]
     inbox: tuple[int, ...]
     uses: frozenset[EventUse]
     event_dags: Mapping[str, int]
@@ -113,6 +130,25 @@ def find_lost(evidence: Evidence) -> list[str]:
     return found + [f"an event of report run {run} was never sent" for run in received if not recorded[run]]
 
 
+def list_repeated(posts: Iterable[Post]) -> list[tuple[Post, Post]]:
+    """List the webhooks that were acknowledged before, each with the one before it."""
+    found, last = [], dict[str, Post]()
+    for post in sorted(posts, key=lambda post: post.at):
+        if post.delivery in last:
+            found.append((last[post.delivery], post))
+        last[post.delivery] = post
+    return found
+
+
+def find_unexplained(evidence: Evidence) -> list[str]:
+    """Find webhooks that were sent again although no fault cut the first off."""
+    return [
+        f"{again.delivery} was acknowledged, and sent again {again.at - first.at:.0f} s later"
+        for first, again in list_repeated(evidence.posts)
+        if not any(began <= again.at and ended >= first.at for began, ended in evidence.faults)
+    ]
+
+
 def find_missed(evidence: Evidence) -> list[str]:
     """Find Dags that were not started: by a person, by an event, or by an asset of a task."""
     known = {(row.dag_id, row.run_id) for row in evidence.dag_runs}
@@ -135,6 +171,7 @@ INVARIANTS: Mapping[str, Callable[[Evidence], Iterable[str]]] = {
     "Dag and report runs failed": find_failed,
     "report runs doubled": find_doubled,
     "events lost": find_lost,
+    "deliveries repeated without a fault": find_unexplained,
     "Dags not started": find_missed,
     "stuck": find_stuck,
 }

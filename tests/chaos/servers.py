@@ -37,7 +37,7 @@ defaults
     retries 3
     option redispatch 1
     retry-on conn-failure
-    log-format "%ft %ST %HM %HP %[capture.req.hdr(0)]"
+    log-format "%ft %ST %HM %HP %[capture.req.hdr(0)] %Ts.%ms"
 """
 FRONT = """\
 listen {name}

@@ -13,6 +13,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
+RUN_PATH = (
+    ("pushmetrics-service", "POST /api/v1/report/{reference}/webhook"),
+    ("pushmetrics-worker", "execute run"),
+    ("pushmetrics-worker", "create report.run"),
+    ("pushmetrics-worker", "POST"),
+    ("pushmetrics-receiver", "POST /webhooks/{source}"),
+)
+"""The spans of a run, from its call to the receiver of its webhook: each is the parent of the next."""
+
 
 @dataclass(frozen=True)
 class CollectedSpan:
@@ -45,6 +54,16 @@ class TraceCollector:
     def find(self, name: str, dag_id: str | None = None) -> list[CollectedSpan]:
         """Find the spans of a name, and of a Dag."""
         return [span for span in list(self.spans) if span.name == name and dag_id in (None, span.dag_id)]
+
+    def follow_run(self, trace_id: str) -> list[CollectedSpan]:
+        """Follow the only run of a trace from its call to the receiver, through spans that did not fail."""
+        found = list[CollectedSpan]()
+        spans = [one for one in list(self.spans) if one.trace_id == trace_id and not one.has_failed]
+        for place in RUN_PATH:
+            (span,) = [one for one in spans if (one.service, one.name) == place]
+            assert not found or span.parent_id == found[-1].span_id, place
+            found.append(span)
+        return found
 
 
 @contextmanager

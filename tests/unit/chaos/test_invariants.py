@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.invariants import INVARIANTS, DagRunRow, DeliveryRow, EventUse, Evidence, judge
+from tests.chaos.invariants import INVARIANTS, DagRunRow, DeliveryRow, EventUse, Evidence, Post, judge
 
 DAG, EVENT_DAG = "a_dag", "a_dag_of_events"
 SOUND = Evidence(
@@ -19,13 +19,18 @@ SOUND = Evidence(
     claimed_runs=(1, 2, 3),
     report_runs={1: "success", 2: "success", 3: "success"},
     deliveries=tuple(DeliveryRow(run, acknowledged=True) for run in (1, 2, 3)),
+    posts=(Post("a", 10), Post("b", 20), Post("c", 30), Post("b", 45)),
+    faults=((20.5, 45.5),),
     inbox=(1, 2, 3),
     uses=frozenset(EventUse(EVENT_DAG, run) for run in (2, 3)),
     event_dags={EVENT_DAG: 2},
     outlet_events={7: True},
     unfinished=(),
 )
-"""Two Dag runs and a call ran a report each, and the events of the later two started a Dag."""
+"""
+Two Dag runs and a call ran a report each, and the events of the later two started a Dag. A worker was
+frozen in the middle of a delivery, which another one sent again.
+"""
 
 
 def find_violated(evidence: Evidence) -> set[str]:
@@ -80,6 +85,14 @@ FAULTS = {
     "an event that was recorded twice": (
         replace(SOUND, deliveries=(*SOUND.deliveries, SOUND.deliveries[0])),
         "events lost",
+    ),
+    "a delivery that was sent again before any fault": (
+        replace(SOUND, posts=(*SOUND.posts, Post("a", 20))),
+        "deliveries repeated without a fault",
+    ),
+    "a delivery that was sent again after all faults": (
+        replace(SOUND, posts=(*SOUND.posts, Post("d", 50), Post("d", 51))),
+        "deliveries repeated without a fault",
     ),
     "a Dag run that was asked for and is not there": (
         replace(SOUND, dag_runs=SOUND.dag_runs[1:]),
