@@ -3,6 +3,8 @@ Wait for a report run that was started elsewhere.
 
 Here the first task starts it without waiting and hands over its id; the sensor then finds the run's event in
 the receiver's inbox, also if it arrived before the sensor looked. The connection is ``pushmetrics_default``.
+The trigger must return the run's id, as that of the reference service does. pushmetrics.io does not document
+that: without an id the sensor fails, because the template of ``run_id`` renders to nothing.
 """
 
 from __future__ import annotations

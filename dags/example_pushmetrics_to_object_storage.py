@@ -2,6 +2,7 @@
 Run a PushMetrics report and save the result of each query as a Parquet file.
 
 Start it by hand. The connection is ``pushmetrics_default``; the folder may be any storage that Airflow knows.
+PushMetrics documents results as JSON, the default of ``file_format``; the reference service has Parquet too.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def read_marked(name: str, marker: str) -> str:
     path = ROOT / name
     text = path.read_text("utf-8") if path.is_file() else ""
     found = re.search(rf"# \[START {marker}\]\n(.*?)[ ]*# \[END {marker}\]", text, re.S)
-    return textwrap.dedent(found[1]) if found else ""
+    return f"{textwrap.dedent(found[1]).strip()}\n" if found else ""
 
 
 def find_old_code(text: str) -> Iterator[str]:

@@ -72,6 +72,9 @@ class Run(_Answer):
     A report run, as the list of runs shows it.
 
     :param id: Its number, as in the URLs of its results.
+    :param uid: Its other id, a text.
+    :param status: Its status; ``UNKNOWN`` for one that this version does not know.
+    :param report_uid: Its report's uid, if the server returns it.
     :param report_id: Its report's number, if the server returns it.
     :param end_time: When it ended, in ISO 8601, if the server returns it.
     """
@@ -119,7 +122,14 @@ class Report(_Answer):
 
 
 class WebhookTrigger(_Answer):
-    """A webhook trigger, as the API shows it to its owner."""
+    """
+    A webhook trigger, as the API shows it to its owner.
+
+    :param id: Its own number.
+    :param report_id: Its report's number.
+    :param token: The secret in its URL.
+    :param active: Whether calls start runs.
+    """
 
     id: int
     report_id: int | None = None
@@ -128,7 +138,12 @@ class WebhookTrigger(_Answer):
 
 
 class RunLogLine(_Answer):
-    """A line of a run's log."""
+    """
+    A line of a run's log.
+
+    :param created_on: When it was written, in ISO 8601.
+    :param effective_level: Its level, such as ``info`` or ``error``.
+    """
 
     message: str | None = None
     created_on: str | None = None
@@ -136,7 +151,14 @@ class RunLogLine(_Answer):
 
 
 class RunBlock(_Answer):
-    """The status of one block of a run, as the API of runs shows it."""
+    """
+    The status of one block of a run, as the API of runs shows it.
+
+    :param block_uid: The block's uid.
+    :param type: Its type, such as ``sql``.
+    :param row_count: The number of rows of its result, if it has one.
+    :param error: Why it failed.
+    """
 
     block_uid: str | None = None
     name: str | None = None
