@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeAlias
 
 from airflow.models.asset import AssetEvent, AssetModel, DagScheduleAssetReference, association_table
@@ -31,6 +31,9 @@ from airflow_provider_pushmetrics.plugins.outcome_watchers import (
 )
 
 MAX_ASSET_EVENTS = 2000
+CLOCK_MARGIN = timedelta(minutes=5)
+"""How far the clock of a process that writes asset events may be behind that of the inbox."""
+
 """How many asset events, from the oldest event of a page on, are searched for its events."""
 
 NO_ASSET = "no asset is updated by it, or not yet"
@@ -143,7 +146,7 @@ def find_updates(session: Session, events: Sequence[InboxEvent]) -> Mapping[Iden
         .where(
             AssetModel.uri.startswith(f"{SCHEME}://"),
             AssetEvent.source_dag_id.is_(None),
-            AssetEvent.timestamp >= min(event.received_at for event in events),
+            AssetEvent.timestamp >= min(event.received_at for event in events) - CLOCK_MARGIN,
         )
         .order_by(AssetEvent.timestamp)
         .limit(MAX_ASSET_EVENTS)

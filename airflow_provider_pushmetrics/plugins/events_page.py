@@ -36,7 +36,8 @@ from airflow_provider_pushmetrics.receiver.endpoints.query import (
 from airflow_provider_pushmetrics.receiver.endpoints.reader import render_event, replay_events
 from airflow_provider_pushmetrics.receiver.errors import NotFound, Refusal
 from airflow_provider_pushmetrics.receiver.inbox.records import Consumer, EventSummary
-from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
+from airflow_provider_pushmetrics.receiver.runtime import UNAVAILABLE, ReceiverRuntime
+from airflow_provider_pushmetrics.serving.process_start import describe_driver_error
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,11 @@ def build_page(get_runtime: GetRuntime) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         dependencies=[Depends(requires_access_view(AccessView.PLUGINS))],
-        exception_handlers={Refusal: _answer_refusal, PushMetricsError: _answer_unconfigured},
+        exception_handlers={
+            Refusal: _answer_refusal,
+            PushMetricsError: _answer_unconfigured,
+            SQLAlchemyError: _answer_database_error,
+        },
     )
     add_files(app, FILES)
     app.add_api_route("/events", page.list_events, methods=["GET"])
@@ -188,6 +193,11 @@ def fetch_outcomes(
 async def _answer_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)  # what it is registered for
     return JSONResponse({"message": str(error)}, error.status_code, headers=dict(error.headers))
+
+
+async def _answer_database_error(request: Request, error: Exception) -> Response:
+    log.warning("The inbox cannot be used: %s", describe_driver_error(error))
+    return JSONResponse({"message": UNAVAILABLE}, 503)
 
 
 async def _answer_unconfigured(request: Request, error: Exception) -> Response:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sqlalchemy import Connection, Engine, create_engine, inspect, select, update
+from sqlalchemy import Connection, Engine, create_engine, exists, inspect, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics import __version__
@@ -27,6 +27,7 @@ from airflow_provider_pushmetrics.receiver.inbox.database import (
     open_engine,
     read_schema,
 )
+from airflow_provider_pushmetrics.receiver.inbox.recording import LOCK_LAST_ID
 from airflow_provider_pushmetrics.receiver.inbox.tables import PREFIX, consumers, events, rejections, state
 from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.serving.backups.archive import Contents, extract_archive, write_archive
@@ -42,7 +43,8 @@ from airflow_provider_pushmetrics.serving.private_files import name_new_file, sy
 from airflow_provider_pushmetrics.serving.sqlite import check_after_crash
 
 INBOX_KIND = "receiver"
-DUMPED = (events.name, rejections.name, consumers.name)
+STORED = (events, rejections, consumers)
+DUMPED = tuple(table.name for table in STORED)
 """The row that assigns ids is not loaded, but written before all others: see above."""
 
 SPARE_IDS = 10**12
@@ -140,17 +142,38 @@ def _restore_postgresql(inbox_url: str, dump: Path, last_id: int) -> int:
     next_id = choose_next_id(last_id, datetime.now(UTC))
     try:
         with engine.begin() as connection:
+            _lock_empty(connection)
+            _load(engine, dump)
             connection.execute(update(state).values(last_event_id=next_id, last_deleted_id=next_id))
-        load_tables(engine, dump)
-        with engine.begin() as connection:
             _move_consumers(connection, last_id, next_id)
-    except PushMetricsConfigurationError as error:
-        raise PushMetricsConfigurationError(
-            f"{error} The inbox is empty now: drop its tables ({PREFIX}_…) before the next attempt."
-        ) from None
     finally:
         engine.dispose()
     return next_id
+
+
+def _lock_empty(connection: Connection) -> None:
+    """
+    Lock the row that assigns ids, so that a receiver that starts now accepts nothing before the end.
+
+    :raises PushMetricsConfigurationError: if one has stored something already.
+    """
+    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))  # the load may take long
+    last_id = connection.execute(LOCK_LAST_ID).scalar_one()
+    if last_id or any(connection.execute(select(exists(select(table)))).scalar_one() for table in STORED):
+        raise PushMetricsConfigurationError(
+            "a receiver has started meanwhile, and its inbox is not empty. Stop it, and restore to an empty"
+            " database."
+        )
+
+
+def _load(engine: Engine, dump: Path) -> None:
+    try:
+        load_tables(engine, dump)
+    except PushMetricsConfigurationError as error:
+        raise PushMetricsConfigurationError(
+            f"{error} The inbox has no event now: stop its receivers, and drop its tables ({PREFIX}_…) before"
+            " the next attempt."
+        ) from None
 
 
 def _move_consumers(connection: Connection, last_id: int, next_id: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.endpoints.reader import render_event
+from airflow_provider_pushmetrics.receiver.inbox import replays
 from airflow_provider_pushmetrics.receiver.inbox.cleanup import clean
-from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent, build_replay_key
+from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.signatures import decode_secret, sign
 
@@ -121,13 +122,7 @@ def replay(inbox: Inbox, chosen: IdRange, wanted: EventFilter) -> list[int]:
     while after < through:
         page = inbox.fetch_page(wanted, after=after, limit=SHOWN_PAGE)
         found = [event.id for event in page.events if event.id <= through]
-        deliveries = [(event_id, inbox.find_delivery(event_id)) for event_id in found]
-        again = [
-            replace(delivery, key=build_replay_key(event_id), replay_of=event_id)
-            for event_id, delivery in deliveries
-            if delivery is not None
-        ]
-        new_ids += [item.id for item in inbox.record(again)] if again else []
+        new_ids += [item.id for item in replays.replay(inbox, found)]
         after = page.cursor
     return new_ids
 

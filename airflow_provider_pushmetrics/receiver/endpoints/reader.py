@@ -6,14 +6,14 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_pushmetrics.receiver.endpoints.access import CurrentAccess
 from airflow_provider_pushmetrics.receiver.endpoints.body import read_limited_body
-from airflow_provider_pushmetrics.receiver.endpoints.deadline import ANSWER_SECONDS, Deadline
+from airflow_provider_pushmetrics.receiver.endpoints.deadline import Deadline
 from airflow_provider_pushmetrics.receiver.endpoints.query import (
     FeedQuery,
     parse_consumer_name,
@@ -24,12 +24,8 @@ from airflow_provider_pushmetrics.receiver.endpoints.query import (
 )
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import read_head
 from airflow_provider_pushmetrics.receiver.errors import BadRequest, NotFound, Unavailable
-from airflow_provider_pushmetrics.receiver.inbox.records import (
-    Consumer,
-    EventPage,
-    StoredEvent,
-    build_replay_key,
-)
+from airflow_provider_pushmetrics.receiver.inbox.records import Consumer, EventPage, StoredEvent
+from airflow_provider_pushmetrics.receiver.inbox.replays import replay
 from airflow_provider_pushmetrics.receiver.metrics import (
     DeliveryCounter,
     InboxFigures,
@@ -178,21 +174,11 @@ class Reader:
 
 
 async def replay_events(runtime: ReceiverRuntime, event_ids: Sequence[int]) -> list[int]:
-    """Append events again, in their order; return the new ids of those that still exist."""
-    find = runtime.inbox.find_delivery
-    found = await asyncio.gather(*(runtime.run_blocking(find, event_id) for event_id in event_ids))
-    again = [
-        replace(delivery, key=build_replay_key(event_id), replay_of=event_id)
-        for event_id, delivery in zip(event_ids, found, strict=True)
-        if delivery is not None
-    ]
-    # Reads may complete in any order; the writer keeps the order of the calls.
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            recorded = await asyncio.gather(*(runtime.writer.record(delivery) for delivery in again))
-    except TimeoutError:
-        raise Unavailable(UNAVAILABLE) from None
-    return [item.id for item in recorded]
+    """Append events again, all or none; return the new ids of those that still exist."""
+    new = await runtime.run_blocking(replay, runtime.inbox, event_ids)
+    if new:
+        runtime.watch.announce_own(new)
+    return [item.id for item in new]
 
 
 async def _fetch_unless_gone(request: Request, runtime: ReceiverRuntime, query: FeedQuery) -> EventPage:

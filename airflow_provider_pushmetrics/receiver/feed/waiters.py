@@ -53,8 +53,6 @@ class LoopWaiters:
     """
 
     def __init__(self) -> None:
-        self.generation = 0
-        """Changes with every announcement: a page that was read before it may lack the announced events."""
         self._waiters: FilterIndex[Waiter] = FilterIndex()
         self.count = 0
 
@@ -70,13 +68,11 @@ class LoopWaiters:
 
     def wake_wanting(self, committed: Sequence[Subject | IncomingWebhook]) -> None:
         """Wake all readers whose filters match one of these events."""
-        self.generation += 1
         for waiter in self._waiters.find(committed):
             waiter.wake()
 
     def wake_everyone(self) -> None:
         """Wake all readers of this loop."""
-        self.generation += 1
         for waiter in self._waiters:
             waiter.wake()
 
@@ -87,6 +83,7 @@ class Notifier:
     def __init__(self) -> None:
         self._loops: dict[asyncio.AbstractEventLoop, LoopWaiters] = {}
         self._lock = threading.Lock()
+        self._generation = 0
         self.is_closed = False
 
     @contextmanager
@@ -112,18 +109,21 @@ class Notifier:
             return sum(waiters.count for waiters in self._loops.values())
 
     def get_generation(self) -> int:
-        """Get the number of announcements on the running loop."""
-        waiters = self._loops.get(asyncio.get_running_loop())
-        return waiters.generation if waiters else 0
+        """
+        Get the number of announcements, whether or not there was a reader.
+
+        A page that was read before an announcement may lack the announced events.
+        """
+        return self._generation
 
     def announce(self, committed: Sequence[Subject | IncomingWebhook]) -> None:
         """Wake all readers that match one of the committed events; called from any thread."""
-        for loop, waiters in self._copy_loops():
+        for loop, waiters in self._begin_announcement():
             _call_soon(loop, waiters.wake_wanting, committed)
 
     def wake_all(self) -> None:
         """Wake all readers: the committed events are unknown, or the receiver stops."""
-        for loop, waiters in self._copy_loops():
+        for loop, waiters in self._begin_announcement():
             _call_soon(loop, waiters.wake_everyone)
 
     def close(self) -> None:
@@ -131,8 +131,9 @@ class Notifier:
         self.is_closed = True
         self.wake_all()
 
-    def _copy_loops(self) -> list[tuple[asyncio.AbstractEventLoop, LoopWaiters]]:
+    def _begin_announcement(self) -> list[tuple[asyncio.AbstractEventLoop, LoopWaiters]]:
         with self._lock:
+            self._generation += 1
             return list(self._loops.items())
 
 

@@ -9,7 +9,7 @@ from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
 from airflow_provider_pushmetrics.receiver.inbox.records import Recorded
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.serving.background import STOP_SECONDS, UNTIL_WOKEN, BackgroundLoop
-from airflow_provider_pushmetrics.serving.commit_signals import Changes
+from airflow_provider_pushmetrics.serving.commit_signals import Changes, PollingChanges
 
 RETRY_SECONDS = 1.0
 WATCHED_PAGE = 1000
@@ -47,9 +47,10 @@ class InboxWatch:
         self._loop.start()
 
     def announce_own(self, new: Sequence[Recorded]) -> None:
-        """Announce events of this process, whose ids are consecutive, so that the watch skips them."""
+        """Announce events of this process, so that the watch skips them if nobody else has ids in between."""
         self._notifier.announce([item.delivery for item in new])
-        if self._last_id is not None:
+        is_gapless = new[-1].id - new[0].id == len(new) - 1
+        if self._last_id is not None and is_gapless:
             self._own.append((new[0].id, new[-1].id))
 
     def close(self, timeout_seconds: float = STOP_SECONDS) -> bool:
@@ -72,6 +73,8 @@ class InboxWatch:
         return None
 
     def _listen_once(self) -> None:
+        if isinstance(self._signals, PollingChanges) and self._signals.is_old():
+            self._stop_listening()
         if self._signals is None:
             self._signals = self._inbox.open_changes()
             self._announce_others()  # committed before the watch began

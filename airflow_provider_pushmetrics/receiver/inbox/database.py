@@ -10,10 +10,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.inbox.connection_timeouts import (
     DEFAULT_TIMEOUTS,
@@ -139,7 +141,13 @@ def _migrate(engine: Engine) -> None:
     with _migrating, writing.connect() as connection, connection.begin():
         lock_migration(connection, INBOX_MIGRATION_LOCK)
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise PushMetricsConfigurationError(
+                f"version {__version__} cannot migrate the inbox: {error}. A newer version has migrated it:"
+                " install that version here."
+            ) from None
 
 
 def _build_config() -> Config:

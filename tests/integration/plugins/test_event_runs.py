@@ -74,6 +74,17 @@ def test_an_event_names_the_runs_that_it_started(tables: AirflowTables, asset: U
     assert all(row["run_id"].startswith("asset_triggered__") for row in found)
 
 
+def test_an_event_names_its_runs_though_the_clock_of_their_writer_is_behind(
+    tables: AirflowTables, asset: UpdatedAsset
+) -> None:
+    event = make_event()
+    register(asset, event)
+    tables.schedule()
+    with tables.sessions.begin() as session:
+        session.execute(update(AssetEvent).values(timestamp=event.received_at - timedelta(minutes=2)))
+    assert {row["dag_id"] for row in describe(tables, event) if row["run_id"]} == ALL
+
+
 def test_an_event_names_the_run_of_a_dag_that_names_its_asset_by_a_reference(
     tables: AirflowTables, asset: UpdatedAsset
 ) -> None:

@@ -7,10 +7,14 @@ import json
 import time
 
 import httpx
+from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from airflow_provider_pushmetrics.receiver.app import create_app
+from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
+from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
+from airflow_provider_pushmetrics.receiver.inbox.tables import events
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings, SourceSettings
 from tests.fakes.receiver_requests import DELIVERY_URL, REPORT_RUN, build_signed_headers
 from tests.fakes.receiver_server import READER_TOKEN, SENDER_TOKEN
@@ -139,6 +143,25 @@ async def test_replay_appends_the_event_again_and_wakes_who_waits(
     (event,) = (await waiting).json()["events"]
     assert (event["id"], event["replay_of"], event["body"]) == (2, 1, REPORT_RUN)
     assert (await reader.post("/events/1/replay")).json()["id"] == 3
+
+
+def refuse_event(inbox: Inbox, event_id: int) -> None:
+    """Let the database fail when it stores an event."""
+    with inbox._engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"ALTER TABLE {events.name} ADD CHECK (id <> {event_id})"))
+            return
+        fails = f"WHEN NEW.id = {event_id} BEGIN SELECT RAISE(ABORT, 'no'); END"
+        connection.execute(text(f"CREATE TRIGGER fails BEFORE INSERT ON {events.name} {fails}"))
+
+
+async def test_replay_that_fails_half_way_has_stored_nothing(inbox: Inbox, reader: httpx.AsyncClient) -> None:
+    """Whoever is told to try again later would else store events twice."""
+    inbox.record([parse_webhook("demo", None, b'{"event": "x", "number": %d}' % n) for n in range(300)])
+    refuse_event(inbox, 300 + 290)
+    answer = await reader.post("/events/replay", params={"after": 0, "through": 300, "limit": 300})
+    assert answer.status_code == 503
+    assert inbox.fetch_last_id() == 300
 
 
 async def test_replay_of_nothing_is_not_found(reader: httpx.AsyncClient) -> None:

@@ -11,14 +11,19 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.app import create_app
+from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.inbox.database import INBOX_MIGRATION_LOCK
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
+from airflow_provider_pushmetrics.receiver.inbox.tables import VERSION_TABLE
+from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
 from airflow_provider_pushmetrics.receiver.settings import ReceiverSettings
 from tests.fakes.postgres import write_url
 from tests.fakes.receiver_requests import DELIVERY_URL, REPORT_RUN
@@ -162,3 +167,15 @@ async def test_mounted_receiver_works_as_soon_as_its_database_does(postgres_url:
                 return answer.status_code == 202
 
             await until_async(is_accepted)
+
+
+async def test_inbox_of_a_newer_version_is_named_as_such(inbox_url: str) -> None:
+    inbox = Inbox(inbox_url)
+    with inbox._engine.begin() as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    inbox.close()
+    opener = RuntimeOpener(inbox_url)
+    with pytest.raises(Unavailable):  # mounted: each request, until another version is installed
+        await opener.get()
+    with pytest.raises(PushMetricsConfigurationError, match=r"'9999'.*newer version"):
+        opener.open()

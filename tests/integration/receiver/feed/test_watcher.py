@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from airflow_provider_pushmetrics.receiver.feed.watcher import InboxWatch
 from airflow_provider_pushmetrics.receiver.inbox.records import EventPage, IncomingWebhook
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
+from airflow_provider_pushmetrics.serving.commit_signals import Changes, PollingChanges
 from tests.fakes.waiting import LIMIT_SECONDS, until
 
 
@@ -101,6 +104,40 @@ async def test_readers_who_ask_the_same_share_a_query(runtime: ReceiverRuntime, 
     inbox.close()
 
 
+class SlowOnce(Inbox):
+    """Answers the first query late, with what it found before."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.has_read, self.may_answer = threading.Event(), threading.Event()
+
+    def fetch_page(self, *args: Any, **kwargs: Any) -> EventPage:
+        page = super().fetch_page(*args, **kwargs)
+        if not self.has_read.is_set():
+            self.has_read.set()
+            assert self.may_answer.wait(LIMIT_SECONDS)
+        return page
+
+
+async def test_reader_does_not_share_a_query_that_began_before_a_commit(
+    runtime: ReceiverRuntime, inbox_url: str
+) -> None:
+    inbox = SlowOnce(inbox_url)
+    # Its watch looks at nothing: it would wake the reader.
+    feed = Feed(inbox, runtime.notifier, InboxWatch(inbox, Notifier()), runtime.run_blocking)
+    fetch = partial(feed.fetch, EventFilter(run_id=1), after=0, limit=10, wait_seconds=3.0)
+    left = asyncio.create_task(fetch())
+    await until(inbox.has_read.is_set, "the first query")
+    left.cancel()
+    await asyncio.wait([left])
+    await runtime.writer.record(build("a", 1))
+    waiting = asyncio.create_task(fetch())
+    await wait_for_waiters(runtime, 1)
+    inbox.may_answer.set()
+    assert [event.id for event in (await waiting).events] == [1]
+    await asyncio.to_thread(inbox.close)
+
+
 class SubjectsOnly(Inbox):
     """Counts how often the watch had to look at events."""
 
@@ -122,6 +159,70 @@ async def test_what_this_process_committed_is_not_looked_at_again(inbox_url: str
         await asyncio.sleep(0.7)
     await asyncio.to_thread(watch.close)
     assert inbox.looks <= 2  # a commit may be seen before its announcement
+    inbox.close()
+
+
+class Gated(Inbox):
+    """Lets the watch read the newest id only while the gate is open."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.gate, self.has_read = threading.Event(), threading.Event()
+        self.gate.set()
+
+    def fetch_last_id(self) -> int:
+        assert self.gate.wait(LIMIT_SECONDS)
+        self.has_read.set()
+        return super().fetch_last_id()
+
+
+async def test_events_of_others_between_those_that_this_process_committed_wake_their_readers(
+    inbox_url: str,
+) -> None:
+    """A batch that is written one by one leaves ids to others."""
+    inbox, other, notifier = Gated(inbox_url), Inbox(inbox_url), Notifier()
+    watch = InboxWatch(inbox, notifier)
+    with notifier.wait_for(EventFilter(run_id=2)) as waiter:
+        watch.ask()
+        assert await waiter.wait(LIMIT_SECONDS)  # when it begins
+        inbox.gate.clear()
+        await asyncio.sleep(0.2)
+        waiter.clear()
+        (first,) = inbox.record([build("a", 1)])
+        other.record([build("b", 2)])
+        (last,) = inbox.record([build("c", 3)])
+        watch.announce_own([first, last])
+        inbox.gate.set()
+        assert await waiter.wait(10)
+    await asyncio.to_thread(watch.close)
+    for each in (inbox, other):
+        each.close()
+
+
+class LongPolled(PollingChanges):
+    """Has been used for so long that it is time to try notifications again."""
+
+    def is_old(self) -> bool:
+        return True
+
+
+class RefusedOnce(Inbox):
+    """Hears no notification at first, because a probe took too long."""
+
+    tries = 0
+
+    def open_changes(self) -> Changes:
+        self.tries += 1
+        return LongPolled() if self.tries == 1 else super().open_changes()
+
+
+async def test_watch_tries_notifications_again_after_a_while(sqlite_url: str) -> None:
+    inbox, notifier = RefusedOnce(sqlite_url), Notifier()
+    watch = InboxWatch(inbox, notifier)
+    with notifier.wait_for(EventFilter(event="never")):
+        watch.ask()
+        await until(lambda: inbox.tries == 2, "another try", 10)
+    await asyncio.to_thread(watch.close)
     inbox.close()
 
 
