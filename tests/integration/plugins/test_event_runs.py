@@ -192,7 +192,9 @@ def test_an_event_that_a_watcher_has_not_read_is_not_said_to_be_passed_over(
     assert not row["is_final"]
 
 
-@pytest.mark.parametrize("wanted", [{"report_id": 2}, {"event": "query.run"}, {"query_id": 1}])
+@pytest.mark.parametrize(
+    "wanted", [{"report_id": 2}, {"event": "query.run"}, {"event": "query.run", "query_id": 1}]
+)
 def test_a_watcher_of_other_events_explains_nothing(tables: AirflowTables, wanted: dict[str, Any]) -> None:
     store_choosy_asset(tables, **wanted)
     assert read_reasons(tables, make_event()) == {None: "no asset is updated by it, or not yet"}
