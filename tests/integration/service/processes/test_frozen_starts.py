@@ -53,6 +53,7 @@ def freeze_start(data_dir: Path, url: str, statement: str) -> Iterator[subproces
         process.wait(LIMIT_SECONDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statement", ["CREATE TABLE run", "INSERT INTO api_token"])
 def test_start_ends_with_a_sentence_while_another_is_frozen(
     tmp_path: Path, postgres_url: str, statement: str
@@ -71,6 +72,7 @@ def test_start_ends_with_a_sentence_while_another_is_frozen(
         pass
 
 
+@pytest.mark.slow
 def test_start_with_nothing_to_prepare_needs_no_lock(tmp_path: Path, postgres_url: str) -> None:
     data, options = tmp_path / "data", ("--database-url", postgres_url)
     with run_ready_service(data, *options, "--no-worker"):
