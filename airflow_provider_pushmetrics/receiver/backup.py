@@ -45,7 +45,7 @@ from airflow_provider_pushmetrics.serving.sqlite import check_after_crash
 INBOX_KIND = "receiver"
 STORED = (events, rejections, consumers)
 DUMPED = tuple(table.name for table in STORED)
-"""The row that assigns ids is not loaded, but written before all others: see above."""
+"""The row that assigns ids is not loaded, but written while it is locked: see above."""
 
 SPARE_IDS = 10**12
 """How far the ids of an inbox go on if the clock is behind them."""
