@@ -92,7 +92,7 @@ def run_chaos(system: System, schedule: Schedule, settle_seconds: float, display
     """
     Start everything, do what the schedule says, wait for the end of all work, and read the databases.
 
-    :raises DemoError: if the system does not start, or cannot be called.
+    :raises DemoError: if the system does not start, cannot be called, or does not log what is to be judged.
     """
     load = Load(system)
     with display.step("Start the set-up") as step:
@@ -104,6 +104,8 @@ def run_chaos(system: System, schedule: Schedule, settle_seconds: float, display
         inject(system, schedule, load, display)
     with display.step("Wait for the end of all work") as step:
         evidence, step.note = settle(system, schedule, load, settle_seconds)
+    if not evidence.posts:
+        raise DemoError("The balancer's log has no webhook, so repeated deliveries cannot be judged.")
     return evidence
 
 
