@@ -54,7 +54,9 @@ def test_expanded_arguments_are_known_only_in_a_run() -> None:
 
 def test_template_of_a_filter_is_known_only_in_a_run() -> None:
     with DAG("templates", schedule=None):
-        wait = PushMetricsRunSensor(task_id="wait", report_id=1, query_id="{{ params.query }}")
+        wait = PushMetricsRunSensor(
+            task_id="wait", event="query.run", report_id=1, query_id="{{ params.query }}"
+        )
         any_report = PushMetricsRunSensor(task_id="any_report")
     assert describe(wait)["unknown"] == ["query_id"]
     assert describe(any_report)["is_any_report"]
