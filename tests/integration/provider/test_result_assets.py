@@ -91,7 +91,9 @@ def build_sensor(place: Place, **kwargs: Any) -> Any:
 
 def build_transfer(place: Place, **kwargs: Any) -> Any:
     event = place.pushmetrics.build_event(place.pushmetrics.start_run("1", PARAMETERS))
-    return PushMetricsToObjectStorageOperator(task_id="t", report_run=event, path=str(place.path), **kwargs)
+    return PushMetricsToObjectStorageOperator(
+        task_id="t", report_run=event, path=str(place.path), file_format="parquet", **kwargs
+    )
 
 
 def build_single_transfer(place: Place, **kwargs: Any) -> Any:

@@ -125,7 +125,7 @@ async def test_reader_does_not_share_a_query_that_began_before_a_commit(
     inbox = SlowOnce(inbox_url)
     # Its watch looks at nothing: it would wake the reader.
     feed = Feed(inbox, runtime.notifier, InboxWatch(inbox, Notifier()), runtime.run_blocking)
-    fetch = partial(feed.fetch, EventFilter(run_id=1), after=0, limit=10, wait_seconds=3.0)
+    fetch = partial(feed.fetch, EventFilter(run_id=1), after=0, limit=10, wait_seconds=60.0)
     left = asyncio.create_task(fetch())
     await until(inbox.has_read.is_set, "the first query")
     left.cancel()
