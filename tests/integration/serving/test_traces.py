@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,8 +35,15 @@ PARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01"
 def no_tracing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_SERVICE_NAME"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     yield
     stop_tracing()
+    # Their pauses come from Python's shared random generator, which a later test of Hypothesis would notice.
+    wait_until(lambda: not any(map(is_exporting, threading.enumerate())))
+
+
+def is_exporting(thread: threading.Thread) -> bool:
+    return thread.name.startswith(("OtelBatch", "flush-spans"))
 
 
 @pytest.mark.slow
