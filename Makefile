@@ -12,7 +12,7 @@ WORKERS ?= 3
 SIZE ?=
 SEED ?=
 
-.PHONY: help demo stop test test-slow test-unit check matrix bench soak chaos lock clean
+.PHONY: help demo stop test test-slow test-failed test-unit check matrix bench soak chaos lock clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,9 @@ test: $(STAMP)  ## Run the tests, all but the slow ones; COVERAGE=1 measures cov
 
 test-slow: $(STAMP)  ## Run the slow tests; COVERAGE=1 adds to the coverage of `make test`, and demands enough of it
 	@$(PYTEST) -m slow $(if $(COVERAGE),--cov --cov-append)
+
+test-failed: $(STAMP)  ## Run those that failed last once more, one after another
+	@$(PYTEST) --numprocesses=0 --last-failed --last-failed-no-failures=none $(if $(COVERAGE),--cov --cov-append)
 
 test-unit: $(STAMP)  ## Run the quick tests: no network, no database, no sleep
 	@$(PYTEST) tests/unit
