@@ -12,7 +12,7 @@ WORKERS ?= 3
 SIZE ?=
 SEED ?=
 
-.PHONY: help demo stop test test-slow test-failed test-unit check matrix bench soak chaos lock clean
+.PHONY: help demo stop test test-slow test-failed test-unit check docs matrix bench soak chaos lock clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,6 +44,9 @@ test-unit: $(STAMP)  ## Run the quick tests: no network, no database, no sleep
 
 check: $(STAMP)  ## Run what CI runs: linters, types, imports, tests, docs, wheel
 	@scripts/check
+
+docs: $(STAMP)  ## Build the documentation site into build/docs/html; warnings and broken links fail
+	@$(VENV)/bin/python -B -m scripts.docs_site
 
 matrix: $(STAMP)  ## Run the provider's tests on every supported Airflow; ONLY=2.11 runs them on one
 	@scripts/matrix $(ONLY)

@@ -79,7 +79,15 @@ def test_the_extras_are_those_of_the_design() -> None:
     optional = {"arrow", "celery", "pandas", "polars", "common-messaging", "openlineage", "otel"}
     stores = {"s3", "gcs", "azure"}
     databases = {"mysql", "mssql", "oracle", "snowflake", "bigquery", "flightsql"}
-    assert extras - optional - stores - databases == {"receiver", "service", "demo", "matrix", "test", "dev"}
+    assert extras - optional - stores - databases == {
+        "receiver",
+        "service",
+        "demo",
+        "matrix",
+        "test",
+        "docs",
+        "dev",
+    }
 
 
 def test_only_the_package_is_in_the_wheel() -> None:
@@ -156,6 +164,6 @@ def test_scripts_stop_at_the_first_failure(name: str) -> None:
     assert "\nset -euo pipefail\n" in path.read_text("utf-8")
 
 
-@pytest.mark.parametrize("target", ["demo", "stop", "test", "check", "matrix", "bench", "clean"])
+@pytest.mark.parametrize("target", ["demo", "stop", "test", "check", "docs", "matrix", "bench", "clean"])
 def test_make_knows_the_targets(target: str) -> None:
     assert re.search(rf"^{target}:.*## ", (ROOT / "Makefile").read_text("utf-8"), re.M)

@@ -1,0 +1,25 @@
+"""Settings of Sphinx for the documentation site; python -m scripts.docs_site builds it."""
+
+from __future__ import annotations
+
+from airflow_provider_pushmetrics import __version__
+
+project = "airflow-provider-pushmetrics"
+author = "The authors of airflow-provider-pushmetrics"
+copyright = "the authors, Apache License 2.0"  # Sphinx reads this name
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx_copybutton"]
+source_suffix = {".md": "markdown"}
+myst_heading_anchors = 4
+suppress_warnings = ["misc.highlighting_failure"]  # JSON with "…" for a value that the reader knows
+
+html_theme = "furo"
+html_title = f"PushMetrics provider {version}"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_show_sphinx = False
+html_copy_source = False
+copybutton_prompt_text = r"\$ "
+copybutton_prompt_is_regexp = True
+copybutton_only_copy_prompt_lines = True
