@@ -38,7 +38,7 @@ def build_site(pages: Path, html: Path) -> int:
 
 def run_sphinx(pages: Path, html: Path) -> int:
     """Run Sphinx with warnings as errors, in a home of Airflow that is removed afterwards."""
-    options = ["-q", "-W", "--keep-going", "-E", "-c", Path(__file__).parent, "-b", "html"]
+    options: list[str | Path] = ["-q", "-W", "--keep-going", "-E", "-c", Path(__file__).parent, "-b", "html"]
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "AIRFLOW_HOME": home, "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "sphinx", *options, pages, html]
