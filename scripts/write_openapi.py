@@ -6,16 +6,21 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from airflow_provider_pushmetrics.service.app import create_app
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 
 
-def main(target: Path) -> None:
-    """Write the document, as ``/openapi.json`` of a running service gives it."""
+def build_document() -> dict[str, Any]:
+    """Build the document, as ``/openapi.json`` of a running service gives it."""
     with tempfile.TemporaryDirectory() as folder:
-        document = create_app(ServiceSettings(Path(folder))).openapi()
-    target.write_text(json.dumps(document, indent=1) + "\n")
+        return create_app(ServiceSettings(Path(folder))).openapi()
+
+
+def main(target: Path) -> None:
+    """Write the document to a file."""
+    target.write_text(json.dumps(build_document(), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-from scripts.docs_site.examples import build_examples
+from scripts.docs_site.reference.commands import build_commands
+from scripts.docs_site.reference.events import build_events
+from scripts.docs_site.reference.examples import build_examples
+from scripts.docs_site.reference.http_api import build_operations, build_schemas, write_document
+from scripts.docs_site.reference.options import build_options
+from scripts.docs_site.reference.python_api import build_errors, build_python_api
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -23,7 +28,24 @@ OUTSIDE_DOCS = {
 }
 """Pages of the repository that are not in ``docs/``, and where the site has them."""
 
-GENERATED = {EXAMPLES: ("Example Dags", "every example, whole", build_examples)}
+GENERATED = {
+    EXAMPLES: ("Example Dags", "every example, whole", build_examples),
+    Path("reference/python-api.md"): (
+        "Python API",
+        "classes and functions that Dags import",
+        build_python_api,
+    ),
+    Path("reference/errors.md"): ("Errors", "what the package raises", build_errors),
+    Path("reference/options.md"): ("Options", "all options and environment variables", build_options),
+    Path("reference/commands.md"): ("Commands", "`pushmetrics` on the command line", build_commands),
+    Path("reference/events.md"): ("Events", "the bodies of webhooks", build_events),
+    Path("reference/service-api.md"): ("HTTP API of the service", "every operation", build_operations),
+    Path("reference/service-schemas.md"): (
+        "Schemas of the HTTP API",
+        "what it takes and returns",
+        build_schemas,
+    ),
+}
 """Pages that are written from the code: title, what the index says of it, and the function that writes it."""
 
 LINK = re.compile(r"(\[(?:[^\]\[]|\[[^\]]*\])*\]\()([^)\s]+)(\))")
@@ -42,6 +64,7 @@ def write_pages(target: Path) -> None:
         write(target / place, text if place != INDEX else text + "".join(build_tables_of_contents(text)))
     for place, (_, _, build) in GENERATED.items():
         write(target / place, build())
+    write(target / "reference" / "openapi.json", write_document())
 
 
 def write(path: Path, text: str) -> None:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from airflow_provider_pushmetrics.events import EVENT_MODELS
+from airflow_provider_pushmetrics.get_provider_info import get_provider_info
 from scripts.docs_site.__main__ import build_site, run_sphinx
 from scripts.docs_site.links import find_broken_links
+from scripts.docs_site.reference.commands import build_commands
+from scripts.docs_site.reference.events import build_events
+from scripts.docs_site.reference.http_api import build_operations
+from scripts.docs_site.reference.options import build_options
+from scripts.docs_site.reference.python_api import build_python_api
 from scripts.docs_site.staging import find_place, list_pages, rewrite_links, write_pages
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -90,7 +100,61 @@ def test_the_navigation_has_every_page_once(tmp_path: Path) -> None:
     assert len(written) > len(list_pages())
 
 
+# --- what is generated --------------------------------------------------------------------------------------
+
+NO_SETTINGS = {"PUSHMETRICS_DEMO_FOLDER", "PUSHMETRICS_EXAMPLE_OUTPUT", "PUSHMETRICS_PORT"}
+"""Two that the demo sets for its own processes, and one of Kubernetes."""
+
+
+def test_every_environment_variable_of_the_code_is_on_the_page_of_options() -> None:
+    sources = [*(ROOT / "airflow_provider_pushmetrics").rglob("*.py"), *(ROOT / "demo").rglob("*.py")]
+    found = {
+        node.value
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(r"PUSHMETRICS_[A-Z_]*[A-Z]", node.value)
+    }
+    page = build_options()
+    assert len(found) > 5
+    assert {name for name in found - NO_SETTINGS if f"`{name}`" not in page} == set()
+
+
+def test_the_page_of_options_has_every_option_of_airflow_cfg_with_its_variable() -> None:
+    page = build_options()
+    for name in get_provider_info()["config"]["pushmetrics"]["options"]:
+        assert f"| `{name}` | `AIRFLOW__PUSHMETRICS__{name.upper()}` |" in page
+
+
+def test_the_reference_has_every_command_option_and_operation_of_the_public_contract() -> None:
+    contract = json.loads((ROOT / "tests" / "unit" / "public_contract.json").read_text("utf-8"))
+    commands, operations = build_commands(), build_operations()
+    for name, options in contract["commands"].items():
+        section = commands.partition(f"## `{name}`\n")[2].partition("\n## ")[0]
+        for option in options:
+            assert all(f"`{word}`" in section for word in option.split()), (name, option)
+    for operation in contract["http"]["service"]:
+        *methods, path = operation.split()
+        assert any(f"### `{method} {path}`\n" in operations for method in methods), operation
+
+
+def test_the_page_of_events_has_every_event_with_all_its_fields() -> None:
+    page = build_events()
+    for name, model in EVENT_MODELS.items():
+        section = page.partition(f"## `{name}`\n")[2].partition("\n## ")[0]
+        assert [field for field in model.model_fields if f"| `{field}` |" not in section] == []
+
+
+def test_every_building_block_of_the_registry_file_is_in_the_python_reference() -> None:
+    registry = yaml.safe_load((ROOT / ".airflow-registry.yaml").read_text("utf-8"))
+    named = [row["module"] for rows in registry.values() if isinstance(rows, list) for row in rows]
+    page = build_python_api()
+    assert [path for path in named if f" {path}\n" not in page] == []
+
+
 @pytest.mark.slow
 def test_the_site_is_built_without_warnings_and_without_broken_links(tmp_path: Path) -> None:
     assert build_site(tmp_path / "pages", tmp_path / "html") == 0
-    assert "PushMetricsTriggerReportOperator" in (tmp_path / "html" / "provider.html").read_text("utf-8")
+    page = (tmp_path / "html" / "reference" / "python-api.html").read_text("utf-8")
+    assert "What to do if PushMetrics does not return the run" in page  # of the operator's docstring
