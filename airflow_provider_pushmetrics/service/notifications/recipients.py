@@ -21,8 +21,9 @@ MAX_SHOWN_ADDRESS_LENGTH = 254
 LOCAL_DOMAINS = frozenset({"local", "localhost", "test"})
 
 _SEPARATORS = re.compile(r"[,;\r\n]")
-_TOGETHER = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|\"[^\"\r\n]*\"|<[^<>\r\n]*>", re.S)
-"""Never split: the expression of a template, a quoted name, an address in angle brackets."""
+_TEMPLATE_ENDS = {"{{": "}}", "{%": "%}", "{#": "#}"}
+_TOGETHER = re.compile(r"\"[^\"\r\n]*\"|<[^<>\r\n]*>")
+"""Never split: a quoted name, an address in angle brackets; nor what a template has between its braces."""
 
 _NAMED_ADDRESS = re.compile(r"([^<>]*)<([^<>]+)>\Z")
 _CHANNEL = re.compile(r"[#@]?[^\s<>&,;#@\x00-\x1f\x7f]{1,80}\Z")
@@ -49,7 +50,15 @@ class Recipient:
 def split_recipients(text: str) -> list[str]:
     """Split a text at commas, semicolons and line breaks; not in ``{{ … }}``, in quotes or in ``<…>``."""
     entries, start, position = [], 0, 0
+    missing: set[str] = set()  # each end is looked for once only when there is none: no text takes its length squared
     while position < len(text):
+        end = _TEMPLATE_ENDS.get(text[position : position + 2])
+        if end is not None and end not in missing:
+            found = text.find(end, position + 2)
+            if found >= 0:
+                position = found + len(end)
+                continue
+            missing.add(end)
         whole = _TOGETHER.match(text, position)
         if whole is not None:
             position = whole.end()

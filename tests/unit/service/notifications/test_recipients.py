@@ -85,6 +85,13 @@ def test_recipients_are_split_where_people_separate_them_and_nowhere_else() -> N
     ]
 
 
+@pytest.mark.parametrize("opened", ["{{", "{%", "{#", '"', "<"])
+def test_text_that_ends_in_the_middle_is_split_all_the_same(opened: str) -> None:
+    """A long one too: were the end looked for at each of them, this test would not end."""
+    assert split_recipients(f"a@b.de; {opened} c@d.de, e") == ["a@b.de", f"{opened} c@d.de", "e"]
+    assert len(split_recipients(f"{opened}\n" * 300_000)) == 300_000
+
+
 def test_only_entries_that_are_no_templates_are_checked_before_they_are_rendered() -> None:
     assert check_entries(["a@b.de, {{ x }}", "{{ y }}@b.de"], check_address) == [
         "a@b.de",
