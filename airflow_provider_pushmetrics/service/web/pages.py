@@ -28,7 +28,13 @@ HEADERS = {
 }
 
 # Independent of this machine's MIME tables: browsers run modules only with the right type.
-MEDIA_TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+MEDIA_TYPES = {
+    "js": "text/javascript",
+    "json": "application/json",
+    "css": "text/css",
+    "svg": "image/svg+xml",
+    "txt": "text/plain",
+}
 
 
 @dataclass(frozen=True)
@@ -40,9 +46,9 @@ class Asset:
     etag: str
 
 
-@router.get("/assets/{name}")
+@router.get("/assets/{name:path}")
 def get_asset(name: str, request: Request) -> Response:
-    """Serve a script, the style sheet or the icon."""
+    """Serve a script, the style sheet, the icon or a vendored file."""
     asset = _load_assets().get(name)
     if asset is None:
         raise HTTPException(404, NOT_FOUND)
@@ -65,11 +71,15 @@ def get_page(path: str) -> Response:
 @cache
 def _load_assets() -> dict[str, Asset]:
     folder = files(__package__) / "page" / "assets"
-    return {file.name: _load_asset(file.name, file.read_bytes()) for file in folder.iterdir()}
+    return {
+        prefix + file.name: _load_asset(file.read_bytes(), MEDIA_TYPES[ending])
+        for prefix, place in (("", folder), ("vendored/", folder / "vendored"))
+        for file in place.iterdir()
+        if (ending := file.name.rpartition(".")[2]) in MEDIA_TYPES
+    }
 
 
-def _load_asset(name: str, content: bytes) -> Asset:
-    media_type = MEDIA_TYPES[name.rpartition(".")[2]]
+def _load_asset(content: bytes, media_type: str) -> Asset:
     return Asset(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 

@@ -397,6 +397,19 @@ declare namespace Ui {
     value?: string | number | null;
   }
 
+  /** For what an SQL editor is made. */
+  interface SqlSettings {
+    input: HTMLTextAreaElement;
+    label: string;
+    /** The kind of the chosen database, such as `postgresql`; empty if there is none. */
+    getBackend: () => string;
+  }
+
+  /** What an open SQL editor does for the other parts of the page. */
+  interface OpenEditor {
+    insert: (text: string) => void;
+  }
+
   /** A list that shows one page at a time. */
   interface ListView {
     node: HTMLElement;

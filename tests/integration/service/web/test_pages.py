@@ -50,7 +50,24 @@ async def test_file_that_the_browser_has_is_not_sent_again(api: Api) -> None:
     assert again.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("name", ["no.js", "..%2Findex.html", "%2e%2e/index.html"])
+async def test_vendored_module_has_the_type_without_which_no_browser_runs_it(api: Api) -> None:
+    answer = await api.client.get("/app/assets/vendored/codemirror.js")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
+    licenses = await api.client.get("/app/assets/vendored/LICENSE-codemirror.txt")
+    assert (licenses.status_code, licenses.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert "Permission is hereby granted" in licenses.text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "no.js",
+        "vendored",
+        "vendored/codemirror.d.ts",
+        "..%2Findex.html",
+        "%2e%2e/index.html",
+    ],
+)
 async def test_nothing_but_the_files_is_given(api: Api, name: str) -> None:
     answer = await api.client.get(f"/app/assets/{name}")
     assert answer.status_code == 404 or "<!doctype html>" in answer.text

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import configparser
+import hashlib
+import json
 import re
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -21,7 +24,7 @@ READS_SANITISED_HTML = {"prose.js": ["DOMParser"]}
 """The Markdown of text blocks: made and sanitised by the service (``templates/html.py``)."""
 STORES = re.compile(r"localStorage|sessionStorage|indexedDB|document\.cookie")
 ADDRESS = re.compile(r"https?://")
-IMPORT = re.compile(r'from "\./([\w.]+)"')
+IMPORT = re.compile(r'(?:from |import\()"\./([\w.]+)"')
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
@@ -48,3 +51,41 @@ def test_modules_import_each_other_in_no_circle() -> None:
 def test_page_has_no_script_or_style_of_its_own() -> None:
     page = (ASSETS.parent / "index.html").read_text("utf-8")
     assert re.findall(r"<style|style=|\son\w+=|<script(?![^>]*\bsrc=)", page) == []
+
+
+VENDORED = ASSETS / "vendored"
+BUNDLES = json.loads((VENDORED / "vendored.json").read_text("utf-8"))
+ROOT = Path(__file__).resolve().parents[4]
+
+
+def test_vendored_files_are_those_that_the_script_wrote() -> None:
+    hashes = {name: digest for bundle in BUNDLES.values() for name, digest in bundle["sha256"].items()}
+    found = {path.name for path in VENDORED.iterdir() if path.suffixes != [".d", ".ts"]}
+    assert found == {*hashes, "vendored.json"}
+    for name, digest in hashes.items():
+        assert hashlib.sha256((VENDORED / name).read_bytes()).hexdigest() == digest, name
+
+
+def test_vendored_packages_have_the_versions_and_the_license_that_the_metadata_say() -> None:
+    locked = json.loads((ROOT / "package-lock.json").read_text("utf-8"))["packages"]
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    licenses = set(setup["metadata"]["license"].split(" AND "))
+    for stem, bundle in BUNDLES.items():
+        text = (VENDORED / f"LICENSE-{stem}.txt").read_text("utf-8")
+        assert f"vendored/LICENSE-{stem}.txt" in setup["metadata"]["license_files"]
+        for package in bundle["packages"]:
+            assert locked[f"node_modules/{package['name']}"]["version"] == package["version"]
+            assert package["license"] in licenses
+            assert f"{package['name']} {package['version']} ({package['license']})" in text
+
+
+def test_vendored_files_are_loaded_only_by_modules_that_are_loaded_later() -> None:
+    """What a page loads at first follows from the imports of `app.js`, without those by `import()`."""
+    at_once = re.compile(r'from "\./([\w./]+)"')
+    waiting, loaded = ["app.js"], set[str]()
+    while waiting:
+        name = waiting.pop()
+        loaded.add(name)
+        waiting += [one for one in at_once.findall((ASSETS / name).read_text("utf-8")) if one not in loaded]
+    assert [name for name in loaded if name.startswith("vendored/")] == []

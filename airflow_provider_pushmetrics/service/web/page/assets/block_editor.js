@@ -59,6 +59,11 @@ export function makeEditor(block, context, { close }) {
       tell([`Block “${name}” is saved`, ...warnings].join(". Warning: "));
     },
   });
+  form.addEventListener("keydown", (event) => {
+    if (!tryButton || event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    tryButton.click();
+  });
   return [form, trial];
 }
 

@@ -12,6 +12,7 @@ import { makeCatalog } from "./catalog.js";
 import { el } from "./dom.js";
 import { areaField, checkField, choiceField, inRow, listField, nameOptions, textField } from "./forms.js";
 import { link } from "./router.js";
+import { addSqlEditor } from "./sql_editor.js";
 
 const PARAMETER_TYPES = nameOptions(["any", "text", "integer", "number", "boolean", "date", "timestamp"]);
 const TEMPLATE_HINT = "Values are inserted as {{ name }}: a parameter, or another block by its name.";
@@ -52,24 +53,29 @@ export const EDITORS = {
     }),
   },
   sql: {
-    makeFields: (content, { databases }) => [
-      ...(databases.length ? makeDatabaseFields(content, databases) : [noDatabase()]),
-      areaField("sql", "SQL", {
+    makeFields: (content, { databases }) => {
+      const database = databases.length ? databaseField(content, databases) : null;
+      const sql = areaField("sql", "SQL", {
         value: content.sql ?? "",
         rows: 8,
         isCode: true,
         required: true,
         hint: "{{ name }} is bound as a value, so it needs no quotes; {{ other_query }} is that query’s SQL.",
-      }),
-      ...inRow(
-        textField("limit", "Rows at most", { type: "number", min: 1, value: content.limit ?? "" }),
-        textField("timeout_seconds", "Seconds at most", {
-          type: "number",
-          min: 1,
-          value: content.timeout_seconds ?? "",
-        }),
-      ),
-    ],
+      });
+      const getBackend = () => databases.find((one) => one.uid === database?.input.value)?.backend ?? "";
+      return [
+        ...(database ? [database, { node: makeCatalog(database.input) }] : [noDatabase()]),
+        addSqlEditor(sql, { label: "SQL", getBackend }),
+        ...inRow(
+          textField("limit", "Rows at most", { type: "number", min: 1, value: content.limit ?? "" }),
+          textField("timeout_seconds", "Seconds at most", {
+            type: "number",
+            min: 1,
+            value: content.timeout_seconds ?? "",
+          }),
+        ),
+      ];
+    },
     read: (values) => ({
       database_id: values.database_id,
       sql: values.sql,
@@ -152,16 +158,14 @@ export const EDITORS = {
 /**
  * @param {Api.Content} content
  * @param {Api.Database[]} databases
- * @returns {Ui.FormPart[]}
  */
-function makeDatabaseFields(content, databases) {
-  const choice = choiceField(
+function databaseField(content, databases) {
+  return choiceField(
     "database_id",
     "Database",
     databases.map((one) => [one.uid, one.database_name]),
     { value: content.database_id },
   );
-  return [choice, { node: makeCatalog(choice.input) }];
 }
 
 /** @returns {Ui.FormPart} */

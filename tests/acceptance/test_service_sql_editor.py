@@ -1,0 +1,213 @@
+"""The SQL editor in a real browser, beside a real service and its databases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from tests.fakes.browser import Visit
+from tests.fakes.service_process import ServiceProcess, run_ready_service
+
+AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+FIRST = "SELECT carrier, 'a text', 12 -- a comment\nFROM flights\nWHERE carrier = {{ carrier }}"
+
+
+@pytest.fixture(scope="module", name="service")
+def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    with run_ready_service(tmp_path_factory.mktemp("editor") / "data", "--demo") as service:
+        yield service
+
+
+def make_report(service: ServiceProcess, name: str, sql: str = FIRST) -> dict[str, Any]:
+    """Make a report with a parameter, a query `routes` and the query `worst`, by the API."""
+    databases = service.client.get("/api/v1/database/").json()["result"]
+    database_id = next(one["uid"] for one in databases if one["database_name"] == "flights")
+    query = {"database_id": database_id, "sql": "SELECT origin, dest FROM flights"}
+    blocks = [
+        {"type": "parameter", "name": "carrier", "content": {"type": "text", "default": "UA"}},
+        {"type": "sql", "name": "routes", "content": query},
+        {"type": "sql", "name": "worst", "content": {**query, "sql": sql}},
+    ]
+    made = service.client.post("/api/v1/report/", json={"name": name, "blocks": blocks})
+    assert made.status_code == 201, made.text
+    found: dict[str, Any] = made.json()["result"]
+    return found
+
+
+def read_sql(service: ServiceProcess, report: dict[str, Any]) -> str:
+    """Read the saved text of the query `worst`."""
+    block = next(one for one in report["blocks"] if one["name"] == "worst")
+    row = service.client.get(f"/api/v1/block/{block['uid']}").json()["result"]
+    return str(json.loads(row["content_json"])["sql"])
+
+
+def get_editor(page: Page) -> Locator:
+    return page.get_by_role("textbox", name="SQL editor")
+
+
+def open_editor(visit: Visit, report: dict[str, Any]) -> Locator:
+    page = visit.enter(f"app/reports/{report['id']}")
+    page.get_by_role("button", name="Edit worst").click()
+    editor = get_editor(page)
+    expect(editor).to_be_visible()
+    return editor
+
+
+def read_lines(editor: Locator) -> list[str]:
+    return editor.locator(".cm-line").all_inner_texts()
+
+
+def find_violations(page: Page) -> list[str]:
+    """Let axe check the page, as far as it is shown."""
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [f"{one['id']}: {node['html']}" for one in found["violations"] for node in one["nodes"]]
+
+
+def test_editor_is_loaded_when_a_form_with_sql_is_opened_and_not_before(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    report = make_report(service, "Lazy")
+    loaded: list[str] = []
+    visit.page.on("request", lambda request: loaded.append(request.url))
+    page = visit.enter(f"app/reports/{report['id']}")
+    page.get_by_role("button", name="Edit carrier").click()
+    expect(page.get_by_label("Default")).to_be_visible()
+    assert [url for url in loaded if "codemirror" in url or "sql_element" in url] == []
+    page.get_by_role("button", name="Edit worst").click()
+    expect(get_editor(page)).to_be_visible()
+    assert [url.rpartition("/assets/")[2] for url in loaded if "codemirror" in url] == [
+        "vendored/codemirror.js"
+    ]
+    assert all(url.startswith(visit.base_url) for url in loaded)
+
+
+def test_what_is_typed_in_the_editor_is_saved(service: ServiceProcess, visit: Visit) -> None:
+    report = make_report(service, "Typed")
+    editor = open_editor(visit, report)
+    assert read_lines(editor) == FIRST.split("\n")
+    expect(visit.page.locator(".cm-lineNumbers .cm-gutterElement:visible")).to_have_text(["1", "2", "3"])
+    editor.click()
+    visit.page.keyboard.press("Control+End")
+    visit.page.keyboard.type("\nLIMIT 3")
+    visit.press("Save")
+    visit.wait_for_notice("is saved")
+    assert read_sql(service, report) == FIRST + "\nLIMIT 3"
+
+
+def test_colors_tell_keywords_texts_comments_and_placeholders_apart_in_both_themes(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    editor = open_editor(visit, make_report(service, "Colors of SQL"))
+    for scheme in ("light", "dark"):
+        visit.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        parts = ["SELECT", "'a text'", "-- a comment", "carrier }}"]
+        colors = {
+            editor.get_by_text(part).last.evaluate("element => getComputedStyle(element).color")
+            for part in parts
+        }
+        assert len(colors) == len(parts)
+        assert find_violations(visit.page) == []
+        visit.take_picture(f"sql-editor-{scheme}")
+
+
+def test_textarea_of_the_form_and_the_editor_follow_each_other(service: ServiceProcess, visit: Visit) -> None:
+    editor = open_editor(visit, make_report(service, "Both ways"))
+    page = visit.page
+    area = page.locator("textarea[name=sql]")
+    area.evaluate("""area => {
+        window.seen = [];
+        area.form.addEventListener('input', event => window.seen.push(event.target.value));
+    }""")
+    editor.click()
+    page.keyboard.press("Control+Home")
+    page.keyboard.type("ab")
+    assert page.evaluate("window.seen") == ["a" + FIRST, "ab" + FIRST]
+
+    area.evaluate("""area => {
+        area.value = "SELECT 1\\nAS n";
+        area.dispatchEvent(new Event("input", {bubbles: true}));
+    }""")
+    assert read_lines(editor) == ["SELECT 1", "AS n"]
+    assert page.evaluate("window.seen.length") == 3  # the editor that follows says nothing of it
+    area.fill("SELECT 2,\n  3")
+    assert read_lines(editor) == ["SELECT 2,", "  3"]
+    expect(area).to_have_value("SELECT 2,\n  3")
+    expect(editor).to_be_focused()
+    page.keyboard.press("Control+z")
+    expect(area).to_have_value("SELECT 1\nAS n")
+
+
+def test_tab_indents_and_escape_then_tab_leaves_the_editor(service: ServiceProcess, visit: Visit) -> None:
+    editor = open_editor(visit, make_report(service, "Keyboard"))
+    page = visit.page
+    help_id = editor.get_attribute("aria-describedby")
+    expect(page.locator(f"#{help_id}")).to_contain_text("Escape, then Tab")
+    page.get_by_label("Database").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(editor).to_be_focused()
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("Tab")
+    assert read_lines(editor)[0].startswith("  SELECT")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Rows at most")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(editor).to_be_focused()
+
+
+def test_control_enter_tries_the_text_as_it_stands(service: ServiceProcess, visit: Visit) -> None:
+    report = make_report(service, "Tried")
+    editor = open_editor(visit, report)
+    page = visit.page
+    page.locator("textarea[name=sql]").fill("SELECT 42 AS answer")
+    page.keyboard.press("Control+Enter")
+    visit.press("Run")
+    expect(page.locator(".trial")).to_contain_text("42")
+    assert read_lines(editor) == ["SELECT 42 AS answer"]
+    assert read_sql(service, report) == FIRST
+
+
+def test_empty_editor_says_that_it_must_be_filled(service: ServiceProcess, visit: Visit) -> None:
+    report = make_report(service, "Empty")
+    editor = open_editor(visit, report)
+    editor.click()
+    visit.page.keyboard.press("Control+a")
+    visit.page.keyboard.press("Delete")
+    visit.press("Save")
+    expect(visit.page.locator(".field").get_by_role("alert")).to_be_visible()
+    expect(editor).to_be_focused()
+    assert read_sql(service, report) == FIRST
+
+
+def test_plain_field_stays_usable_when_the_editor_cannot_load(service: ServiceProcess, visit: Visit) -> None:
+    visit.expected = ["Failed to load resource", "net::ERR_FAILED"]
+    report = make_report(service, "Plain")
+
+    def refuse(route: Route) -> None:
+        route.abort()
+
+    visit.page.route("**/vendored/codemirror.js", refuse)
+    page = visit.enter(f"app/reports/{report['id']}")
+    page.get_by_role("button", name="Edit worst").click()
+    expect(page.get_by_text("The SQL editor could not be loaded")).to_be_visible()
+    area = page.get_by_role("textbox", name="SQL", exact=True)
+    area.fill("SELECT 1 AS plain")
+    visit.press("Save")
+    visit.wait_for_notice("is saved")
+    assert read_sql(service, report) == "SELECT 1 AS plain"
+
+
+def test_editor_fits_a_telephone(service: ServiceProcess, visit: Visit) -> None:
+    visit.page.set_viewport_size({"width": 360, "height": 740})
+    editor = open_editor(visit, make_report(service, "Narrow", f"SELECT '{'x' * 300}' AS long"))
+    expect(editor).to_be_visible()
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert find_violations(visit.page) == []
+    visit.take_picture("sql-editor-narrow")
