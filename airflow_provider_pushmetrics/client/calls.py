@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from pydantic import BaseModel, ValidationError
 
 from airflow_provider_pushmetrics.client.credentials import Credentials, name_connection
-from airflow_provider_pushmetrics.client.errors import find_message
+from airflow_provider_pushmetrics.client.errors import find_message, refuse_failed_result
 from airflow_provider_pushmetrics.client.models import Run, RunBlock, RunLogLine, RunOutputs, TriggeredRun
 from airflow_provider_pushmetrics.client.protocol import Call, Request, Response
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT, RetryPolicy
@@ -261,13 +261,16 @@ def fetch_query_result(
 
     :param parse_float: Parses the numbers that are not whole.
 
+    :raises PushMetricsRunFailed: if the query failed: its JSON has no rows.
     :raises PushMetricsUntrustedUrlError: if the API token must not be sent to the URL's origin.
     """
     request = build_get(url)
     response = yield from send_authorized(credentials, request)
     if response.status_code == 202:
         return None
-    return response.parse_object(request, parse_float=parse_float)
+    result = response.parse_object(request, parse_float=parse_float)
+    refuse_failed_result(request, result)
+    return result
 
 
 def build_outputs_url(base_url: str, report_id: str | int, run_id: int) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
+from airflow_provider_pushmetrics.client.models import RunStatus
 from airflow_provider_pushmetrics.client.protocol import Request, Response
 from airflow_provider_pushmetrics.client.retry_policy import RETRYABLE_STATUS_CODES
 from airflow_provider_pushmetrics.exceptions import (
@@ -12,6 +15,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConflictError,
     PushMetricsNotFoundError,
     PushMetricsProtocolError,
+    PushMetricsRunFailed,
     PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.redaction import redact
@@ -67,6 +71,23 @@ def find_message(request: Request, response: Response) -> str | None:
                 return _clean(request, answer[key])
     text = response.body[:_READ_BYTES].decode("utf-8", "replace").strip()
     return _clean(request, text) or None
+
+
+def refuse_failed_result(request: Request, result: Mapping[str, Any]) -> None:
+    """
+    Check that a result in JSON is not that of a failed query: it is a 200 without rows.
+
+    :raises PushMetricsRunFailed: with the query's status and its error.
+    """
+    status = RunStatus.parse(result.get("status"))
+    if status not in (RunStatus.FAILED, RunStatus.CANCELLED):
+        return
+    name, error = (result.get(key) for key in ("query_name", "error"))
+    said = _clean(request, error).rstrip(".") if isinstance(error, str) and error else "no message"
+    query = f"query {_clean(request, name)!r}" if isinstance(name, str) and name else "the query"
+    raise PushMetricsRunFailed(
+        f"{query} has no result: it ended with status {status}: {said}. See {redact(request.url)}"
+    )
 
 
 def _clean(request: Request, text: str) -> str:

@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.hooks.results import (
     Truncation,
     get_media_type,
     read_truncation,
+    refuse_failed_query,
     refuse_other_format,
     save_chunks,
     show_chunks,
@@ -47,8 +48,10 @@ class ResultReader:
 
     Each method waits for an unfinished run, 300 s by default, and raises ``PushMetricsUnavailableError``
     after that, ``PushMetricsProtocolError`` if the server returns another format than the requested one, and
-    ``PushMetricsUntrustedUrlError`` if the API token must not be sent to the URL. PushMetrics documents only
-    JSON; other formats need a server that has them, such as the reference service.
+    ``PushMetricsUntrustedUrlError`` if the API token must not be sent to the URL. The result of a failed
+    query raises ``PushMetricsRunFailed`` in JSON, which the server answers with its status and no rows, and
+    ``PushMetricsConflictError`` in other formats. PushMetrics documents only JSON; other formats need a
+    server that has them, such as the reference service.
     """
 
     result_poll_seconds = 1.0
@@ -230,6 +233,7 @@ class ResultReader:
                     yield None
                 else:
                     refuse_other_format(request, response)
+                    chunks = refuse_failed_query(request, chunks)
                     if observe_truncation is not None:
                         observe_truncation(read_truncation(response))
                     yield chunks

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_pushmetrics.client.errors import refuse_failed_result
 from airflow_provider_pushmetrics.client.protocol import Request, Response
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsProtocolError
 
@@ -20,6 +23,9 @@ FORMATS: Mapping[str, str] = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 """The media types of the formats, by file extension."""
+
+FAILED_RESULT_BYTES = 1024 * 1024
+"""The JSON of a failed query has no rows, so it is shorter."""
 
 TRUNCATED_HEADER = "x-pushmetrics-truncated"
 _FLAGS = {"true": True, "false": False}
@@ -52,6 +58,31 @@ def refuse_other_format(request: Request, response: Response) -> None:
             f"{request.describe()} returned {came!r} instead of {asked!r}: the server does not support"
             " that format for the result. Request another one; all servers support JSON."
         )
+
+
+def refuse_failed_query(request: Request, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """
+    Check that a result is not the JSON of a failed query; other formats have none.
+
+    :return: The pieces, also those that were read for it.
+    :raises PushMetricsRunFailed: if it is.
+    """
+    if request.headers["Accept"] != FORMATS["json"]:
+        return chunks
+    head: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        head.append(chunk)
+        size += len(chunk)
+        if size > FAILED_RESULT_BYTES:
+            return chain(head, chunks)
+    try:
+        result = json.loads(b"".join(head))
+    except (ValueError, RecursionError):
+        result = None
+    if isinstance(result, Mapping):
+        refuse_failed_result(request, result)
+    return iter(head)
 
 
 @dataclass(frozen=True)

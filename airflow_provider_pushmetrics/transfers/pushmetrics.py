@@ -29,7 +29,7 @@ from airflow_provider_pushmetrics.tasks.asset_facts import ResultOutlets
 from airflow_provider_pushmetrics.tasks.failures import refuse_truncation, retry_only_if_useful
 from airflow_provider_pushmetrics.tasks.lineage import SavedFile, build_files_lineage
 from airflow_provider_pushmetrics.transfers.digest import BackgroundDigest
-from airflow_provider_pushmetrics.transfers.report_runs import read_run
+from airflow_provider_pushmetrics.transfers.report_runs import read_run, refuse_failed_run
 from airflow_provider_pushmetrics.transfers.updates import ResultUpdates
 
 if TYPE_CHECKING:
@@ -184,8 +184,12 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         url = named.outputs_url
         if named.run is not None:
             url = self.hook.build_outputs_url(*named.run)
-        queries = named.queries if url is None else self.hook.wait_for_outputs(url).queries
-        return choose_queries(list(queries), self.queries)
+        if url is None:
+            return choose_queries(list(named.queries), self.queries)
+        outputs = self.hook.wait_for_outputs(url)
+        chosen = choose_queries(list(outputs.queries), self.queries)
+        refuse_failed_run(outputs, chosen)
+        return chosen
 
     def _handle_no_results(self) -> list[SavedResult]:
         """Fail, skip or succeed if there is nothing to save."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from airflow_provider_pushmetrics.client.models import QueryOutcome
-from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.client.models import QueryOutcome, RunOutputs, RunStatus
+from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsRunFailed
 
 SHAPES = (
     "It must be the return value of PushMetricsTriggerReportOperator or PushMetricsRunSensor, or the body of"
@@ -66,3 +66,21 @@ def _read_queries(facts: Mapping[str, Any]) -> tuple[QueryOutcome, ...]:
         raise PushMetricsParameterError(
             f"report_run has queries without 'query_id' and 'query_result'. {SHAPES}"
         ) from error
+
+
+def refuse_failed_run(outputs: RunOutputs, queries: Sequence[QueryOutcome]) -> None:
+    """
+    Check that a run whose queries have no status of their own did not fail.
+
+    :param queries: Those that are saved.
+    :raises PushMetricsRunFailed: if it failed.
+    """
+    unknown = [query.query_name or query.query_id for query in queries if query.status is None]
+    if unknown and outputs.status in (RunStatus.FAILED, RunStatus.CANCELLED):
+        block = outputs.find_failed_block()
+        where = f" at block {block.name!r}: {block.error or 'no message'}" if block else ""
+        raise PushMetricsRunFailed(
+            f"run {outputs.run_id} ended with status {outputs.status}{where}, and PushMetrics does not say"
+            f" whether these of its queries have a result: {', '.join(map(repr, unknown))}.",
+            run_id=outputs.run_id,
+        )

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_pushmetrics.client import calls
 from airflow_provider_pushmetrics.client.credentials import Credentials
+from airflow_provider_pushmetrics.client.errors import refuse_failed_result
 from airflow_provider_pushmetrics.client.outcomes import GOING_ON, NDJSON_TYPE
 from airflow_provider_pushmetrics.client.protocol import Call, Request, Response
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
@@ -32,6 +33,7 @@ def fetch_first_rows(credentials: Credentials, url: str) -> Call[dict[str, Any]]
     A server that writes no NDJSON gives the whole result, whose size the transport limits.
 
     :raises PushMetricsApiError: if there is no result, or it is not readable.
+    :raises PushMetricsRunFailed: if the query failed.
     """
     request = Request("GET", url, headers={"Accept": NDJSON_TYPE}, head_bytes=HEAD_BYTES)
     try:
@@ -86,7 +88,9 @@ def _parse_row(request: Request, line: bytes) -> Mapping[str, Any]:
 
 
 def _parse_json(request: Request, response: Response) -> list[Mapping[str, Any]]:
-    rows = _parse_row(request, response.body).get("data")
+    result = _parse_row(request, response.body)
+    refuse_failed_result(request, result)
+    rows = result.get("data")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise PushMetricsProtocolError(f"{request.describe()} has no list of rows in 'data'.")
     return rows

@@ -414,3 +414,15 @@ async def test_server_without_ndjson_gives_json(task: ReportTask, visit: Visit) 
     task.pushmetrics.results["application/json"] = JSONResponse(body)
     shown = (await visit("/rows", query_id=1)).json()
     assert (shown["rows"], shown["has_more"]) == ([["9007199254740993"]] * 20, True)
+
+
+async def test_failed_query_of_a_server_without_ndjson_is_no_empty_table(
+    task: ReportTask, visit: Visit
+) -> None:
+    task.keep_run()
+    del task.pushmetrics.results[NDJSON]
+    body = {"status": "failed", "error": "division by zero", "columns": [], "data": []}
+    task.pushmetrics.results["application/json"] = JSONResponse(body)
+    answer = await visit("/rows", query_id=1)
+    assert answer.status_code == 502
+    assert "ended with status failed: division by zero" in answer.json()["message"]

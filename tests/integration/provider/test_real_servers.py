@@ -7,6 +7,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from airflow_provider_pushmetrics.exceptions import (
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
+from airflow_provider_pushmetrics.transfers.pushmetrics import PushMetricsToObjectStorageOperator
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsEventTrigger, PushMetricsRunTrigger
 from tests.fakes.receiver_server import ReceiverServer
 from tests.fakes.service_process import ServiceProcess, run_service
@@ -75,6 +77,23 @@ def test_a_block_that_fails_is_named_with_what_the_database_said() -> None:
         assert caught.value.run_id is not None
         runs = PushMetricsHook().fetch_runs(1)
         assert caught.value.run_id == runs[0].id
+
+
+def test_the_result_of_a_query_that_failed_is_not_taken_for_one_without_rows(tmp_path: Path) -> None:
+    ti = FakeTaskInstance(run_id="without_rows")
+    with pytest.raises(PushMetricsRunFailed) as caught:
+        run_operator(ti, parameters={"month": "not a month"})
+    hook = PushMetricsHook()
+    outputs = hook.wait_for_outputs(hook.build_outputs_url(1, caught.value.run_id or 0))
+    url = next(query.query_result for query in outputs.queries if query.status == "failed")
+    context: Any = {}
+    with pytest.raises(PushMetricsRunFailed, match=r"status failed: .*not a month"):
+        PushMetricsToObjectStorageOperator(
+            task_id="a_task", query_result=url, path=str(tmp_path / "result.json")
+        ).execute(context)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(PushMetricsRunFailed, match="not a month"):
+        hook.fetch_rows(url)
 
 
 def test_the_run_is_found_by_its_event(receiver: ReceiverServer) -> None:
