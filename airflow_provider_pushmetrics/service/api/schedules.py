@@ -128,7 +128,9 @@ def resume_schedule(reference: Reference, parts: Parts, caller: Editor) -> Sched
 def run_schedule(reference: Reference, parts: Parts, caller: Editor) -> StartedScheduleRunResponse:
     """Start a run now, which does not count as one of the schedule."""
     with parts.database.writing() as session:
-        run = start_run(session, find_by_reference(session, ReportSchedule, reference, caller))
+        schedule = find_by_reference(session, ReportSchedule, reference, caller)
+        parts.pending_limit.check(session, schedule.workspace_id)
+        run = start_run(session, schedule)
         uid = run.uid if isinstance(run, Run) else None
     return wrap(StartedScheduleRun(run_id=run.id, noteflow_run_uid=uid))
 

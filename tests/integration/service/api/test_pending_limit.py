@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from airflow_provider_pushmetrics.service.app import build_app
-from tests.fakes.service_reports import TRIGGER_TOKEN, MadeReport, text
+from tests.fakes.service_reports import TRIGGER_TOKEN, MadeReport, sql, text
 from tests.integration.service.conftest import Api, open_client, read_accepted, run_parts
 
 LIMIT = 3
@@ -98,3 +98,17 @@ async def test_the_limit_of_one_workspace_is_not_that_of_another(api: Api, made:
     answer = await api.client.post(f"/api/v1/report/{report['id']}/run/noteflow", headers=headers)
     assert answer.status_code == 200
     check_refused(await api.client.post(build_trigger_url(made)))
+
+
+async def test_run_of_a_schedule_that_a_caller_starts_is_counted_and_refused_like_all_others(api: Api) -> None:
+    made = api.make_report(query=sql("SELECT 1 AS n"))
+    body = {"report_id": made.id, "first_start": "2099-01-01T00:00:00Z", "recurrence": "daily"}
+    ways = []
+    for wanted in (body, {**body, "query_id": made.queries["query"]}):
+        schedule = read_accepted(await api.client.post("/api/v1/schedule/", json=wanted))["result"]
+        ways.append(f"/api/v1/schedule/{schedule['id']}/run")
+    for way in [*ways, ways[0]]:
+        read_accepted(await api.client.post(way))
+    for way in ways:
+        check_refused(await api.client.post(way))
+    assert len((await api.client.get("/api/v1/noteflow_run/")).json()["ids"]) == 2
