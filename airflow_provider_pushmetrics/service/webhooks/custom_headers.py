@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, unquote_plus
 
 import httpx
 
@@ -33,8 +33,8 @@ _VALUE = re.compile("[\t\x20-\x7e\xa0-\xff]*")
 
 SCHEMES = ("basic", "bearer", "digest", "token")
 
-MIN_PATH_SECRET_LENGTH = 8
-"""A shorter part of a path is a word, such as ``hooks``."""
+MIN_WORD_SECRET_LENGTH = 8
+"""A shorter part of a path, or name of a parameter, is a word, such as ``hooks`` and ``token``."""
 
 RESERVED = frozenset(
     {
@@ -132,13 +132,22 @@ def hide_path(url: str) -> str:
 
 def list_secrets(url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
     """List what an endpoint's answer must not show of a request: values of headers, the path, the query."""
-    parsed = urlsplit(url)
-    path = unquote(parsed.path)
-    parts = [part for part in path.split("/") if len(part) >= MIN_PATH_SECRET_LENGTH]
-    values = [value for _, value in parse_qsl(parsed.query)]
+    target = httpx.URL(url).raw_path.decode("ascii")
+    path, _, query = target.partition("?")
+    path = unquote(path)
+    parts = [part for part in path.split("/") if len(part) >= MIN_WORD_SECRET_LENGTH]
+    whole = [path] if len(path) >= MIN_WORD_SECRET_LENGTH else []
     words = [word for value in headers.values() for word in _list_words(value)]
-    whole = [path] if len(path) >= MIN_PATH_SECRET_LENGTH else []
-    return tuple(filter(None, (*words, *values, *parts, *whole)))
+    asked = [target, unquote(target), *_list_query_words(query)] if query else []
+    return tuple(filter(None, (*words, *asked, *parts, *whole)))
+
+
+def _list_query_words(query: str) -> Iterator[str]:
+    """List the forms in which a query may be shown: whole, each parameter, its value, its name."""
+    for part in {query, *query.split("&"), *re.split("[&;]", query)}:
+        name, _, value = part.partition("=")
+        for word in (part, value, name if len(name) >= MIN_WORD_SECRET_LENGTH or not value else ""):
+            yield from (word, unquote(word), unquote_plus(word))
 
 
 def _list_words(value: str) -> Iterator[str]:

@@ -145,6 +145,35 @@ async def test_an_endpoint_that_repeats_what_it_got_shows_no_secret(api: Api, su
     assert row["attempts"][0]["answer"] == "you sent ***, and ***"
 
 
+@pytest.mark.parametrize(
+    ("rest", "repeated"),
+    [
+        ("?Zk3TsecretQ", "/hook?Zk3TsecretQ"),
+        ("?Zk3TsecretQ", "the query Zk3TsecretQ"),
+        ("?Zk3TsecretQ=", "the query Zk3TsecretQ="),
+        ("?Zk3TsecretQ=1", "the parameter Zk3TsecretQ"),
+        ("?v=1&Zk3T%2FsecretQ", "the parameters v=1 and Zk3T/secretQ"),
+        ("?v=1;key=Zk3TsecretQ", "the key Zk3TsecretQ"),
+        ("/T1/Zk3T/cr3t", "/hook/T1/Zk3T/cr3t"),
+    ],
+)
+async def test_a_guest_sees_no_path_and_no_query_that_an_endpoint_repeats(
+    api: Api, app: FastAPI, subscriber: Subscriber, rest: str, repeated: str
+) -> None:
+    subscriber.statuses, subscriber.answer = [404], f"no handler for {repeated}".encode()
+    delivery_id = await send_test(api, await subscribe(api, f"{subscriber.url}{rest}"))
+    subscriber.wait_for(is_test)
+    async with await open_guest(api, app) as guest:
+
+        async def find_answer() -> str | None:
+            attempts = read_result(await guest.get(f"{DELIVERIES}/{delivery_id}"))["attempts"]
+            return attempts[0]["answer"] if attempts else None
+
+        answer = await until_async(find_answer, "an attempt")
+    assert answer.startswith("no handler for ")
+    assert [part for part in ("Zk3T", "secretQ", "cr3t", "/hook?") if part in answer] == []
+
+
 async def test_a_guest_sees_the_host_of_a_url_only(api: Api, app: FastAPI, subscriber: Subscriber) -> None:
     made = await subscribe(api, f"{subscriber.url}/path-secret?key=query-secret")
     async with await open_guest(api, app) as guest:
