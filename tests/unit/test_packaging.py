@@ -6,8 +6,10 @@ import configparser
 import re
 from importlib import metadata
 from pathlib import Path
+from runpy import run_path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -95,6 +97,55 @@ def test_only_the_package_is_in_the_wheel() -> None:
     assert read_setup()["options.packages.find"]["include"] == "airflow_provider_pushmetrics*"
 
 
+def test_on_a_package_page_no_link_leads_to_a_file() -> None:
+    """setup.py writes it; scripts/check_distribution.py looks at the description that was built."""
+    page = run_path(str(ROOT / "setup.py"), run_name="setup")["write_description"]
+    text = "[a](docs/a.md), [b.md](b.md#part), [c](https://example.com/c) and [d](#d)"
+    assert page(text) == "a (`docs/a.md`), b.md, [c](https://example.com/c) and [d](#d)"
+
+
+# --- the forge ----------------------------------------------------------------------------------------------
+
+
+def test_every_step_of_the_check_is_a_hook_before_a_commit() -> None:
+    """Other steps take minutes: the site, the tests, the advisories and the package."""
+    check = (ROOT / "scripts" / "check").read_text("utf-8")
+    steps = set(re.findall(r'^ *step "(.+)"$', check, re.M))
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+    hooks = {hook["name"] for repo in config["repos"] for hook in repo["hooks"]}
+    slow = {"Tests, with branch coverage", "Advisories about dependencies", "Package"}
+    assert steps - slow == hooks
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.stem
+)
+def test_a_workflow_has_no_rights_that_a_job_does_not_name(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text("utf-8"))
+    assert workflow["permissions"] == {}
+    written = {
+        name: sorted(right for right, kind in job["permissions"].items() if kind == "write")
+        for name, job in workflow["jobs"].items()
+    }
+    assert {name: rights for name, rights in written.items() if rights} == (
+        {"attest": ["attestations", "id-token"], "publish": ["id-token"]} if path.stem == "release" else {}
+    )
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.stem
+)
+def test_a_workflow_names_the_exact_version_of_each_action_and_runs_what_exists(path: Path) -> None:
+    steps = [
+        step for job in yaml.safe_load(path.read_text("utf-8"))["jobs"].values() for step in job["steps"]
+    ]
+    actions = [step["uses"] for step in steps if "uses" in step]
+    assert [name for name in actions if not re.fullmatch(r"[\w./-]+@v\d+\.\d+\.\d+", name)] == []
+    named = re.findall(r"(?:scripts|\.ci)/\w+", " ".join(step.get("run", "") for step in steps))
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+    assert named
+
+
 # --- the pinned versions ------------------------------------------------------------------------------------
 
 
@@ -156,7 +207,17 @@ def test_there_are_constraints_for_every_airflow_from_the_oldest_to_the_newest()
 
 
 @pytest.mark.parametrize(
-    "name", [".ci/run", "scripts/check", "scripts/check_package", "scripts/make_venv", "scripts/matrix"]
+    "name",
+    [
+        ".ci/run",
+        "scripts/check",
+        "scripts/check_package",
+        "scripts/check_release",
+        "scripts/check_workflows",
+        "scripts/make_venv",
+        "scripts/matrix",
+        "scripts/write_upgrade_data",
+    ],
 )
 def test_scripts_stop_at_the_first_failure(name: str) -> None:
     path = ROOT / name

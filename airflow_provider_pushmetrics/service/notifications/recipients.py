@@ -50,7 +50,8 @@ class Recipient:
 def split_recipients(text: str) -> list[str]:
     """Split a text at commas, semicolons and line breaks; not in ``{{ … }}``, in quotes or in ``<…>``."""
     entries, start, position = [], 0, 0
-    missing: set[str] = set()  # each end is looked for once only when there is none: no text takes its length squared
+    # Each end is looked for once only when there is none: no text takes its length squared.
+    missing: set[str] = set()
     while position < len(text):
         end = _TEMPLATE_ENDS.get(text[position : position + 2])
         if end is not None and end not in missing:
