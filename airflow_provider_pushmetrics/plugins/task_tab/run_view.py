@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.client.models import (
 )
 from airflow_provider_pushmetrics.client.protocol import Call, T
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
+from airflow_provider_pushmetrics.compat import redact_secrets
 from airflow_provider_pushmetrics.event_ids import find_outputs_ids, find_query_run_id, find_result_ids
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
@@ -224,10 +225,11 @@ def _get(answer: BaseModel, name: str) -> object:
 
 
 def describe_parameters(run: Run) -> dict[str, str]:
-    """Write the values of the parameters as JSON."""
-    values = _get(run, "parameters")
-    if not isinstance(values, Mapping):
+    """Write the values of the parameters as JSON, masked as in the task's rendered templates."""
+    given = _get(run, "parameters")
+    if not isinstance(given, Mapping):
         return {}
+    values = redact_secrets(dict(given))
     return {str(name): cut(json.dumps(value, ensure_ascii=False), 200) for name, value in values.items()}
 
 

@@ -426,3 +426,12 @@ async def test_failed_query_of_a_server_without_ndjson_is_no_empty_table(
     answer = await visit("/rows", query_id=1)
     assert answer.status_code == 502
     assert "ended with status failed: division by zero" in answer.json()["message"]
+
+
+async def test_parameters_that_airflow_masks_are_masked(task: ReportTask, visit: Visit) -> None:
+    run = task.keep_run()
+    run.parameters = {"month": 5, "api_key": "s3cr3t-0123456789", "filter": {"password": "s3cr3t-0123456789"}}
+    answer = await visit("/run")
+    shown = answer.json()["run"]["parameters"]
+    assert shown == {"month": "5", "api_key": '"***"', "filter": '{"password": "***"}'}
+    assert "s3cr3t" not in answer.text
