@@ -105,7 +105,7 @@ def test_colors_tell_keywords_texts_comments_and_placeholders_apart_in_both_them
 ) -> None:
     editor = open_editor(visit, make_report(service, "Colors of SQL"))
     for scheme in ("light", "dark"):
-        visit.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        visit.page.emulate_media(color_scheme=scheme)
         parts = ["SELECT", "'a text'", "-- a comment", "carrier }}"]
         colors = {
             editor.get_by_text(part).last.evaluate("element => getComputedStyle(element).color")
@@ -211,3 +211,54 @@ def test_editor_fits_a_telephone(service: ServiceProcess, visit: Visit) -> None:
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
     assert find_violations(visit.page) == []
     visit.take_picture("sql-editor-narrow")
+
+
+def list_proposals(page: Page) -> Locator:
+    return page.locator(".cm-tooltip-autocomplete li .cm-completionLabel")
+
+
+def test_names_of_the_database_and_of_the_report_are_proposed(service: ServiceProcess, visit: Visit) -> None:
+    editor = open_editor(visit, make_report(service, "Proposals", "SELECT "))
+    page = visit.page
+    editor.click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("f.dep_d FROM flights AS f")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+Home")
+    for _ in "SELECT f.dep_d":
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Control+Space")
+    expect(list_proposals(page).first).to_have_text("dep_delay")
+    visit.take_picture("sql-editor-proposals")
+    assert find_violations(page) == []
+    list_proposals(page).first.click()
+    assert read_lines(editor) == ["SELECT f.dep_delay FROM flights AS f"]
+
+    page.keyboard.press("Control+End")
+    page.keyboard.type(" JOIN airl")
+    expect(list_proposals(page).first).to_have_text("airlines")
+    page.keyboard.press("Escape")
+    page.keyboard.type(" WHERE x = {{ ")
+    expect(list_proposals(page)).to_have_text(["carrier", "routes"])
+    page.keyboard.type("car")
+    expect(list_proposals(page)).to_have_text(["carrier"])
+    page.locator(".cm-tooltip-autocomplete li").click()
+    assert read_lines(editor)[0].endswith("WHERE x = {{ carrier}}")
+
+
+def test_names_of_the_catalog_are_inserted_at_the_cursor(service: ServiceProcess, visit: Visit) -> None:
+    editor = open_editor(visit, make_report(service, "Catalog", "SELECT  FROM "))
+    page = visit.page
+    for name in ("Contents", "main", "airlines"):
+        page.get_by_text(name, exact=True).click()
+    editor.click()
+    page.keyboard.press("Control+End")
+    page.get_by_role("button", name="Insert airlines").click()
+    page.keyboard.press("Control+Home")
+    for _ in "SELECT ":
+        page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="carrier", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(editor).to_be_focused()
+    expect(page.locator("textarea[name=sql]")).to_have_value("SELECT carrier FROM airlines")
+    assert find_violations(page) == []

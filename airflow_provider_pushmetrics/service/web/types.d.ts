@@ -201,6 +201,12 @@ declare namespace Api {
     type: string;
   }
 
+  interface FoundTable {
+    schema: string;
+    name: string;
+    type: string;
+  }
+
   interface Column {
     name: string;
     type: string;
@@ -401,8 +407,13 @@ declare namespace Ui {
   interface SqlSettings {
     input: HTMLTextAreaElement;
     label: string;
+    /** Chooses the database, if there is one. */
+    choice: HTMLSelectElement | null;
     /** The kind of the chosen database, such as `postgresql`; empty if there is none. */
     getBackend: () => string;
+    getCatalog: () => import("./page/assets/catalog_reader.js").CatalogReader | null;
+    /** The blocks that the SQL may refer to. */
+    listBlocks: () => Pick<Api.Block, "name" | "type">[];
   }
 
   /** What an open SQL editor does for the other parts of the page. */

@@ -9,10 +9,12 @@ import {
   writeDefault,
 } from "./block_values.js";
 import { makeCatalog } from "./catalog.js";
+import { makeReaders } from "./catalog_reader.js";
 import { el } from "./dom.js";
 import { areaField, checkField, choiceField, inRow, listField, nameOptions, textField } from "./forms.js";
 import { link } from "./router.js";
 import { addSqlEditor } from "./sql_editor.js";
+import { insertText } from "./sql_registry.js";
 
 const PARAMETER_TYPES = nameOptions(["any", "text", "integer", "number", "boolean", "date", "timestamp"]);
 const TEMPLATE_HINT = "Values are inserted as {{ name }}: a parameter, or another block by its name.";
@@ -53,7 +55,7 @@ export const EDITORS = {
     }),
   },
   sql: {
-    makeFields: (content, { databases }) => {
+    makeFields: (content, { databases, blocks }) => {
       const database = databases.length ? databaseField(content, databases) : null;
       const sql = areaField("sql", "SQL", {
         value: content.sql ?? "",
@@ -63,9 +65,20 @@ export const EDITORS = {
         hint: "{{ name }} is bound as a value, so it needs no quotes; {{ other_query }} is that query’s SQL.",
       });
       const getBackend = () => databases.find((one) => one.uid === database?.input.value)?.backend ?? "";
+      const getCatalog = database && makeReaders(database.input);
+      const insert = (/** @type {string} */ text) => insertText(sql.input, text);
+      addSqlEditor(sql, {
+        label: "SQL",
+        choice: database?.input ?? null,
+        getBackend,
+        getCatalog: () => getCatalog?.() ?? null,
+        listBlocks: () => blocks.filter((one) => one.content !== content),
+      });
       return [
-        ...(database ? [database, { node: makeCatalog(database.input) }] : [noDatabase()]),
-        addSqlEditor(sql, { label: "SQL", getBackend }),
+        ...(database && getCatalog
+          ? [database, { node: makeCatalog(database.input, { getCatalog, getBackend, insert }) }]
+          : [noDatabase()]),
+        sql,
         ...inRow(
           textField("limit", "Rows at most", { type: "number", min: 1, value: content.limit ?? "" }),
           textField("timeout_seconds", "Seconds at most", {

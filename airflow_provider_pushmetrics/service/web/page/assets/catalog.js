@@ -1,17 +1,20 @@
 // What is in a database: its schemas, their tables and the columns of these, each read when it is opened.
 
-import { part } from "./addresses.js";
-import { get, getRow } from "./api.js";
 import { el, fill } from "./dom.js";
 import { describeError } from "./errors.js";
+import { quoteName, quoteTable } from "./sql_names.js";
+
+/** @typedef {import("./catalog_reader.js").CatalogReader} CatalogReader */
+/** @typedef {{ backend: string, insert: (text: string) => void }} Target where a name that is pressed goes */
 
 /**
  * Make the view of the database that a field has chosen.
  *
  * @param {Ui.Input} choice
+ * @param {{ getCatalog: () => CatalogReader, getBackend: () => string, insert: (text: string) => void }} settings
  */
-export function makeCatalog(choice) {
-  const view = makeBranch("Contents", () => listSchemas(`api/v1/database/${part(choice.value)}`));
+export function makeCatalog(choice, { getCatalog, getBackend, insert }) {
+  const view = makeBranch("Contents", () => listSchemas(getCatalog(), { backend: getBackend(), insert }));
   choice.addEventListener("change", () => view.forget());
   return view.node;
 }
@@ -45,31 +48,61 @@ function makeBranch(label, read) {
   return { node, forget };
 }
 
-/** @param {string} database */
-async function listSchemas(database) {
-  /** @type {string[]} */
-  const schemas = await getRow(`${database}/schemas/`);
-  return schemas.map((schema) => makeBranch(schema, () => listTables(database, schema)).node);
+/**
+ * @param {CatalogReader} catalog
+ * @param {Target} target
+ */
+async function listSchemas(catalog, target) {
+  const schemas = await catalog.listSchemas();
+  return schemas.map((schema) => makeBranch(schema, () => listTables(catalog, schema, target)).node);
 }
 
 /**
- * @param {string} database
+ * @param {CatalogReader} catalog
  * @param {string} schema
+ * @param {Target} target
  */
-async function listTables(database, schema) {
-  /** @type {Api.Table[]} */
-  const tables = await getRow(`${database}/schema/${part(schema)}/`, { query: { action: "tree" } });
+async function listTables(catalog, schema, target) {
+  const tables = await catalog.listTables(schema);
   return tables.map(
-    ({ name }) =>
-      makeBranch(name, () => listColumns(`${database}/table/${part(name)}/${part(schema)}/`)).node,
+    ({ name }) => makeBranch(name, () => listColumns(catalog, { schema, name }, target)).node,
   );
 }
 
-/** @param {string} path */
-async function listColumns(path) {
-  /** @type {{ columns: Api.Column[] }} */
-  const { columns } = await get(path);
-  return columns.map(({ name, type }) =>
-    el("div", {}, el("code", {}, name), " ", el("span", { class: "hint" }, type)),
-  );
+/**
+ * @param {CatalogReader} catalog
+ * @param {{ schema: string, name: string }} table
+ * @param {Target} target
+ */
+async function listColumns(catalog, table, { backend, insert }) {
+  const columns = await catalog.listColumns(table);
+  return [
+    el("div", {}, makeInserter(`Insert ${table.name}`, quoteTable(table, backend), insert)),
+    ...columns.map(({ name, type }) =>
+      el(
+        "div",
+        {},
+        makeInserter(el("code", {}, name), quoteName(name, backend), insert),
+        " ",
+        el("span", { class: "hint" }, type),
+      ),
+    ),
+  ];
 }
+
+/**
+ * @param {Ui.Child} label
+ * @param {string} text
+ * @param {(text: string) => void} insert
+ */
+const makeInserter = (label, text, insert) =>
+  el(
+    "button",
+    {
+      type: "button",
+      class: "plain insert",
+      title: `Insert ${text} at the cursor`,
+      onclick: () => insert(text),
+    },
+    label,
+  );

@@ -2,9 +2,9 @@
 
 import { el } from "./dom.js";
 import { findChange } from "./sql_changes.js";
-import { makeExtensions } from "./sql_extensions.js";
+import { makeExtensions, makeLanguage } from "./sql_extensions.js";
 import { getSettings, setOpenEditor } from "./sql_registry.js";
-import { EditorState, EditorView } from "./vendored/codemirror.js";
+import { Compartment, EditorState, EditorView } from "./vendored/codemirror.js";
 
 const KEYS = "Tab indents; Escape, then Tab, leaves the editor. Ctrl+Enter tries the SQL of a saved block.";
 
@@ -16,6 +16,7 @@ class SqlEditor extends HTMLElement {
 
   connectedCallback() {
     if (this.#view) return; // it was moved
+    this.#leave = new AbortController();
     const settings = getSettings(this);
     const { input } = settings;
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
@@ -23,6 +24,7 @@ class SqlEditor extends HTMLElement {
     // The form hears of a change by the event of its textarea, once.
     const place = el("div", { oninput: (/** @type {Event} */ event) => event.stopPropagation() });
     root.replaceChildren(help, place);
+    const language = new Compartment();
     const hadFocus = document.activeElement === input;
     const view = new EditorView({
       parent: place,
@@ -31,6 +33,7 @@ class SqlEditor extends HTMLElement {
         doc: input.value,
         selection: { anchor: Math.min(input.selectionStart, input.value.length) },
         extensions: [
+          language.of(makeLanguage(settings)),
           makeExtensions(settings),
           EditorView.updateListener.of((update) => update.docChanged && this.#write(input)),
         ],
@@ -38,6 +41,11 @@ class SqlEditor extends HTMLElement {
     });
     this.#view = view;
     this.#takeOver(input, view);
+    settings.choice?.addEventListener(
+      "change",
+      () => view.dispatch({ effects: language.reconfigure(makeLanguage(settings)) }),
+      { signal: this.#leave.signal },
+    );
     setOpenEditor(input, { insert: (text) => insert(view, text) });
     if (hadFocus) view.focus();
   }
@@ -55,7 +63,6 @@ class SqlEditor extends HTMLElement {
    * @param {EditorView} view
    */
   #takeOver(input, view) {
-    this.#leave = new AbortController();
     const { signal } = this.#leave;
     input.classList.add("unseen");
     input.setAttribute("aria-hidden", "true");

@@ -1,5 +1,6 @@
 // What the SQL editor can do: its keys, its colours, and the dialect of the database.
 
+import { makeSource } from "./sql_completion.js";
 import { makeStyle } from "./sql_style.js";
 import {
   autocompletion,
@@ -45,7 +46,7 @@ const DIALECTS = {
 };
 
 /** @param {string} backend */
-export const findDialect = (backend) =>
+const findDialect = (backend) =>
   backend in DIALECTS ? DIALECTS[/** @type {keyof typeof DIALECTS} */ (backend)] : StandardSQL;
 
 const markTemplates = new MatchDecorator({
@@ -81,8 +82,33 @@ const replacing = EditorView.domEventHandlers({
   },
 });
 
+/**
+ * The colours and proposals for the database that is chosen.
+ *
+ * @param {Ui.SqlSettings} settings
+ */
+export function makeLanguage(settings) {
+  const dialect = findDialect(settings.getBackend());
+  return [
+    sql({ dialect }),
+    autocompletion({ override: [makeSource(settings, dialect)], maxRenderedOptions: 60 }),
+    EditorView.domEventHandlers({ focus: () => readAhead(settings) }),
+  ];
+}
+
+/**
+ * Read the names of the tables before they are asked for: a database may take seconds to answer first.
+ *
+ * @param {Ui.SqlSettings} settings
+ */
+function readAhead({ getCatalog }) {
+  getCatalog()
+    ?.searchTables("")
+    .catch(() => {}); // whoever opens the contents is told
+}
+
 /** @param {Ui.SqlSettings} settings */
-export function makeExtensions({ label, getBackend }) {
+export function makeExtensions({ label }) {
   return [
     // The form tries the block; a new line here would be one too many.
     Prec.highest(
@@ -100,8 +126,6 @@ export function makeExtensions({ label, getBackend }) {
     bracketMatching(),
     closeBrackets(),
     replacing,
-    autocompletion(),
-    sql({ dialect: findDialect(getBackend()) }),
     Prec.low(templates),
     makeStyle(),
     EditorView.lineWrapping,
