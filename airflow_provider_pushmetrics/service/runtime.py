@@ -15,6 +15,7 @@ from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.call_batching import CallBatcher
 from airflow_provider_pushmetrics.service.runs.pending_limit import PendingLimit
+from airflow_provider_pushmetrics.service.runs.run_watch import RunWatch
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, make_data_dir
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
@@ -63,6 +64,7 @@ class ServiceParts:
     sources: SourceRegistry
     pending_limit: PendingLimit
     call_batcher: CallBatcher
+    run_watch: RunWatch
     engine: ExecutionBackend | None
     exchange_limit: RateLimit
 
@@ -111,6 +113,7 @@ class ServiceParts:
         :return: Whether all work has ended. If not, the process must end now; the work continues at the next
             start.
         """
+        self.run_watch.stop()
         self.call_batcher.close()
         if self.engine is not None and not self.engine.stop():
             return False  # running work must not find its databases closed and fail
@@ -156,6 +159,7 @@ def assemble(
         sources=sources,
         pending_limit=pending_limit,
         call_batcher=CallBatcher(database, results, pending_limit),
+        run_watch=RunWatch(database),
         engine=engine,
         exchange_limit=RateLimit(settings.exchange_rate),
     )

@@ -108,7 +108,7 @@ def test_a_report_is_made_run_read_and_downloaded(service: ServiceProcess, visit
     visit.take_picture("report")
     visit.press("Run")
     visit.press("Run")
-    expect(page.get_by_role("button", name="Run again")).to_be_visible()
+    expect(page.get_by_role("button", name="Run again", exact=True)).to_be_visible()
     expect(page.locator("dl.facts")).to_contain_text("success")
     numbers = page.get_by_label("Block numbers")
     expect(numbers).to_contain_text("120 rows")

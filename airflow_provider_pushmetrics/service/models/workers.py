@@ -10,6 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from airflow_provider_pushmetrics.service.models.base import Base
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 
+WORK_CHANNEL = "pushmetrics_work"
+"""The channel of notifications of new work on PostgreSQL. Triggers of the tables send them."""
+
 
 class Worker(Base):
     """A process that executes runs and deliveries, and its last heartbeat."""

@@ -8,12 +8,15 @@ import os
 import signal
 import socket
 from contextlib import nullcontext
+from typing import Any
 
 import pyarrow as pa
+import uvicorn
 
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.processes.folder_lock import lock_folder
 from airflow_provider_pushmetrics.service.processes.supervisor import Assignment, Supervisor
+from airflow_provider_pushmetrics.service.runs.run_watch import RunWatch
 from airflow_provider_pushmetrics.service.runtime import assemble, choose_worker_id
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
 from airflow_provider_pushmetrics.serving.http.connections import LimitedServer, build_config
@@ -23,6 +26,25 @@ from airflow_provider_pushmetrics.serving.process_start import exit_on_terminati
 from airflow_provider_pushmetrics.serving.traces import start_tracing, stop_tracing
 
 log = logging.getLogger(__name__)
+
+
+class ServiceServer(LimitedServer):
+    """
+    Uvicorn, which ends the waits of open pages before it stops.
+
+    :param config: Uvicorn's settings.
+    :param run_watch: Wakes the pages.
+    :param limits: The limits of :class:`LimitedServer`, by name.
+    """
+
+    def __init__(self, config: uvicorn.Config, run_watch: RunWatch, **limits: Any) -> None:
+        super().__init__(config, **limits)
+        self._run_watch = run_watch
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Complete running requests, then close."""
+        self._run_watch.end_waits()
+        await super().shutdown(sockets)
 
 
 def serve(settings: ServiceSettings) -> None:
@@ -55,7 +77,8 @@ def _serve(settings: ServiceSettings, listener: socket.socket) -> None:
     try:
         parts.start()
         config = build_config(build_app(parts), lifespan="off", graceful_seconds=settings.shutdown_seconds)
-        server = LimitedServer(config, connections_per_address=settings.connections_per_address)
+        limit = settings.connections_per_address
+        server = ServiceServer(config, parts.run_watch, connections_per_address=limit)
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn stops at these signals, then raises them again for earlier handlers: none, so that we
             # can close everything.

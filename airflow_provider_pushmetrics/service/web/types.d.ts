@@ -122,14 +122,23 @@ declare namespace Api {
 
   type BlockStatus = RunStatus | "not_run";
 
-  /** What one block gave, as far as a running run shows it. */
-  interface TaskResult {
+  /** A block of a run, also one that has not begun. */
+  interface BlockActivity {
     block_uid: string;
     name: string;
     type: BlockType;
     status: BlockStatus;
     error: string | null;
     row_count: number | null;
+    started_on: Moment | null;
+    finished_on: Moment | null;
+  }
+
+  /** The last runs of a report, the newest first, and its next scheduled run. */
+  interface ReportActivity {
+    report_id: number;
+    runs: Pick<Run & BlockActivity, "id" | "status" | "created_on" | "started_on" | "finished_on">[];
+    next_run_on: Moment | null;
   }
 
   /** What one block of a run that has ended gave. */
@@ -394,6 +403,15 @@ declare namespace Ui {
     read?: () => unknown;
   }
 
+  /** The field of a parameter. */
+  interface ParameterField extends FormPart {
+    name: string;
+    /** Says what is wrong with its value; null if nothing is. */
+    check: () => string | null;
+    /** Gives its value; undefined for the default. */
+    getValue: () => unknown;
+  }
+
   /** The values of a form by the names of its fields. */
   // biome-ignore lint/suspicious/noExplicitAny: each field has a type of its own, which its name tells.
   type Values = Record<string, any>;
@@ -482,7 +500,17 @@ declare namespace Ui {
     order?: ListSettings["order"];
     query?: Api.Query;
     size?: number;
+    /** Whether it is read again whenever runs change. */
+    isLive?: boolean;
     signal: AbortSignal;
+  }
+
+  /** A part of a page that is read again when runs have changed. */
+  interface Watch {
+    read: () => Promise<unknown>;
+    isReading: boolean;
+    /** Whether something changed while it was read. */
+    isAgain: boolean;
   }
 
   interface FormSettings {
@@ -498,8 +526,8 @@ declare namespace Ui {
   type Close<Answer> = (answer: Answer | null) => void;
 
   /** What one block of a run gave, as far as it is known. */
-  type ShownResult = Pick<Api.TaskResult, "block_uid" | "name" | "type" | "status"> &
-    Partial<Api.TaskResult & Api.Output>;
+  type ShownResult = Pick<Api.BlockActivity, "block_uid" | "name" | "type" | "status"> &
+    Partial<Api.BlockActivity & Api.Output>;
 
   /** What the page of a run shows, and what of it is known already. */
   interface RunView {
@@ -508,14 +536,12 @@ declare namespace Ui {
     actions: HTMLElement;
     blocks: HTMLElement;
     log: HTMLElement;
-    /** What is shown of each block, and of what it was made. */
-    shown: Map<string, { node: HTMLElement; look: string }>;
+    summary: HTMLElement;
     lastLine: number;
     status: Api.RunStatus | null;
     /** Whether a message of the run waits to be sent. */
     isSending: boolean;
     isFollowed: boolean;
-    planned?: Api.Block[];
   }
 
   /** With what a report or a block is run. */

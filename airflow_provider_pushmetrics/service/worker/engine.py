@@ -24,6 +24,7 @@ from airflow_provider_pushmetrics.service.datasources.registry import SourceRegi
 from airflow_provider_pushmetrics.service.egress.rules import is_loopback
 from airflow_provider_pushmetrics.service.egress.transport import GuardedTransport
 from airflow_provider_pushmetrics.service.models import AnyRun, Delivery, OutgoingMessage, WorkSignal
+from airflow_provider_pushmetrics.service.models.workers import WORK_CHANNEL
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
 from airflow_provider_pushmetrics.service.notifications.mail_transport import MailTransport
 from airflow_provider_pushmetrics.service.notifications.message_outbox import KINDS, MAIL, SLACK
@@ -51,9 +52,6 @@ from airflow_provider_pushmetrics.service.worker.selection import (
 )
 from airflow_provider_pushmetrics.serving.commit_signals import CommitWatch
 from airflow_provider_pushmetrics.serving.metrics import render_metrics
-
-CHANNEL = "pushmetrics_work"
-"""The channel of notifications of new work. Triggers of the tables send them."""
 
 POSTPONE_SECONDS = 60
 
@@ -178,7 +176,7 @@ class Engine:
         wakes: dict[str, Callable[[], object]] = {name: queue.wake for name, queue in self._queues.items()}
         return CommitWatch(
             self._database.engine,
-            CHANNEL,
+            WORK_CHANNEL,
             wakes | {"schedule": self._scheduler.wake},
             table=WorkSignal.__tablename__,
             listen_engine=self._database.listen_engine,

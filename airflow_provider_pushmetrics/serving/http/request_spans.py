@@ -8,7 +8,7 @@ from airflow_provider_pushmetrics.serving.traces import Span, span
 from airflow_provider_pushmetrics.tracing import TRACEPARENT
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-UNTRACED = frozenset({"/health/live", "/health/ready", "/metrics"})
+UNTRACED = frozenset({"/health/live", "/health/ready", "/metrics", "/app/changes"})
 """What is asked all the time, and tells of no work."""
 
 

@@ -21,7 +21,11 @@ from airflow_provider_pushmetrics.service.reports.block_graph import BLOCK_TYPES
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.execution.block_executor import BlockExecutor
-from airflow_provider_pushmetrics.service.runs.execution.plan import ExecutedBlock, RunPlan
+from airflow_provider_pushmetrics.service.runs.execution.plan import (
+    MAX_PARALLEL_BLOCKS,
+    ExecutedBlock,
+    RunPlan,
+)
 from airflow_provider_pushmetrics.service.runs.execution.recorder import (
     BlockRecord,
     OvertakenError,
@@ -32,8 +36,6 @@ from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
 from airflow_provider_pushmetrics.serving.metrics import LONG_SECONDS, Histogram
 from airflow_provider_pushmetrics.serving.traces import span
-
-MAX_PARALLEL_BLOCKS = 4
 
 INTERNAL_ERROR = "internal error: see the service's log"
 

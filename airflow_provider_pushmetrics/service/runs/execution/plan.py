@@ -44,6 +44,9 @@ SELECT_BLOCKS = (
     .order_by(Block.position)
 )
 
+MAX_PARALLEL_BLOCKS = 4
+"""How many blocks of a wave a run executes at the same time."""
+
 MAX_LOST_WORKERS = 3
 """A run that has lost this many workers without progress is not executed again."""
 

@@ -2,6 +2,7 @@
 
 import { locate } from "./addresses.js";
 import { isAbort } from "./errors.js";
+import { readServerTime } from "./server_time.js";
 import { askForSignIn, OWN_PAGE } from "./session.js";
 
 /** An answer that is not 2xx; its message is the service's. */
@@ -99,13 +100,15 @@ async function send(method, path, { body, text, query, signal }) {
   if (text !== undefined) headers["Content-Type"] = "text/plain; charset=utf-8";
   const payload = text ?? (body === undefined ? undefined : JSON.stringify(body));
   try {
-    return await fetch(locate(path, query), {
+    const answer = await fetch(locate(path, query), {
       method,
       headers,
       body: payload,
       signal,
       credentials: "same-origin",
     });
+    readServerTime(answer.headers.get("date"));
+    return answer;
   } catch (error) {
     if (isAbort(error)) throw error;
     throw new ApiError(

@@ -2,15 +2,20 @@
 
 import { part } from "./addresses.js";
 import { get, getRow, post } from "./api.js";
-import { getBlocks } from "./block_list.js";
 import { button } from "./buttons.js";
+import { elapsed } from "./clock.js";
 import { card, el, fill } from "./dom.js";
 import { describeError, isAbort } from "./errors.js";
-import { isFinished, moment, span, state, writeParameters } from "./format.js";
+import { isFinished, moment, state, writeParameters } from "./format.js";
+import { watchRuns } from "./live.js";
 import { tell } from "./notices.js";
+import { drawAnew, replaceKeeping, updateChildren } from "./redraw.js";
 import { go, link } from "./router.js";
 import { makeRunBlock } from "./run_block.js";
+import { runReport } from "./run_form.js";
 import { updateLog } from "./run_log.js";
+import { nameState } from "./run_states.js";
+import { makeSummary } from "./run_summary.js";
 import { getRunPath } from "./runs.js";
 import { pause } from "./waiting.js";
 
@@ -22,7 +27,8 @@ export async function showRun({ run: reference }, signal) {
   const run = await getRow(`api/v1/noteflow_run/${reference}`, { signal });
   const view = makeView(run);
   await update(view, signal);
-  follow(view, signal);
+  if (!isFinished(view.status)) watchRuns(() => updateUnfinished(view, signal), signal);
+  followMessages(view, signal);
   return [
     el(
       "p",
@@ -35,6 +41,7 @@ export async function showRun({ run: reference }, signal) {
     ),
     el("div", { class: "head" }, el("h1", {}, `Run ${run.id} of ${run.name}`), view.actions),
     view.facts,
+    view.summary,
     view.blocks,
     card("Log", view.log),
   ];
@@ -49,9 +56,9 @@ function makeView(run) {
     run,
     facts: el("div", { "aria-live": "polite" }),
     actions: el("div", { class: "actions" }),
+    summary: el("div", {}),
     blocks: el("ol", { class: "blocks" }),
     log: el("ol", { class: "log", tabindex: "0" }),
-    shown: new Map(),
     lastLine: 0,
     status: null,
     isSending: false,
@@ -60,16 +67,26 @@ function makeView(run) {
 }
 
 /**
- * Look at the run again and again until it has ended, and for some minutes until its messages are sent.
+ * @param {Ui.RunView} view
+ * @param {AbortSignal} signal
+ */
+async function updateUnfinished(view, signal) {
+  if (isFinished(view.status)) return;
+  await update(view, signal);
+  if (isFinished(view.status)) followMessages(view, signal);
+}
+
+/**
+ * Look again for some minutes until the messages of a run that has ended are sent.
  *
  * @param {Ui.RunView} view
  * @param {AbortSignal} signal
  */
-async function follow(view, signal) {
-  if (view.isFollowed) return;
+async function followMessages(view, signal) {
+  if (view.isFollowed || !isFinished(view.status)) return;
   view.isFollowed = true;
   try {
-    for (let tries = 0; isMoving(view, tries); tries += 1) {
+    for (let tries = 0; view.isSending && tries < MOST_LOOKS; tries += 1) {
       await pause(tries, signal);
       await update(view, signal);
     }
@@ -81,12 +98,6 @@ async function follow(view, signal) {
 }
 
 /**
- * @param {Ui.RunView} view
- * @param {number} tries
- */
-const isMoving = (view, tries) => !isFinished(view.status) || (view.isSending && tries < MOST_LOOKS);
-
-/**
  * Show what becomes of a message of a block that is sent again.
  *
  * @param {Ui.RunView} view
@@ -94,10 +105,9 @@ const isMoving = (view, tries) => !isFinished(view.status) || (view.isSending &&
  * @param {AbortSignal} signal
  */
 function followMessage(view, uid, signal) {
-  const shown = view.shown.get(uid);
-  if (shown) shown.look = "";
+  drawAnew(view.blocks, uid);
   view.isSending = true;
-  follow(view, signal);
+  followMessages(view, signal);
 }
 
 /**
@@ -107,8 +117,13 @@ function followMessage(view, uid, signal) {
 async function update(view, signal) {
   const run = await getRow(`api/v1/noteflow_run/${view.run.id}`, { signal });
   await Promise.all([updateBlocks(view, run, signal), updateLog(view, run, signal)]);
-  fill(view.facts, makeFacts(run));
-  if (run.status !== view.status) fill(view.actions, makeActions(run));
+  const facts = el("div", {}, makeFacts(run));
+  if (view.facts.textContent !== facts.textContent) fill(view.facts, facts);
+  if (run.status !== view.status) {
+    const actions = el("div", { class: "actions" }, makeActions(run));
+    replaceKeeping(view.actions, actions);
+    view.actions = actions;
+  }
   view.status = run.status;
 }
 
@@ -122,7 +137,7 @@ function makeFacts(run) {
     ["State", state(run.status)],
     ["Began", moment(run.start_time)],
     ["Ended", moment(run.end_time)],
-    ["Took", span(run.start_time, run.end_time)],
+    ["Took", elapsed(run.start_time, run.end_time)],
     ["Started by", run.started_by ?? run.origin],
     ["Parameters", el("span", { class: "code" }, writeParameters(run.parameters))],
   ];
@@ -136,7 +151,10 @@ function makeFacts(run) {
   ];
 }
 
-/** @param {Api.Run} run */
+/**
+ * @param {Api.Run} run
+ * @returns {Ui.Child}
+ */
 function makeActions(run) {
   if (!isFinished(run.status)) {
     return button(
@@ -148,15 +166,19 @@ function makeActions(run) {
       { kind: "danger" },
     );
   }
-  return button(
-    "Run again",
-    async () => {
-      /** @type {Api.One<Api.Run>} */
-      const { result } = await post(`api/v1/noteflow_run/${part(run.uid)}/re_run`);
-      await go(getRunPath(result));
-    },
-    { kind: "primary" },
-  );
+  const report = { id: run.report_id, uid: run.report_uid, name: run.name };
+  return [
+    button("Run again with changes", () => runReport(report, run.parameters)),
+    button(
+      "Run again",
+      async () => {
+        /** @type {Api.One<Api.Run>} */
+        const { result } = await post(`api/v1/noteflow_run/${part(run.uid)}/re_run`);
+        await go(getRunPath(result));
+      },
+      { kind: "primary" },
+    ),
+  ];
 }
 
 /**
@@ -166,21 +188,50 @@ function makeActions(run) {
  */
 async function updateBlocks(view, run, signal) {
   const outputs = isFinished(run.status) ? await getOutputs(run, signal) : null;
-  /** @type {Api.TaskResult[]} */
-  const begun = await getRow(`api/v1/noteflow_run/${part(run.uid)}/get_task_results`, { signal });
-  const results = begun.map((result, index) => ({ ...result, ...(outputs?.[index] ?? {}) }));
-  const rows = outputs ? results : await addWaiting(view, run, results, signal);
-  if (outputs) dropUnfinished(view, results);
-  view.isSending = rows.some((row) => row.messages?.some((message) => message.status === "pending"));
-  for (const result of rows.filter(isShown)) {
-    const seen = view.shown.get(result.block_uid);
-    const look = JSON.stringify([result.status, Boolean(outputs), result.messages]);
-    if (seen?.look === look) continue;
-    const node = makeRunBlock(run, result, () => followMessage(view, result.block_uid, signal));
-    if (seen) seen.node.replaceWith(node);
-    else view.blocks.append(node);
-    view.shown.set(result.block_uid, { node, look });
-  }
+  /** @type {Api.BlockActivity[]} */
+  const blocks = await getRow(`app/activity/run/${part(run.uid)}`, { signal });
+  const results = blocks.map((block, index) => ({ ...block, ...(outputs?.[index] ?? {}) })).filter(isShown);
+  view.isSending = results.some((row) => row.messages?.some((message) => message.status === "pending"));
+  updateChildren(view.blocks, results, {
+    getKey: (result) => result.block_uid,
+    getLook: (result) => describeLook(run, result),
+    make: (result) => makeRunBlock(run, result, () => followMessage(view, result.block_uid, signal)),
+  });
+  drawSummary(view, run, results);
+}
+
+/**
+ * Write what the picture of a block is made of: while this stays, the block stays as it is.
+ *
+ * @param {Api.Run} run
+ * @param {Ui.ShownResult} result
+ */
+const describeLook = (run, result) =>
+  JSON.stringify([
+    nameState(run, result),
+    result.started_on,
+    result.is_truncated ?? false,
+    result.messages ?? [],
+    // Rows and charts are there before the run has ended, and stay.
+    ["sql", "chart"].includes(result.type) || isFinished(run.status),
+  ]);
+
+/**
+ * @param {Ui.RunView} view
+ * @param {Api.Run} run
+ * @param {Ui.ShownResult[]} results
+ */
+function drawSummary(view, run, results) {
+  const fresh = makeSummary(run, results, (uid) => {
+    const block = [...view.blocks.children].find(
+      (one) => one instanceof HTMLElement && one.dataset.key === uid,
+    );
+    if (!(block instanceof HTMLElement)) return;
+    block.scrollIntoView({ block: "start" });
+    block.focus({ preventScroll: true });
+  });
+  replaceKeeping(view.summary, fresh);
+  view.summary = fresh;
 }
 
 /**
@@ -197,47 +248,9 @@ async function getOutputs(run, signal) {
 }
 
 /**
- * Forget blocks of which a run that has ended knows nothing.
- *
- * @param {Ui.RunView} view
- * @param {Ui.ShownResult[]} results
- */
-function dropUnfinished(view, results) {
-  for (const [uid, { node }] of view.shown) {
-    if (results.some((result) => result.block_uid === uid)) continue;
-    node.remove();
-    view.shown.delete(uid);
-  }
-}
-
-/**
  * A parameter stands above, among the run's parameters; unless it is what went wrong.
  *
  * @param {Ui.ShownResult} result
  */
 const isShown = (result) =>
   result.type !== "parameter" || !["success", "pending", "running"].includes(result.status);
-
-/**
- * Add the blocks that have not begun, as the report has them now.
- *
- * @param {Ui.RunView} view
- * @param {Api.Run} run
- * @param {Ui.ShownResult[]} results
- * @param {AbortSignal} signal
- * @returns {Promise<Ui.ShownResult[]>}
- */
-async function addWaiting(view, run, results, signal) {
-  const planned = view.planned ?? (await getBlocks({ id: run.report_id }, signal));
-  view.planned = planned;
-  const begun = new Map(results.map((result) => [result.block_uid, result]));
-  /** @type {Ui.ShownResult[]} */
-  const waiting = planned.map(
-    (block) =>
-      begun.get(block.uid) ?? { block_uid: block.uid, name: block.name, type: block.type, status: "pending" },
-  );
-  return [
-    ...waiting,
-    ...results.filter((result) => !planned.some((block) => block.uid === result.block_uid)),
-  ];
-}

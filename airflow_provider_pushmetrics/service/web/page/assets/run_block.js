@@ -2,11 +2,13 @@
 
 import { part } from "./addresses.js";
 import { makeChart } from "./chart.js";
+import { elapsed } from "./clock.js";
 import { el, fill } from "./dom.js";
-import { duration, state } from "./format.js";
+import { state } from "./format.js";
 import { canSend, describeDelivery, makeSendButton } from "./messages.js";
 import { makeProse } from "./prose.js";
 import { makeRows } from "./rows.js";
+import { nameState } from "./run_states.js";
 
 /**
  * @param {Api.Run} run
@@ -17,15 +19,14 @@ export function makeRunBlock(run, result, onSend) {
   const base = `app/results/run/${run.id}/${part(result.block_uid)}`;
   return el(
     "li",
-    { class: "card block", "aria-label": `Block ${result.name}` },
+    { class: "card block", tabindex: "-1", "aria-label": `Block ${result.name}` },
     el(
       "div",
       { class: "block-head" },
       el("span", { class: "kind" }, result.type),
       el("h2", {}, result.name),
-      state(result.status),
-      typeof result.duration_seconds === "number" &&
-        el("span", { class: "hint" }, duration(result.duration_seconds)),
+      state(nameState(run, result)),
+      result.started_on && el("span", { class: "hint" }, elapsed(result.started_on, result.finished_on)),
     ),
     result.error && el("pre", { class: "fault" }, result.error),
     result.is_truncated &&

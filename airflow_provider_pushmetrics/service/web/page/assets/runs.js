@@ -1,8 +1,9 @@
 // Lists of runs: of one report, or of all.
 
 import { part } from "./addresses.js";
+import { elapsed } from "./clock.js";
 import { el, empty } from "./dom.js";
-import { isFinished, moment, span, state, writeParameters } from "./format.js";
+import { moment, state, writeParameters } from "./format.js";
 import { link } from "./router.js";
 import { makeList } from "./tables.js";
 
@@ -38,7 +39,7 @@ export function makeRunList({ report = null, getFilters = () => [], signal }) {
     caption: "Runs",
     noun: "run",
     getFilters,
-    isMoving: (run) => !isFinished(run.status),
+    isLive: true,
     signal,
     columns: [
       ["Run", (run) => link(getRunPath(run), `Run ${run.id}`)],
@@ -47,7 +48,7 @@ export function makeRunList({ report = null, getFilters = () => [], signal }) {
       ["Started by", (run) => run.started_by ?? run.origin],
       ["Parameters", (run) => el("span", { class: "clip code" }, writeParameters(run.parameters))],
       ["Began", (run) => moment(run.start_time ?? run.created_on), "tight"],
-      ["Took", (run) => span(run.start_time, run.end_time), "tight"],
+      ["Took", (run) => elapsed(run.start_time, run.end_time), "tight"],
     ],
     whenEmpty: () =>
       empty(

@@ -4,6 +4,8 @@ import { getList } from "./api.js";
 import { button } from "./buttons.js";
 import { el, fill } from "./dom.js";
 import { count } from "./format.js";
+import { watchRuns } from "./live.js";
+import { replaceKeeping, updateChildren } from "./redraw.js";
 import { pause } from "./waiting.js";
 
 /**
@@ -23,13 +25,7 @@ export function makeTable(columns, rows, caption) {
       el("th", { scope: "col", class: kind }, title || el("span", { class: "unseen" }, "Actions")),
     ),
   );
-  const body = rows.map((row) =>
-    el(
-      "tr",
-      {},
-      shown.map(([, build, kind]) => el("td", { class: kind }, build(row))),
-    ),
-  );
+  const body = rows.map((row) => makeRow(shown, row));
   return el(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
@@ -40,6 +36,19 @@ export function makeTable(columns, rows, caption) {
       el("thead", {}, head),
       el("tbody", {}, body),
     ),
+  );
+}
+
+/**
+ * @template Row
+ * @param {readonly Ui.Optional<Ui.Column<Row>>[]} columns
+ * @param {Row} row
+ */
+function makeRow(columns, row) {
+  return el(
+    "tr",
+    {},
+    columns.map((column) => column && el("td", { class: column[2] }, column[1](row))),
   );
 }
 
@@ -64,10 +73,12 @@ export function makeList({
   order,
   query,
   size = 25,
+  isLive = false,
   signal,
 }) {
   const place = el("div", {});
   const list = { node: place, page: 0, turn: 0, looks: 0, show };
+  if (isLive) watchRuns(() => show(), signal);
 
   /**
    * @param {number} page
@@ -76,11 +87,42 @@ export function makeList({
   async function show(page = list.page) {
     list.page = page;
     list.turn += 1;
+    const { turn } = list;
     const answer = await getList(path, { filters: getFilters(), page, size, order, query, signal });
+    if (turn !== list.turn) return; // another page, or another look at this one, was asked for meanwhile
     if (!answer.count) return fill(place, whenEmpty());
     if (!answer.result.length) return show(Math.max(0, Math.ceil(answer.count / size) - 1));
-    fill(place, makeTable(columns, answer.result, caption), makePager(answer.count));
-    if (answer.result.some(isMoving)) lookAgain(list.turn);
+    draw(answer);
+    if (!isLive && answer.result.some(isMoving)) lookAgain(list.turn);
+  }
+
+  /** @param {Api.List<Api.Lists[Path]>} answer */
+  function draw({ count: total, result }) {
+    const body = place.querySelector("tbody");
+    const pager = place.querySelector("nav");
+    if (!body || !pager) return fill(place, makeBody(result), makePager(total));
+    updateRows(body, result);
+    replaceKeeping(pager, makePager(total));
+  }
+
+  /** @param {Api.Lists[Path][]} rows */
+  function makeBody(rows) {
+    const table = makeTable(columns, [], caption);
+    const body = table.querySelector("tbody");
+    if (body) updateRows(body, rows);
+    return table;
+  }
+
+  /**
+   * @param {HTMLElement} body
+   * @param {Api.Lists[Path][]} rows
+   */
+  function updateRows(body, rows) {
+    updateChildren(body, rows, {
+      getKey: (row) => row.id,
+      getLook: (row) => JSON.stringify(row),
+      make: (row) => makeRow(columns, row),
+    });
   }
 
   /**

@@ -1,0 +1,113 @@
+"""What pages show beside the API: the progress of the blocks of a run, and the last and next runs of reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import HTTPException, Query
+from sqlalchemy import func, select, union_all
+from sqlalchemy.orm import Session
+from typing_extensions import TypedDict
+
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.conventions.fields import Moment
+from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
+from airflow_provider_pushmetrics.service.api.conventions.shapes import Wrapped, answer, build_answer, wrap
+from airflow_provider_pushmetrics.service.models import ReportSchedule, Run
+from airflow_provider_pushmetrics.service.runs.execution.progress import list_progress
+
+router = make_router("/app/activity")
+
+MAX_REPORTS = 100
+LAST_RUNS = 10
+
+
+@answer
+class BlockActivity(TypedDict):
+    """A block of a run, also one that has not begun."""
+
+    block_uid: str
+    name: str
+    type: str
+    status: str
+    error: str | None
+    row_count: int | None
+    started_on: Moment | None
+    finished_on: Moment | None
+
+
+@answer
+class LastRun(TypedDict):
+    """One of the last runs of a report."""
+
+    id: int
+    status: str
+    created_on: Moment
+    started_on: Moment | None
+    finished_on: Moment | None
+
+
+@answer
+class ReportActivity(TypedDict):
+    """The last runs of a report, the newest first, and its next scheduled run."""
+
+    report_id: int
+    runs: list[LastRun]
+    next_run_on: Moment | None
+
+
+@router.get("/run/{reference}")
+def list_blocks(reference: str, parts: Parts, caller: Caller) -> Wrapped[list[BlockActivity]]:
+    """List the blocks of a run in the order of the report, with their progress."""
+    with parts.database.reading() as session:
+        run = find_by_reference(session, Run, reference, caller)
+        return wrap([build_answer(BlockActivity, block) for block in list_progress(session, run)])
+
+
+@router.get("/reports")
+def list_reports(
+    parts: Parts, caller: Caller, report: Annotated[list[int] | None, Query()] = None
+) -> Wrapped[list[ReportActivity]]:
+    """List the last runs and the next run of some reports, by two statements however many there are."""
+    wanted = list(dict.fromkeys(report or ()))
+    if len(wanted) > MAX_REPORTS:
+        raise HTTPException(400, f"At most {MAX_REPORTS} reports can be listed at once")
+    with parts.database.reading() as session:
+        runs = _read_last_runs(session, caller.workspace_id, wanted)
+        next_runs = _read_next_runs(session, caller.workspace_id, wanted)
+    return wrap(
+        [
+            build_answer(
+                ReportActivity,
+                None,
+                report_id=report_id,
+                runs=[build_answer(LastRun, run) for run in runs if run.report_id == report_id],
+                next_run_on=next_runs.get(report_id),
+            )
+            for report_id in wanted
+        ]
+    )
+
+
+def _read_last_runs(session: Session, workspace_id: int, reports: Sequence[int]) -> Sequence[Any]:
+    """Read the last runs of each report. Each part is found by an index, whatever number of runs there is."""
+    if not reports:
+        return []
+    columns = (Run.report_id, Run.id, Run.status, Run.created_on, Run.started_on, Run.finished_on)
+    parts = []
+    for report_id in reports:
+        mine = select(*columns).where(Run.workspace_id == workspace_id, Run.report_id == report_id)
+        parts.append(select(mine.order_by(Run.id.desc()).limit(LAST_RUNS).subquery()))
+    found = union_all(*parts).subquery()
+    return session.execute(select(found).order_by(found.c.id.desc())).all()
+
+
+def _read_next_runs(session: Session, workspace_id: int, reports: Sequence[int]) -> dict[int, Any]:
+    """Read when each report runs next by its schedules; not those of its single queries."""
+    schedule = ReportSchedule
+    mine = (schedule.workspace_id == workspace_id, schedule.report_id.in_(reports))
+    active = (schedule.active, schedule.query_id.is_(None), schedule.next_run_on.is_not(None))
+    found = select(schedule.report_id, func.min(schedule.next_run_on)).where(*mine, *active)
+    return {report: moment for report, moment in session.execute(found.group_by(schedule.report_id))}

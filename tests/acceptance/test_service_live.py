@@ -1,0 +1,232 @@
+"""Pages that stay up to date by themselves, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.fakes.browser import Visit
+from tests.fakes.service_process import ServiceProcess, run_ready_service, run_service
+from tests.fakes.waiting import LIMIT_SECONDS
+
+ENDLESS = "SELECT sum(hash(a.range + b.range)) AS n FROM range(1200000000) a, range(20000) b"
+HIDE = """state => {
+    Object.defineProperty(document, 'hidden', {configurable: true, get: () => state});
+    document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
+
+@pytest.fixture(scope="module", name="data_dir")
+def make_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("live") / "data"
+
+
+@pytest.fixture(scope="module", name="service")
+def start_service(data_dir: Path) -> Iterator[ServiceProcess]:
+    with run_ready_service(data_dir, "--demo") as service:
+        yield service
+
+
+def make_report(service: ServiceProcess, name: str, *blocks: tuple[str, str, dict[str, Any]]) -> int:
+    """Make a report by the API."""
+    rows = [{"type": kind, "name": block, "content": content} for kind, block, content in blocks]
+    made = service.client.post("/api/v1/report/", json={"name": name, "blocks": rows})
+    assert made.status_code == 201, made.text
+    return int(made.json()["id"])
+
+
+def call_trigger(service: ServiceProcess) -> int:
+    """Call the trigger of the demo's report."""
+    url = f"{service.client.base_url}/api/v1/report/1/webhook"
+    answer = httpx.post(url, params={"token": service.find_trigger_token()}, timeout=LIMIT_SECONDS)
+    return int(answer.raise_for_status().json()["run_id"])
+
+
+def start_run(service: ServiceProcess, report_id: int, **parameters: object) -> int:
+    answer = service.client.post(
+        f"/api/v1/report/{report_id}/run/noteflow", json={"parameters": parameters}
+    ).raise_for_status()
+    return int(answer.json()["result"]["run_id"])
+
+
+def mark(page: Page) -> None:
+    """Mark the document: a page that was loaded again has no mark."""
+    page.evaluate("window.isSame = true")
+
+
+@pytest.mark.parametrize("path", ["app/runs", "app/reports/1/runs"])
+def test_idle_list_shows_the_run_of_a_trigger_until_it_has_ended(
+    service: ServiceProcess, visit: Visit, path: str
+) -> None:
+    call_trigger(service)
+    page = visit.enter(path)
+    expect(page.get_by_role("row").nth(1)).to_contain_text("success")
+    mark(page)
+    run_id = call_trigger(service)
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=f"Run {run_id}", exact=True))
+    expect(row).to_contain_text("webhook")
+    expect(row).to_contain_text("success")
+    assert page.evaluate("window.isSame")
+
+
+def test_redrawn_list_keeps_the_focus_and_the_scroll_position(service: ServiceProcess, visit: Visit) -> None:
+    for _ in range(20):
+        last = call_trigger(service)
+    page = visit.enter("app/reports/1/runs")
+    link = page.get_by_role("link", name=f"Run {last - 12}", exact=True)
+    link.focus()
+    box = page.locator("main .scroll")
+    box.evaluate("element => element.scrollTop = 120")
+    new = call_trigger(service)
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=f"Run {new}", exact=True))
+    expect(row).to_contain_text("success")
+    expect(link).to_be_focused()
+    assert box.evaluate("element => element.scrollTop") > 0
+
+
+def test_page_of_a_run_shows_what_runs_and_what_failed_first(service: ServiceProcess, visit: Visit) -> None:
+    report = make_report(
+        service,
+        "Parallel",
+        ("sql", "typo", {"database_id": 1, "sql": "SELECT no_such_column FROM flights"}),
+        ("text", "after", {"text": "{{ typo.data }}"}),
+        ("sql", "endless", {"database_id": 1, "sql": ENDLESS}),
+        ("sql", "last", {"database_id": 1, "sql": "SELECT '{{ endless.data }}' AS x"}),
+    )
+    run_id = start_run(service, report)
+    page = visit.enter(f"app/reports/{report}/runs/{run_id}")
+    mark(page)
+    expect(page.get_by_label("Block endless")).to_contain_text(re.compile(r"running\s*\d+ s"))
+    expect(page.get_by_label("Block last")).to_contain_text("pending")
+    expect(page.locator(".first-failed")).to_contain_text("Failed first: typo")
+    visit.take_picture("running")
+    page.locator(".first-failed").get_by_role("link", name="typo").click()
+    expect(page.get_by_label("Block typo")).to_be_focused()
+
+    service.client.post(f"/api/v1/noteflow_run/{run_id}/cancel").raise_for_status()
+    expect(page.locator("dl.facts")).to_contain_text("cancelled")
+    expect(page.get_by_label("Block endless")).to_contain_text("cancelled")
+    expect(page.get_by_label("Block endless")).to_contain_text("because the run was cancelled")
+    expect(page.get_by_label("Block typo")).to_be_focused()
+    assert page.evaluate("window.isSame")
+
+
+def test_run_form_has_the_defaults_and_refuses_wrong_values(service: ServiceProcess, visit: Visit) -> None:
+    visit.expected = ["status of 422"]
+    report = make_report(
+        service,
+        "Typed",
+        ("parameter", "top", {"type": "integer", "default": 12}),
+        ("parameter", "day", {"type": "date", "default": "2026-03-01"}),
+        ("parameter", "names", {"type": "text", "multiple": True, "default": ["a", "b"]}),
+        ("parameter", "color", {"type": "text", "choices": ["red", "blue"], "default": "red"}),
+        ("text", "words", {"text": "{{ top }} {{ day }} {{ names }} {{ color }}"}),
+    )
+    page = visit.enter(f"app/reports/{report}")
+    visit.press("Run")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("top")).to_have_value("12")
+    expect(dialog.get_by_label("day")).to_have_value("2026-03-01")
+    expect(dialog.get_by_label("names")).to_have_value("a, b")
+    expect(dialog.get_by_label("color")).to_have_value("red")
+    visit.fill("top", "seven")
+    visit.press("Run")
+    expect(dialog.get_by_role("alert")).to_have_text(
+        "top must be a whole number, such as 12. “seven” is not."
+    )
+    expect(dialog.get_by_label("top")).to_be_focused()
+    expect(dialog.get_by_label("top")).to_have_attribute("aria-invalid", "true")
+    visit.take_picture("run-form")
+    visit.fill("top", "7")
+    dialog.get_by_label("color").select_option("blue")
+    visit.press("Run")
+    expect(page.get_by_label("Block words")).to_contain_text("7 2026-03-01")
+    run_id = int(page.url.rpartition("/")[2])
+    run = service.client.get(f"/api/v1/noteflow_run/{run_id}").json()["result"]
+    assert run["parameters"] == {"top": "7", "day": "2026-03-01", "names": ["a", "b"], "color": "blue"}
+
+    # Its values are in the form of the next run; what only the service can refuse stands in the form too.
+    row = service.client.get("/api/v1/block/", params={"q": "(page_size:100)"}).json()["result"]
+    block = next(one for one in row if one["report_id"] == report and one["name"] == "color")
+    content = {"type": "text", "choices": ["red", "green"], "default": "red"}
+    changed = service.client.put(f"/api/v1/block/{block['uid']}", json={"content_json": json.dumps(content)})
+    assert changed.is_success, changed.text
+    visit.press("Run again with changes")
+    expect(dialog.get_by_label("top")).to_have_value("7")
+    expect(dialog.get_by_label("color")).to_have_value("blue")
+    visit.fill("top", "8")
+    visit.press("Run")
+    expect(dialog.get_by_role("alert")).to_contain_text("it must be one of 'red', 'green'")
+    expect(dialog.get_by_label("top")).to_have_value("8")
+    dialog.get_by_label("color").select_option("green")
+    visit.press("Run")
+    page.wait_for_url(lambda url: not url.endswith(f"/{run_id}"))
+    expect(page.get_by_label("Block words")).to_contain_text("8 2026-03-01")
+
+
+def test_hidden_tab_has_no_connection_and_is_up_to_date_when_it_is_shown(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    page = visit.enter("app/runs")
+    with page.expect_request("**/app/changes"):
+        expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/app/changes")):
+        page.evaluate(HIDE, True)
+    run_id = call_trigger(service)
+    link = page.get_by_role("link", name=f"Run {run_id}", exact=True)
+    visit.follow("Runs")  # a page that is loaded while the tab is hidden waits too
+    expect(link).to_be_visible()
+    with page.expect_request("**/app/changes"):
+        page.evaluate(HIDE, False)
+    later = call_trigger(service)
+    expect(page.get_by_role("link", name=f"Run {later}", exact=True)).to_be_visible()
+
+
+def test_page_has_one_connection_and_the_next_page_none_more(service: ServiceProcess, visit: Visit) -> None:
+    page = visit.enter("app/runs")
+    open_now: set[int] = set()
+    most = [0]
+
+    def begin(request: Any) -> None:
+        if request.url.endswith("/app/changes"):
+            open_now.add(id(request))
+            most[0] = max(most[0], len(open_now))
+
+    def end(request: Any) -> None:
+        open_now.discard(id(request))
+
+    page.on("request", begin)
+    page.on("requestfailed", end)
+    page.on("requestfinished", end)
+    for name in ("Reports", "Runs", "Departure delays", "Runs"):
+        visit.follow(name)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        page.wait_for_load_state("load")
+    run_id = call_trigger(service)
+    expect(page.get_by_role("link", name=f"Run {run_id}", exact=True)).to_be_visible()
+    assert most[0] == 1
+
+
+def test_service_that_was_away_is_said_and_found_again(visit: Visit, tmp_path: Path) -> None:
+    visit.expected = ["ERR_", "Failed to load"]
+    with run_ready_service(tmp_path / "data", "--demo") as service:
+        visit.base_url = str(service.client.base_url).rstrip("/")
+        page = visit.enter("app/runs")
+        expect(page.get_by_text("There are no runs here")).to_be_visible()
+        port = service.port
+        service.stop()
+        expect(page.get_by_text("The service does not respond")).to_be_visible()
+        visit.take_picture("away")
+    with run_service(tmp_path / "data", "--port", str(port)) as again:
+        again.client.base_url = visit.base_url
+        again.wait_until_ready()
+        run_id = call_trigger(again)
+        expect(page.get_by_role("link", name=f"Run {run_id}", exact=True)).to_be_visible()
+        expect(page.get_by_text("The service does not respond")).to_be_hidden()
