@@ -166,5 +166,5 @@ def test_required_list_without_a_ticked_box_is_refused(service: ServiceProcess, 
     visit.press("Run")
     visit.front.get_by_label("red", exact=True).uncheck()
     visit.press("Run")
-    visit.wait_for_notice("parameter 'colors' is required")
+    expect(visit.front.get_by_role("alert")).to_contain_text("parameter 'colors' is required")
     assert re.search(r"/reports/\w+$", page.url)
