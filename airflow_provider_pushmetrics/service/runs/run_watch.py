@@ -25,10 +25,10 @@ from airflow_provider_pushmetrics.serving.commit_signals import (
 RUN_SIGNAL = "run"
 """The name of the signal of a new run."""
 
-PROGRESS_SECONDS = 1.0
+RUN_CHECK_SECONDS = 1.0
 """How often unfinished runs are looked at: only new runs are signalled."""
 
-IDLE_SECONDS = 10.0
+UNWATCHED_SECONDS = 10.0
 """How long the database is watched after the last page has left: pages connect again every minute."""
 
 
@@ -143,7 +143,7 @@ class RunWatch:
         with self._lock:
             if self._waiters:
                 self._waited_at = now
-            elif now - self._waited_at >= IDLE_SECONDS:
+            elif now - self._waited_at >= UNWATCHED_SECONDS:
                 self._seen = None
                 return True
         return False
@@ -163,7 +163,7 @@ class RunWatch:
         names = self._changes.wait(self._loop.stopping)
         if self._seen is None or RUN_SIGNAL in names or ANYTHING in names:
             return True
-        return self._has_unfinished() and time.monotonic() - self._read_at >= PROGRESS_SECONDS
+        return self._has_unfinished() and time.monotonic() - self._read_at >= RUN_CHECK_SECONDS
 
     def _has_unfinished(self) -> bool:
         return self._seen is not None and sum(self._seen[2:]) > 0
