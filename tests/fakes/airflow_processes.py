@@ -10,11 +10,13 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tests.fakes.airflow_versions import AIRFLOW_VERSION
 from tests.fakes.postgres import write_url
@@ -80,6 +82,8 @@ class AirflowProcesses:
             "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONWARNINGS": "ignore",
+            # Airflow renames its processes. This asks to leave their environment as it is.
+            "SPT_NOENV": "1",
         }
 
     def start(self) -> None:
@@ -113,14 +117,27 @@ class AirflowProcesses:
     def kill_part(self, part: str) -> None:
         """Kill one part with all its processes."""
         process = self._processes.pop(part)
+        with suppress(psutil.NoSuchProcess):
+            below = psutil.Process(process.pid).children(recursive=True)
+            _kill(below)  # some lead process groups of their own
         with suppress(ProcessLookupError):  # it may have ended by itself
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=120)
 
     def stop(self) -> None:
-        """Kill what runs; nobody needs its end to be gentle."""
+        """Kill what runs, also what a part left behind that had died; nobody needs its end to be gentle."""
         for part in list(self._processes):
             self.kill_part(part)
+        while left := [process for process in psutil.process_iter() if self._is_ours(process)]:
+            _kill(left)
+            psutil.wait_procs(left, timeout=1)
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            is_over = process.status() == psutil.STATUS_ZOMBIE
+            return not is_over and process.environ().get("AIRFLOW_HOME") == str(self.home)
+        except (psutil.Error, OSError):
+            return False  # it belongs to another user, or has just ended
 
     def run(self, *arguments: str) -> str:
         """Run a command of Airflow, and return what it prints."""
@@ -202,3 +219,9 @@ def build_database_options(url: str) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": write_url(url, f"postgresql+{sync}"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": write_url(url, f"postgresql+{fast}"),
     }
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()

@@ -12,7 +12,9 @@ import psutil
 import pytest
 
 from demo.errors import DemoError
-from demo.processes import DemoProcesses, describe_process, read_tail
+from demo.processes import DemoProcesses, describe_process, is_alive, read_tail
+from demo.settings import build_base_environment
+from demo.state import DemoFolder
 from tests.fakes.waiting import wait_until
 
 SLEEP = "import time; time.sleep(60)"
@@ -95,6 +97,39 @@ def test_a_parent_is_asked_before_its_children_and_airflow_standalone_by_an_inte
     wait_until(lambda: "up" in read_tail(log))
     assert processes.stop() == []
     assert read_tail(log).splitlines()[-2:] == [f"by {signal_name}", "parent gone: True"]
+
+
+RENAMED = """
+import signal, time
+from setproctitle import setproctitle
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+setproctitle("airflow scheduler -- DagFileProcessorManager" + " " * 5000)
+print("up", flush=True)
+time.sleep(600)
+"""
+DYING_PARENT = f"""
+import os, signal, subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", {RENAMED!r}], start_new_session=True)
+time.sleep(600)
+"""
+
+
+def test_a_renamed_process_that_ignores_signals_is_killed_after_its_parent_died(
+    processes: DemoProcesses, tmp_path: Path
+) -> None:
+    """A title as long as that overwrites the environment of a process, unless that is forbidden."""
+    env = build_base_environment(os.environ, DemoFolder(tmp_path), Path(sys.executable).parent)
+    log = tmp_path / "it.log"
+    command = [sys.executable, "-c", DYING_PARENT]
+    child = processes.start("airflow scheduler", command, env=env, log=log, cwd=tmp_path)
+    wait_until(lambda: "up" in read_tail(log))
+    child.kill()
+    child.wait()
+    later = DemoProcesses(tmp_path)  # as `make stop`, which knows nothing but the folder
+    (left,) = later.find_members()
+    assert left.cmdline()[0].startswith("airflow scheduler -- DagFileProcessorManager")
+    assert later.stop(grace_seconds=0.3) == ["airflow scheduler"]
+    wait_until(lambda: not is_alive(left))
 
 
 def test_leftovers_are_found_by_their_folder_and_those_of_another_folder_are_left_alone(

@@ -100,7 +100,9 @@ async def test_the_limit_of_one_workspace_is_not_that_of_another(api: Api, made:
     check_refused(await api.client.post(build_trigger_url(made)))
 
 
-async def test_run_of_a_schedule_that_a_caller_starts_is_counted_and_refused_like_all_others(api: Api) -> None:
+async def test_run_of_a_schedule_that_a_caller_starts_is_counted_and_refused_like_all_others(
+    api: Api,
+) -> None:
     made = api.make_report(query=sql("SELECT 1 AS n"))
     body = {"report_id": made.id, "first_start": "2099-01-01T00:00:00Z", "recurrence": "daily"}
     ways = []

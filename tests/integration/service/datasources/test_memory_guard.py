@@ -35,7 +35,10 @@ def test_process_above_its_limit_ends_with_the_code_of_a_killed_one() -> None:
 
 
 def test_only_process_of_a_container_ends_above_its_limit() -> None:
-    if which("unshare") is None or subprocess.run([*AS_FIRST_PROCESS, "true"], capture_output=True).returncode:
+    if (
+        which("unshare") is None
+        or subprocess.run([*AS_FIRST_PROCESS, "true"], capture_output=True).returncode
+    ):
         pytest.skip("this machine does not let its users make namespaces")
     ended = run_guarded(*AS_FIRST_PROCESS)
     assert (ended.stdout, ended.returncode) == ("1\n", 137), ended.stderr

@@ -92,7 +92,12 @@ def test_a_guest_sees_the_host_of_a_url_only(url: str, shown: str) -> None:
             "https://a.example/x?part+one&long-name=",
             {},
             {
-                *("/x?part+one&long-name=", "part+one&long-name=", "part one&long-name=", "part+one&long-name"),
+                *(
+                    "/x?part+one&long-name=",
+                    "part+one&long-name=",
+                    "part one&long-name=",
+                    "part+one&long-name",
+                ),
                 *("part one&long-name", "part+one", "part one", "long-name=", "long-name"),
             },
         ),
