@@ -241,7 +241,7 @@ def test_no_command_of_the_docs_lets_pip_replace_airflow() -> None:
     assert [line for line in installs if not any(word in line for word in safe)] == []
 
 
-@pytest.mark.parametrize("page", ["SECURITY.md", "README.md"])
+@pytest.mark.parametrize("page", ["SECURITY.md", "README.md", "docs/explain/exactly-once.md"])
 def test_every_test_that_a_promise_names_exists(page: str) -> None:
     named = re.findall(r"`(tests/[^`]+)`", (ROOT / page).read_text("utf-8"))
     assert named

@@ -28,8 +28,8 @@ def build_options() -> str:
     """Build the page."""
     parts = [
         "# Options and environment variables\n\n"
-        "An option on the command line counts before its environment variable. A variable in the column"
-        " *file* names a file with the value instead; setting both is an error.\n\n"
+        "An option on the command line counts before its environment variable. A variable that"
+        " ends with `_FILE` names a file with the value instead; setting both is an error.\n\n"
         "The settings of the provider itself are the [connection](../connection.md) and the parameters of"
         " operators, sensors and assets.\n"
     ]
@@ -45,36 +45,38 @@ def build_mounted() -> Iterator[str]:
     yield "\n## `[pushmetrics]` in `airflow.cfg`\n\n"
     yield (
         "They configure the receiver that the plugin mounts in Airflow's API server:"
-        " [The receiver](../receiver.md#start-it). In `airflow.cfg` write `%` as `%%`.\n\n"
+        " [The receiver](../receiver.md#start-it). In `airflow.cfg` write `%` as `%%`. A sensitive option may"
+        " also come from [a command or a secrets backend](../how-to/secrets.md#the-receiver-in-airflow).\n\n"
     )
     rows = [
         [
-            write_code(one.name),
-            write_code(f"AIRFLOW__{SECTION}__{one.name.upper()}"),
-            "yes" if CONFIG_OPTIONS[one.name]["sensitive"] else "",
-            describe_default(one),
+            write_names(one.name, f"AIRFLOW__{SECTION}__{one.name.upper()}"),
             describe_type(one),
-            escape_text(one.help),
+            describe_default(one),
+            escape_text(one.help) + (" *Sensitive.*" if CONFIG_OPTIONS[one.name]["sensitive"] else ""),
         ]
         for one in list_options(MountedOptions)
     ]
-    yield build_table(["option", "environment variable", "sensitive", "default", "type", "meaning"], rows)
+    yield build_table(["option, environment variable", "type", "default", "meaning"], rows)
 
 
 def build_declared(options: Sequence[DeclaredOption]) -> str:
     """Build the table of a class's options."""
     rows = [
         [
-            write_code(one.flag),
-            write_code(one.variable),
-            write_code(one.file_variable),
-            describe_default(one),
+            write_names(one.flag, one.variable, one.file_variable),
             describe_type(one),
+            describe_default(one),
             escape_text(one.help),
         ]
         for one in options
     ]
-    return build_table(["option", "environment variable", "file", "default", "type", "meaning"], rows)
+    return build_table(["option, environment variable", "type", "default", "meaning"], rows)
+
+
+def write_names(*names: str) -> str:
+    """Write the names of an option below each other."""
+    return "<br>".join(write_code(name) for name in names if name)
 
 
 def build_others() -> Iterator[str]:
@@ -87,7 +89,7 @@ OTHERS = (
     (
         "`AIRFLOW_CONN_PUSHMETRICS_DEFAULT`",
         "Airflow",
-        "the [connection](../connection.md) `pushmetrics_default`",
+        "the connection `pushmetrics_default`, [in any form](../how-to/connections.md)",
     ),
     (
         f"`{TOKEN_VARIABLE}`",
@@ -97,9 +99,9 @@ OTHERS = (
     (
         "`REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE`",
         "worker, triggerer",
-        "the file of trusted CAs; the first that is set",
+        "[trusted CAs](../how-to/tls.md); the first that is set",
     ),
-    ("`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`", "worker, triggerer", "proxies"),
+    ("`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`", "worker, triggerer", "[proxies](../how-to/proxies.md)"),
     (
         ", ".join(map(write_code, ENDPOINTS)),
         "receiver, service",

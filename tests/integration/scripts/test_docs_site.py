@@ -25,6 +25,14 @@ ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
 
 
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages that the site is built from."""
+    folder = tmp_path_factory.mktemp("pages").resolve()
+    write_pages(folder)
+    return folder
+
+
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
     """A site of two pages; the second has one anchor."""
@@ -90,14 +98,66 @@ def test_a_warning_of_sphinx_fails_the_build(tmp_path: Path) -> None:
     assert run_sphinx(pages, tmp_path / "bad") != 0
 
 
-def test_the_navigation_has_every_page_once(tmp_path: Path) -> None:
-    write_pages(tmp_path)
-    index = (tmp_path / "index.md").read_text("utf-8")
+def test_the_navigation_has_every_page_once(pages: Path) -> None:
+    index = (pages / "index.md").read_text("utf-8")
     trees = re.findall(r"```{toctree}\n:hidden:\n:caption: [^\n]+\n\n(.*?)\n```", index, re.S)
     listed = re.findall(r"^.+ <(.+)>$", "\n".join(trees), re.M)
-    written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.md")}
+    written = {path.relative_to(pages).as_posix() for path in pages.rglob("*.md")}
     assert sorted(listed) == sorted(written - {"index.md"})
     assert len(written) > len(list_pages())
+
+
+HOW_DO_I = {
+    "start with nothing": ("start/tutorial.md", "Run it"),
+    "find the tokens of pushmetrics.io": ("start/pushmetrics-io.md", "2. The API token"),
+    "create the connection by command, JSON or URI": ("how-to/connections.md", "As a URI"),
+    "run a report": ("how-to/run-a-report.md", "Run a report from a task"),
+    "wait for a run that somebody else starts": ("how-to/wait-for-a-run.md", "Wait for a run"),
+    "start a Dag when a report has run": ("how-to/event-driven-dags.md", "An asset"),
+    "get the rows of a result, or a file": ("how-to/results.md", "Files"),
+    "run a report when a task fails": ("how-to/notifier.md", "Run a report when a task"),
+    "retry and clear a task": ("how-to/retries-and-clearing.md", "Retry and clear tasks"),
+    "have development and production": ("how-to/environments.md", "Several environments"),
+    "use one receiver for several Airflows": ("how-to/several-airflows.md", "Several Airflows"),
+    "keep tokens in a secrets backend": ("how-to/secrets.md", "The connection of tasks"),
+    "trust a certificate of my own": ("how-to/tls.md", "Client certificates"),
+    "get through a proxy": ("how-to/proxies.md", "Behind a proxy"),
+    "understand an error message": ("how-to/troubleshooting.md", "The connection"),
+    "use it on MWAA, Composer or Astro": ("how-to/managed-airflow.md", "Install the package"),
+    "upgrade, and go back": ("how-to/upgrade.md", "The receiver"),
+    "uninstall it": ("how-to/uninstall.md", "Uninstall"),
+    "look up an option or a variable": ("reference/options.md", "Other environment variables"),
+}
+"""Tasks of users: the page, and a heading of it."""
+
+
+def count_clicks(pages: Path) -> dict[str, int]:
+    """Count for each page how many links of texts lead to it from the index, at least."""
+    clicks = {"index.md": 0}
+    waiting = ["index.md"]
+    for name in waiting:  # grows
+        body = (pages / name).read_text("utf-8").partition("```{toctree}")[0]
+        for link in re.findall(r"\]\(([^)#\s:]+\.md)", body):
+            found = (pages / name).parent.joinpath(link).resolve().relative_to(pages).as_posix()
+            if found not in clicks:
+                clicks[found] = clicks[name] + 1
+                waiting.append(found)
+    return clicks
+
+
+def test_each_task_of_a_user_is_found_within_two_clicks_from_the_index(pages: Path) -> None:
+    clicks = count_clicks(pages)
+    assert {
+        task: clicks.get(page, 99) for task, (page, _) in HOW_DO_I.items() if clicks.get(page, 99) > 2
+    } == {}
+    for page, heading in HOW_DO_I.values():
+        assert re.search(rf"^#+ .*{re.escape(heading)}", (pages / page).read_text("utf-8"), re.M), page
+
+
+def test_every_page_is_found_within_two_clicks_from_the_index(pages: Path) -> None:
+    clicks = count_clicks(pages)
+    written = {path.relative_to(pages).as_posix() for path in pages.rglob("*.md")}
+    assert {page for page in written if clicks.get(page, 99) > 2} == set()
 
 
 # --- what is generated --------------------------------------------------------------------------------------
@@ -124,7 +184,7 @@ def test_every_environment_variable_of_the_code_is_on_the_page_of_options() -> N
 def test_the_page_of_options_has_every_option_of_airflow_cfg_with_its_variable() -> None:
     page = build_options()
     for name in get_provider_info()["config"]["pushmetrics"]["options"]:
-        assert f"| `{name}` | `AIRFLOW__PUSHMETRICS__{name.upper()}` |" in page
+        assert f"| `{name}`<br>`AIRFLOW__PUSHMETRICS__{name.upper()}` |" in page
 
 
 def test_the_reference_has_every_command_option_and_operation_of_the_public_contract() -> None:

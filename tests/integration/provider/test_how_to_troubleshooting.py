@@ -1,0 +1,48 @@
+"""Each message that docs/how-to/troubleshooting.md explains is one that the package writes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = ROOT / "docs" / "how-to" / "troubleshooting.md"
+FOREIGN = {
+    "certificate verify failed",  # OpenSSL's
+    "finished with state success, but the task instance's state attribute is running",  # Airflow's
+}
+
+
+def list_messages() -> list[str]:
+    """List the messages in the first cells of the page's tables; a quoted ``…`` separates their parts."""
+    cells = re.findall(r"^\| (`.*?) \| ", PAGE.read_text("utf-8"), re.M)
+    texts = [text for cell in cells for text in re.findall(r"`([^`]+)`", cell) if " " in text]
+    return [part for text in texts for part in text.split("'…'")]
+
+
+def list_texts() -> list[str]:
+    """List the texts of the package's code, each with ``…`` for the values in it."""
+    found = []
+    for path in (ROOT / "airflow_provider_pushmetrics").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
+                found.append("".join(map(str, parts)))
+    return found
+
+
+TEXTS = list_texts()
+
+
+def test_the_page_has_messages() -> None:
+    assert len(list_messages()) > 25
+
+
+@pytest.mark.parametrize("message", list_messages())
+def test_each_message_is_one_of_the_package(message: str) -> None:
+    assert message in FOREIGN or any(message in text for text in TEXTS)
