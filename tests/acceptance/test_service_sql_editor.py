@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.fakes.browser import Visit
+from tests.fakes.browser import Visit, find_violations
 from tests.fakes.service_process import ServiceProcess, run_ready_service
 
-AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 FIRST = "SELECT carrier, 'a text', 12 -- a comment\nFROM flights\nWHERE carrier = {{ carrier }}"
 
 
@@ -60,13 +58,6 @@ def open_editor(visit: Visit, report: dict[str, Any]) -> Locator:
 
 def read_lines(editor: Locator) -> list[str]:
     return editor.locator(".cm-line").all_inner_texts()
-
-
-def find_violations(page: Page) -> list[str]:
-    """Let axe check the page, as far as it is shown."""
-    page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [f"{one['id']}: {node['html']}" for one in found["violations"] for node in one["nodes"]]
 
 
 def test_editor_is_loaded_when_a_form_with_sql_is_opened_and_not_before(

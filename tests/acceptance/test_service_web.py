@@ -97,6 +97,7 @@ def test_a_report_is_made_run_read_and_downloaded(service: ServiceProcess, visit
     visit.press("Save")
     expect(page.get_by_role("alert")).to_contain_text("summary")
     visit.press("Cancel")
+    visit.press("Discard")
 
     # one block alone, then all of them
     page.get_by_label("Block numbers").get_by_role("button", name="Run alone").click()

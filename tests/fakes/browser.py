@@ -22,6 +22,8 @@ from playwright.sync_api import (
 from tests.fakes.service_process import API_TOKEN, ServiceProcess
 from tests.fakes.waiting import LIMIT_SECONDS
 
+AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
@@ -103,6 +105,13 @@ class Visit:
         folder = os.environ.get("PUSHMETRICS_SCREENSHOTS")
         if folder:
             self.page.screenshot(path=Path(folder) / f"service-{name}.png", full_page=True)
+
+
+def find_violations(page: Page) -> list[str]:
+    """Let axe check the page, as far as it is shown."""
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [f"{one['id']}: {node['html']}" for one in found["violations"] for node in one["nodes"]]
 
 
 @contextmanager

@@ -456,8 +456,22 @@ declare namespace Ui {
     signal: AbortSignal;
   }
 
+  /** What is done when a block was saved; `isDone` tells that nothing was typed meanwhile. */
+  type WhenSaved = (row: Api.BlockRow, isDone: boolean) => unknown;
+
+  /** What the list does for one of its blocks. */
+  interface BlockWork {
+    refresh: () => Promise<void>;
+    placeAll: () => void;
+    move: (view: BlockEntry, way: "up" | "down") => Promise<void>;
+    remove: (view: BlockEntry) => Promise<void>;
+  }
+
+  /** A block of the list, as the list sees it. */
+  type BlockEntry = import("./page/assets/block_view.js").BlockView;
+
   /** A block that is edited; a new one has only its type and no content. */
-  type Draft = Partial<Api.Block> & { type: Api.BlockType; content: Api.Content };
+  type EditedBlock = Partial<Api.Block> & { type: Api.BlockType; content: Api.Content };
 
   /** What a part of a report's page is made by, and what its form gives. */
   interface BlockEditor {
@@ -516,11 +530,34 @@ declare namespace Ui {
   interface FormSettings {
     fields: readonly FormPart[];
     submit: string;
-    send: (values: Values) => unknown;
+    /** Save; `accept` is called when the service has saved, and tells whether nothing was typed meanwhile. */
+    send: (values: Values, accept: () => boolean) => unknown;
     cancel?: (() => void) | null;
     more?: readonly Child[];
     kind?: string;
+    /** The name of what is typed here, if drafts of it are kept. */
+    thing?: string | null;
+    /** Whether it is not saved yet, so that nobody else can have changed it. */
+    isNew?: boolean;
+    /** Ask the service whether it was changed since the form was filled. */
+    isOutdated?: () => Promise<boolean>;
   }
+
+  /** What stands in the fields of a form, by their names. */
+  type Texts = Record<string, string>;
+
+  /** What was typed and not saved. */
+  interface Draft {
+    texts: Texts;
+    /** What was saved when the typing began. */
+    base: Texts;
+    /** The fields that hold secrets by their kind. */
+    secrets: string[];
+    kept_on: number;
+  }
+
+  /** The part of the browser's storage that drafts need. */
+  type TextStorage = Pick<Storage, "length" | "key" | "getItem" | "setItem" | "removeItem">;
 
   /** Close a dialog with its answer; null if it was cancelled. */
   type Close<Answer> = (answer: Answer | null) => void;

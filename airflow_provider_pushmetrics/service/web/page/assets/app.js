@@ -5,16 +5,19 @@ import { button } from "./buttons.js";
 import { showDatabases } from "./databases.js";
 import { showDeliveries, showDelivery } from "./deliveries.js";
 import { el, fill, find } from "./dom.js";
+import { count } from "./format.js";
 import { showMessages } from "./messages.js";
+import { confirmFirst } from "./notices.js";
 import { showReport } from "./report.js";
 import { showReports } from "./reports.js";
 import { go, link, route, startRouting } from "./router.js";
 import { showRun } from "./run.js";
 import { showRuns } from "./runs.js";
 import { showSchedules } from "./schedules.js";
-import { askForSignIn, findSession, signOut } from "./session.js";
+import { askForSignIn, findSession, rememberOwner, signOut } from "./session.js";
 import { showSubscriptions } from "./subscriptions.js";
 import { showTokens } from "./tokens.js";
+import { listDrafts, openDrafts } from "./unsaved.js";
 import { showUsers } from "./users.js";
 
 // A browser may load the icon when the address has changed already, and the icon's is relative to that.
@@ -56,6 +59,7 @@ async function showBar() {
   /** @type {[Promise<Api.User>, Promise<Api.Workspace>]} */
   const reading = [get("api/v1/user/current"), get("api/v1/workspace/current")];
   const [user, workspace] = await Promise.all(reading);
+  openDrafts({ user: user.uid, workspace: workspace.uid });
   const bar = find("bar");
   fill(
     bar,
@@ -69,7 +73,7 @@ async function showBar() {
       "div",
       { class: "who" },
       el("span", { class: "hint clip", title: `${user.email}, ${user.main_role.name}` }, workspace.name),
-      button("Sign out", signOut),
+      button("Sign out", leave),
     ),
   );
   // What a role may not do is not offered; the service refuses it in any case.
@@ -77,6 +81,13 @@ async function showBar() {
   bar.hidden = false;
 }
 
+async function leave() {
+  const drafts = listDrafts().length;
+  const text = `${count(drafts, "draft")} with unsaved changes will be discarded.`;
+  if (drafts && !(await confirmFirst("Sign out?", text, "Sign out"))) return;
+  await signOut();
+}
+
 if (!(await findSession())) await askForSignIn();
-await showBar();
+await Promise.all([showBar(), rememberOwner()]);
 await startRouting();

@@ -1,62 +1,49 @@
 // The form of one block, by its type. What the service says against it stands in the form.
 
 import { part } from "./addresses.js";
-import { post, put } from "./api.js";
+import { getRow, post, put } from "./api.js";
 import { EDITORS } from "./block_fields.js";
 import { tryContent } from "./block_trial.js";
 import { button } from "./buttons.js";
 import { el } from "./dom.js";
 import { inRow, makeForm, readValues, textField } from "./forms.js";
 import { tell } from "./notices.js";
-import { reload } from "./router.js";
 
 /**
- * Make the form of a block; one without a uid is new.
+ * Make the form of a block; one without a uid is new. `whenSaved` gets what the service saved, and whether something
+ * was typed since.
  *
- * @param {Ui.Draft} block
+ * @param {Ui.EditedBlock} block
  * @param {Ui.BlockContext} context
- * @param {{ close: () => void }} settings
+ * @param {{ thing: string, close: () => void, whenSaved: Ui.WhenSaved }} settings
  */
-export function makeEditor(block, context, { close }) {
+export function makeEditor(block, context, { thing, close, whenSaved }) {
   const editor = EDITORS[block.type];
-  const names = inRow(
-    textField("name", "Name", {
-      value: block.name ?? "",
-      required: true,
-      maxlength: 255,
-      hint: "Other blocks refer to it by this name.",
-    }),
-    textField("verbose_name", "Title", { value: block.verbose_name ?? "", maxlength: 255 }),
-  );
   const fields = editor.makeFields(block.content, context);
-  const readContent = () => dropEmpty(editor.read(readValues(fields)));
+  const makeContent = (/** @type {Ui.Values} */ values) => dropEmpty(editor.read(values));
   const trial = el("div", {});
   const tryButton =
     isSaved(block) &&
     block.type === "sql" &&
-    button("Try it", () => tryContent(trial, block, context, readContent()), {
+    button("Try it", () => tryContent(trial, block, context, makeContent(readValues(fields))), {
       title: "Run this text without saving it",
     });
+  let saved = block;
   const form = makeForm({
-    fields: [...names, ...fields],
+    thing,
+    isNew: !isSaved(block),
+    isOutdated: async () => isSaved(saved) && (await isChanged(saved)),
+    fields: [...makeNameFields(block), ...fields],
     submit: block.uid ? "Save" : "Add the block",
     cancel: close,
     more: [tryButton],
-    async send({ name, verbose_name }) {
-      const body = {
-        name,
-        verbose_name: verbose_name || null,
-        content: { ...keepUnknown(block, fields), ...readContent() },
-      };
-      /** @type {{ result: Api.BlockRow }} */
-      const { result } = block.uid
-        ? await put(`api/v1/block/${part(block.uid)}`, body)
-        : await post("api/v1/block/", { ...body, type: block.type, report_id: context.report.id });
-      await reload();
-      const warnings = (result.warnings ?? []).filter(
-        (warning) => warning.startsWith(`block '${name}'`) || warning.startsWith(`block "${name}"`),
-      );
-      tell([`Block “${name}” is saved`, ...warnings].join(". Warning: "));
+    async send({ name, verbose_name, ...values }, accept) {
+      const content = { ...keepUnknown(saved, fields), ...makeContent(values) };
+      const body = { name, verbose_name: verbose_name || null, content };
+      const { warnings = [], ...row } = await sendBlock(saved, context, body);
+      saved = { ...row, content: JSON.parse(row.content_json) };
+      await whenSaved(row, accept());
+      tell([`Block “${name}” is saved`, ...findOwn(warnings, name)].join(". Warning: "));
     },
   });
   form.addEventListener("keydown", (event) => {
@@ -67,8 +54,67 @@ export function makeEditor(block, context, { close }) {
   return [form, trial];
 }
 
+/** @param {Ui.EditedBlock} block */
+function makeNameFields(block) {
+  return inRow(
+    textField("name", "Name", {
+      value: block.name ?? "",
+      required: true,
+      maxlength: 255,
+      hint: "Other blocks refer to it by this name.",
+    }),
+    textField("verbose_name", "Title", { value: block.verbose_name ?? "", maxlength: 255 }),
+  );
+}
+
 /**
- * @param {Ui.Draft} block
+ * @param {Ui.EditedBlock} block
+ * @param {Ui.BlockContext} context
+ * @param {object} body
+ */
+async function sendBlock(block, { report }, body) {
+  /** @type {{ result: Api.BlockRow }} */
+  const { result } = isSaved(block)
+    ? await put(`api/v1/block/${part(block.uid)}`, body)
+    : await post("api/v1/block/", { ...body, type: block.type, report_id: report.id });
+  return result;
+}
+
+/**
+ * Tell whether somebody has changed a block since it was read.
+ *
+ * @param {Api.Block} block
+ */
+async function isChanged(block) {
+  /** @type {Api.BlockRow} */
+  const now = await getRow(`api/v1/block/${part(block.uid)}`);
+  return !hasSameText(now, block);
+}
+
+/**
+ * Tell whether a block says the same as another; its place does not count.
+ *
+ * @param {Api.BlockRow} one
+ * @param {Api.BlockRow} other
+ */
+export const hasSameText = (one, other) =>
+  one.name === other.name &&
+  one.verbose_name === other.verbose_name &&
+  one.content_json === other.content_json;
+
+/**
+ * Find the warnings about a block.
+ *
+ * @param {string[]} warnings
+ * @param {string} name
+ */
+const findOwn = (warnings, name) =>
+  warnings.filter(
+    (warning) => warning.startsWith(`block '${name}'`) || warning.startsWith(`block "${name}"`),
+  );
+
+/**
+ * @param {Ui.EditedBlock} block
  * @returns {block is Api.Block}
  */
 const isSaved = (block) => block.uid !== undefined;
@@ -76,7 +122,7 @@ const isSaved = (block) => block.uid !== undefined;
 /**
  * Keep the keys of a content that no field shows.
  *
- * @param {Ui.Draft} block
+ * @param {Ui.EditedBlock} block
  * @param {Ui.FormPart[]} fields
  */
 function keepUnknown(block, fields) {

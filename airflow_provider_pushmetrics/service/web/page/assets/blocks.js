@@ -1,14 +1,15 @@
-// The blocks of a report: showing, adding, moving and deleting them.
+// The blocks of a report: showing, adding, moving and deleting them. Drawing them again touches only what has changed.
 
 import { part } from "./addresses.js";
-import { getAll, put, remove } from "./api.js";
+import { getAll, post, put, remove } from "./api.js";
 import { makeEditor } from "./block_editor.js";
 import { getBlocks } from "./block_list.js";
-import { makeTrial } from "./block_trial.js";
+import { BlockView, nameThing } from "./block_view.js";
 import { button } from "./buttons.js";
-import { el, empty, fill } from "./dom.js";
+import { arrange, el, empty } from "./dom.js";
 import { confirmFirst, tell } from "./notices.js";
 import { reload } from "./router.js";
+import { hasDraft, listDrafts, moveDraft } from "./unsaved.js";
 
 /** @type {[Api.BlockType, string][]} */
 const TYPES = [
@@ -19,6 +20,7 @@ const TYPES = [
   ["email", "Email"],
   ["slack", "Slack"],
 ];
+const NEW = "new";
 
 /**
  * @param {Api.Report} report
@@ -29,168 +31,189 @@ export async function showBlocks(report, signal) {
     getBlocks(report, signal),
     getAll("api/v1/database/", { signal }),
   ]);
-  const context = { report, blocks, databases, signal };
-  const place = el("div", {});
-  return [
-    blocks.length
-      ? el(
-          "ol",
-          { class: "blocks" },
-          blocks.map((block, index) => makeBlock(block, index, context)),
-        )
-      : empty(
-          "This report has no blocks yet",
-          "Begin with a SQL block that queries a database; text, charts and mails can use its rows. A parameter is a value that each run can set.",
-        ),
-    place,
-    el(
-      "div",
-      { class: "adders", role: "group", "aria-label": "Add a block" },
-      el("span", { class: "hint" }, "Add"),
-      TYPES.map(([type, label]) => button(label, () => openNew(place, type, label, context))),
-    ),
-  ];
+  return new BlockList({ report, blocks, databases, signal }).parts;
 }
 
-/**
- * @param {HTMLElement} place
- * @param {Api.BlockType} type
- * @param {string} label
- * @param {Ui.BlockContext} context
- */
-function openNew(place, type, label, context) {
-  const close = () => fill(place);
-  fill(
-    place,
-    el(
+class BlockList {
+  #context;
+  /** @type {Map<string, BlockView>} */
+  #views = new Map();
+  /** @type {Map<string, HTMLElement>} The forms of blocks that are not saved yet, by what is typed in them. */
+  #forms = new Map();
+  #list = el("ol", { class: "blocks" });
+  #empty = empty(
+    "This report has no blocks yet",
+    "Begin with a SQL block that queries a database; text, charts and mails can use its rows. A parameter is a value that each run can set.",
+  );
+  #place = el("div", {});
+  #adders = el(
+    "div",
+    { class: "adders", role: "group", "aria-label": "Add a block" },
+    el("span", { class: "hint" }, "Add"),
+    TYPES.map(([type, label]) => button(label, () => this.#add(type), { "data-type": type })),
+  );
+  #turn = 0;
+  /** @type {Ui.BlockWork} */
+  #work = {
+    refresh: () => this.#refresh(),
+    placeAll: () => this.#placeAll(),
+    move: (view, way) => this.#move(view, way),
+    remove: (view) => this.#remove(view),
+  };
+
+  /** @param {Ui.BlockContext} context */
+  constructor(context) {
+    this.#context = context;
+    this.parts = [this.#empty, this.#list, this.#place, this.#adders];
+    this.#draw();
+    for (const [type] of TYPES) {
+      if (hasDraft(nameThing(context.report, type, NEW))) this.#openForm(type, NEW);
+    }
+    this.#openLost();
+  }
+
+  async #refresh() {
+    this.#turn += 1;
+    const turn = this.#turn;
+    const { report, signal } = this.#context;
+    const blocks = await getBlocks(report, signal);
+    if (turn !== this.#turn) return;
+    this.#context.blocks = blocks;
+    this.#draw();
+    this.#openLost();
+  }
+
+  #draw() {
+    const { blocks } = this.#context;
+    const before = this.#views;
+    this.#views = new Map();
+    for (const block of blocks) {
+      const view = before.get(block.uid) ?? new BlockView(block, this.#context, this.#work);
+      view.update(block);
+      this.#views.set(block.uid, view);
+    }
+    arrange(
+      this.#list,
+      [...this.#views.values()].map((view) => view.node),
+    );
+    this.#list.hidden = !blocks.length;
+    this.#empty.hidden = blocks.length > 0;
+    this.#placeAll();
+  }
+
+  #placeAll() {
+    const views = [...this.#views.values()];
+    views.forEach((view, index) => {
+      view.place({ isFirst: index === 0, isLast: index === views.length - 1 });
+    });
+  }
+
+  /** Open what was typed for blocks that others have deleted meanwhile: it can be added again. */
+  #openLost() {
+    for (const [type] of TYPES) {
+      const beginning = nameThing(this.#context.report, type, "");
+      const uids = listDrafts(beginning).map((thing) => thing.slice(beginning.length));
+      for (const uid of uids) if (uid !== NEW && !this.#views.has(uid)) this.#openForm(type, uid);
+    }
+  }
+
+  /** @param {Api.BlockType} type */
+  #add(type) {
+    const form = this.#openForm(type, NEW);
+    form.querySelector("input")?.focus();
+    form.scrollIntoView({ block: "nearest" });
+  }
+
+  /**
+   * @param {Api.BlockType} type
+   * @param {string} uid That of a block that was deleted, or "new".
+   */
+  #openForm(type, uid) {
+    const thing = nameThing(this.#context.report, type, uid);
+    const open = this.#forms.get(thing);
+    if (open) return open;
+    const label = TYPES.find(([key]) => key === type)?.[1];
+    const close = () => {
+      node.remove();
+      this.#forms.delete(thing);
+      this.#focusAdder(type);
+    };
+    /** @type {Ui.WhenSaved} */
+    const whenSaved = async (row, isDone) => {
+      const hadFocus = node.contains(document.activeElement) || document.activeElement === document.body;
+      node.remove();
+      this.#forms.delete(thing);
+      if (!isDone) moveDraft(thing)(nameThing(this.#context.report, type, row.uid));
+      await this.#refresh();
+      if (hadFocus) this.#views.get(row.uid)?.focus();
+    };
+    const node = el(
       "section",
       { class: "card block", "aria-label": `New ${label} block` },
-      el("h2", {}, `New block: ${label}`),
-      makeEditor({ type, content: {} }, context, { close }),
-    ),
-  );
-  place.querySelector("input")?.focus();
-  place.scrollIntoView({ block: "nearest" });
-}
+      el("h2", {}, uid === NEW ? `New block: ${label}` : `Deleted block: ${label}`),
+      uid !== NEW &&
+        el("p", { class: "warning" }, "Somebody has deleted this block. You can add it again, or cancel."),
+      makeEditor({ type, content: {} }, this.#context, { thing, close, whenSaved }),
+    );
+    this.#forms.set(thing, node);
+    this.#place.append(node);
+    return node;
+  }
 
-/**
- * @param {Api.Block} block
- * @param {number} index
- * @param {Ui.BlockContext} context
- */
-function makeBlock(block, index, context) {
-  const body = el("div", { class: "block-body" });
-  const trial = el("div", {});
-  const showSummary = () => fill(body, makeSummary(block, context));
-  const edit = () => {
-    fill(body, makeEditor(block, context, { close: showSummary }));
-    /** @type {HTMLElement | null} */ (body.querySelector("input,textarea"))?.focus();
-  };
-  showSummary();
-  return el(
-    "li",
-    { class: "card block", "aria-label": `Block ${block.name}` },
-    el(
-      "div",
-      { class: "block-head" },
-      el("span", { class: "kind" }, block.type),
-      el("h2", {}, block.name),
-      block.verbose_name && el("span", { class: "hint" }, block.verbose_name),
-      el("div", { class: "actions end" }, makeBlockActions(block, index, context, { edit, trial })),
-    ),
-    body,
-    trial,
-  );
-}
+  /** @param {Api.BlockType} type */
+  #focusAdder(type) {
+    /** @type {HTMLElement | null} */ (this.#adders.querySelector(`[data-type="${type}"]`))?.focus();
+  }
 
-/**
- * @param {Api.Block} block
- * @param {number} index
- * @param {Ui.BlockContext} context
- * @param {{ edit: () => void, trial: HTMLElement }} parts
- */
-function makeBlockActions(block, index, context, { edit, trial }) {
-  const move = (/** @type {number} */ position) => async () => {
-    await put(`api/v1/block/${part(block.uid)}`, { position });
-    await reload();
-  };
-  const last = context.blocks.length - 1;
-  return [
-    block.type !== "parameter" &&
-      button("Run alone", () => makeTrial(trial, block, context), {
-        title: "Run only this block and its dependencies",
-      }),
-    button("Edit", edit, { "aria-label": `Edit ${block.name}` }),
-    index > 0 && button("↑", move(index - 1), { "aria-label": `Move ${block.name} up` }),
-    index < last && button("↓", move(index + 1), { "aria-label": `Move ${block.name} down` }),
-    button("Delete", () => deleteBlock(block), { kind: "danger", "aria-label": `Delete ${block.name}` }),
-  ];
-}
+  /**
+   * @param {BlockView} view
+   * @param {"up" | "down"} way
+   */
+  async #move(view, way) {
+    const index = [...this.#views.keys()].indexOf(view.block.uid) + (way === "up" ? -1 : 1);
+    if (index < 0 || index >= this.#views.size) return;
+    await put(`api/v1/block/${part(view.block.uid)}`, { position: index });
+    await this.#refresh();
+    view.node.scrollIntoView({ block: "nearest" });
+  }
 
-/** @param {Api.Block} block */
-async function deleteBlock(block) {
-  const text = `“${block.name}” is deleted. Blocks that refer to it fail from then on.`;
-  if (!(await confirmFirst("Delete the block?", text, "Delete"))) return;
-  await remove(`api/v1/block/${part(block.uid)}`);
-  await reload();
-  tell("The block is deleted");
-}
+  /** @param {BlockView} view */
+  async #remove(view) {
+    const { block, thing } = view;
+    const what = hasDraft(thing) ? "It is deleted, and your unsaved changes of it" : "It is deleted";
+    const text = `${what}, with its own results and the schedules of its query. Blocks that refer to it fail from then on. Undo adds it again, with another id.`;
+    if (!(await confirmFirst(`Delete the block “${block.name}”?`, text, "Delete"))) return;
+    await remove(`api/v1/block/${part(block.uid)}`);
+    const giveDraft = moveDraft(thing);
+    const uids = [...this.#views.keys()];
+    const index = uids.indexOf(block.uid);
+    const undo = () => this.#restore(block, uids.slice(0, index), giveDraft);
+    tell(`The block “${block.name}” is deleted`, "good", { label: "Undo", work: undo });
+    await this.#refresh();
+    const next = this.#views.get(uids[index + 1] ?? uids[index - 1]);
+    if (next) next.focus();
+    else this.#focusAdder(block.type);
+  }
 
-/**
- * @param {Api.Block} block
- * @param {Ui.BlockContext} context
- * @returns {Ui.Child}
- */
-function makeSummary(block, { databases }) {
-  const { content } = block;
-  const code = (/** @type {string} */ text) => el("pre", { class: "code folded", tabindex: "0" }, text);
-  const database = databases.find((one) => one.uid === content.database_id);
-  const show = {
-    parameter: () =>
-      el(
-        "p",
-        {},
-        content.multiple ? "list of " : "",
-        `${content.type ?? "any"}, `,
-        content.required ? "required" : ["default ", el("code", {}, JSON.stringify(content.default ?? null))],
-        describeChoices(content.choices),
-      ),
-    sql: () => [
-      code(content.sql),
-      el(
-        "p",
-        { class: "hint" },
-        "in ",
-        database?.database_name ?? "a database that is gone",
-        content.limit ? `, at most ${content.limit} rows` : "",
-        content.timeout_seconds ? `, at most ${content.timeout_seconds} s` : "",
-      ),
-    ],
-    text: () => code(content.text),
-    chart: () =>
-      el(
-        "p",
-        {},
-        "of ",
-        el("code", {}, content.query),
-        ": ",
-        typeof content.spec.mark === "object"
-          ? content.spec.mark.type
-          : (content.spec.mark ?? "several marks"),
-      ),
-    email: () => el("p", {}, "to ", [content.to_].flat().join(", "), ": ", content.subject),
-    slack: () => [el("p", {}, "to ", [content.channels].flat().join(", ")), code(content.value_markdown)],
-  };
-  return (show[block.type] ?? (() => code(block.content_json)))();
-}
-
-/**
- * @param {unknown[] | { query: string } | null | undefined} choices
- * @returns {Ui.Child}
- */
-function describeChoices(choices) {
-  if (!choices) return "";
-  return Array.isArray(choices)
-    ? [", one of ", el("code", {}, choices.map((one) => JSON.stringify(one)).join(", "))]
-    : [", choices from ", el("code", {}, choices.query)];
+  /**
+   * Add a deleted block again, behind those that were before it.
+   *
+   * @param {Api.Block} block
+   * @param {string[]} before
+   * @param {(thing: string) => void} giveDraft
+   */
+  async #restore({ type, name, verbose_name, content_json }, before, giveDraft) {
+    const { report, signal } = this.#context;
+    // The content as text: JavaScript would round some of its numbers.
+    const wanted = { report_id: report.id, type, name, verbose_name, content_json };
+    /** @type {{ result: Api.BlockRow }} */
+    const { result } = await post("api/v1/block/", wanted);
+    giveDraft(nameThing(report, type, result.uid));
+    const uids = (await getBlocks(report)).map((one) => one.uid).filter((uid) => uid !== result.uid);
+    const position = Math.max(-1, ...before.map((uid) => uids.indexOf(uid))) + 1;
+    await put(`api/v1/block/${part(result.uid)}`, { position });
+    if (signal.aborted) return reload();
+    await this.#refresh();
+    this.#views.get(result.uid)?.focus();
+  }
 }

@@ -5,16 +5,18 @@ import { describeError, isAbort } from "./errors.js";
 import { tell } from "./notices.js";
 
 /**
- * Make a button that cannot be pressed again while it works; what goes wrong is told.
+ * Make a button that cannot be pressed again while it works; what goes wrong is told. While it is `aria-disabled` it
+ * does nothing, and can still have the focus.
  *
  * @param {string} label
  * @param {() => unknown} work
- * @param {{ kind?: string, title?: string, "aria-label"?: string }} settings
+ * @param {{ kind?: string } & Ui.Settings} settings
  * @returns {HTMLButtonElement}
  */
 export function button(label, work, { kind = "quiet", ...settings } = {}) {
   const element = el("button", { type: "button", class: kind, ...settings }, label);
   element.addEventListener("click", async () => {
+    if (element.getAttribute("aria-disabled") === "true") return;
     element.disabled = true;
     try {
       await work();

@@ -78,6 +78,45 @@ export function fill(element, ...children) {
 }
 
 /**
+ * Bring an element's children into an order, and remove all others. Only those are moved that must be: an element loses
+ * its focus and its scrolling when it is moved.
+ *
+ * @param {Element} element
+ * @param {readonly Element[]} wanted
+ */
+export function arrange(element, wanted) {
+  const active = findActive();
+  for (const child of [...element.children]) if (!wanted.includes(child)) child.remove();
+  wanted.forEach((node, index) => {
+    const child = element.children[index] ?? null;
+    if (child === node) return;
+    // The next one is in its place as soon as this one has moved further down.
+    if (child?.nextElementSibling === node) element.insertBefore(child, findNext(element, wanted, child));
+    else element.insertBefore(node, child);
+  });
+  if (active instanceof HTMLElement && active.isConnected && active !== findActive())
+    active.focus({ preventScroll: true });
+}
+
+/** Find what has the focus, also within an element that has a tree of its own. */
+function findActive() {
+  let active = document.activeElement;
+  while (active?.shadowRoot?.activeElement) active = active.shadowRoot.activeElement;
+  return active;
+}
+
+/**
+ * Find the child before which another one belongs: the first that is wanted behind it and is there.
+ *
+ * @param {Element} element
+ * @param {readonly Element[]} wanted
+ * @param {Element} child
+ */
+function findNext(element, wanted, child) {
+  return wanted.slice(wanted.indexOf(child) + 1).find((one) => one.parentElement === element) ?? null;
+}
+
+/**
  * Give an element the focus if it was lost, as it is when what had it was disabled or removed.
  *
  * @param {HTMLElement} element

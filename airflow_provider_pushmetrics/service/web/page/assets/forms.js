@@ -1,7 +1,9 @@
 // Forms: fields that know their names, and what happens when they are sent.
 
 import { add, el, fill, keepFocus, makeId } from "./dom.js";
+import { followTyping, save } from "./draft_notes.js";
 import { describeError, isAbort } from "./errors.js";
+import { confirmDiscard } from "./notices.js";
 
 /**
  * Make a field around an input: its label, a hint, and how its value is read.
@@ -134,15 +136,16 @@ export function groupField(name, label, options, chosen = []) {
 }
 
 /**
- * Make a form. `send(values)` does what it is for; what the service says against it stands in the form.
+ * Make a form. `send(values)` does what it is for; what the service says against it stands in the form. Who has typed
+ * something is asked before it is cancelled; with the name of a `thing`, a draft of it is kept and restored.
  *
  * @param {Ui.FormSettings} settings
  */
-export function makeForm({ fields, submit, send, cancel = null, more = [], kind = "primary" }) {
+export function makeForm(settings) {
+  const { fields, submit, cancel = null, more = [], kind = "primary" } = settings;
   const fault = el("p", { class: "fault", role: "alert", hidden: true });
   const confirm = el("button", { type: "submit", class: kind }, submit);
   const actions = el("div", { class: "actions" }, confirm, more);
-  if (cancel) add(actions, [el("button", { type: "button", class: "quiet", onclick: cancel }, "Cancel")]);
   const form = el(
     "form",
     { method: "post", class: "stack" },
@@ -150,19 +153,23 @@ export function makeForm({ fields, submit, send, cancel = null, more = [], kind 
     fault,
     actions,
   );
-  /** @param {unknown} error */
-  const showFault = (error) => {
-    fill(fault, describeError(error));
-    fault.hidden = false;
+  const typed = followTyping(form, settings);
+  const leave = async () => {
+    if (typed.isTouched && !(await confirmDiscard())) return;
+    typed.discard();
+    cancel?.();
   };
+  if (cancel) add(actions, [el("button", { type: "button", class: "quiet", onclick: leave }, "Cancel")]);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     confirm.disabled = true;
     fault.hidden = true;
     try {
-      await send(readValues(fields));
+      await save(typed, readValues(fields), settings);
     } catch (error) {
-      if (!isAbort(error)) showFault(error);
+      if (isAbort(error)) return;
+      fill(fault, describeError(error));
+      fault.hidden = false;
     } finally {
       confirm.disabled = false;
       keepFocus(confirm);

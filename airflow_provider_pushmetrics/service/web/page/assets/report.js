@@ -89,6 +89,7 @@ function makeTab(report, key, label, tab) {
 function editReport(report) {
   return showDialog("Edit the report", (close) =>
     makeForm({
+      thing: `report/${report.uid}/description`,
       fields: makeReportFields(report),
       submit: "Save",
       cancel: () => close(null),

@@ -2,12 +2,19 @@
 
 import { APP, compilePattern, isPage, matchPath, readPath } from "./addresses.js";
 import { ApiError } from "./api.js";
-import { el, fill, find, keepFocus } from "./dom.js";
+import { el, fill, find } from "./dom.js";
 import { describeError } from "./errors.js";
+import { followFocus, restoreFocus } from "./focus.js";
+import { closeDialogs, confirmFirst } from "./notices.js";
+import { hasRisk } from "./unsaved.js";
 
 /** @type {{ pattern: Ui.Pattern, show: Ui.Show }[]} */
 const routes = [];
 let leaving = new AbortController();
+/** The place of the page in the browser's history, which is in its entries, and the address that is shown. */
+let here = 0;
+let shown = "";
+let isReturning = false;
 
 /**
  * Say what shows an address: `:name` stands for any part of it. `show(parameters, signal)` gives the page.
@@ -27,7 +34,8 @@ export function route(pattern, show) {
  */
 export function go(path, { replace = false } = {}) {
   const url = new URL(path, APP);
-  history[replace ? "replaceState" : "pushState"](null, "", url);
+  if (!replace) here += 1;
+  history[replace ? "replaceState" : "pushState"]({ index: here }, "", url);
   return showPage();
 }
 
@@ -54,11 +62,53 @@ export function startRouting() {
     if (anchor.hasAttribute("download") || anchor.target || anchor.hash || !isPage(new URL(anchor.href)))
       return;
     event.preventDefault();
-    go(anchor.href);
+    leave(() => go(anchor.href));
   });
-  window.addEventListener("popstate", () => showPage());
+  followFocus(find("page"));
+  here = history.state?.index ?? 0;
+  history.replaceState({ ...history.state, index: here }, "");
+  window.addEventListener("popstate", (event) => moveTo(event.state?.index ?? null));
   return showPage();
 }
+
+/**
+ * Follow the browser's Back and Forward. If something would be lost, the page stays where it is until one has agreed.
+ *
+ * @param {number | null} index The place in the history; null if it is not ours.
+ */
+function moveTo(index) {
+  if (isReturning) {
+    isReturning = false;
+    return;
+  }
+  if (readAddress() === shown) {
+    here = index ?? here; // a mark within the page
+    return;
+  }
+  if (!hasRisk() || index === null || index === here) {
+    here = index ?? here;
+    closeDialogs();
+    return showPage();
+  }
+  const steps = index - here;
+  isReturning = true;
+  history.go(-steps);
+  leave(() => history.go(steps));
+}
+
+/**
+ * Go away from the page, unless something would be lost and one wants to stay.
+ *
+ * @param {() => unknown} move
+ */
+async function leave(move) {
+  const text = "Something here is not saved, or is shown only once. It is lost when you leave the page.";
+  if (hasRisk() && !(await confirmFirst("Leave the page?", text, "Leave"))) return;
+  closeDialogs();
+  await move();
+}
+
+const readAddress = () => location.pathname + location.search;
 
 /** Read the part of the address behind the interface's own. */
 export const getPath = () => readPath(new URL(location.href));
@@ -69,6 +119,7 @@ async function showPage({ keepsFocus = false } = {}) {
   leaving = new AbortController();
   const { signal } = leaving;
   const page = find("page");
+  shown = readAddress();
   page.setAttribute("aria-busy", "true");
   /** @type {Ui.Child} */
   let content;
@@ -79,11 +130,12 @@ async function showPage({ keepsFocus = false } = {}) {
     content = buildFault(error);
   }
   if (signal.aborted) return;
+  const giveBack = keepsFocus ? restoreFocus(page) : null;
   fill(page, content);
   page.removeAttribute("aria-busy");
   markPlace();
   document.title = `${page.querySelector("h1")?.textContent ?? "Page"} · PushMetrics`;
-  if (keepsFocus) return keepFocus(page);
+  if (giveBack) return giveBack();
   window.scrollTo(0, 0);
   page.focus({ preventScroll: true });
 }

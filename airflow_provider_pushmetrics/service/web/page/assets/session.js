@@ -4,6 +4,8 @@
 import { locate } from "./addresses.js";
 import { el, fill } from "./dom.js";
 import { describeError } from "./errors.js";
+import { makeModal } from "./notices.js";
+import { removeDrafts } from "./unsaved.js";
 
 /** The header by which the service knows calls of its own pages; those of other sites cannot send it. */
 export const OWN_PAGE = { "X-PushMetrics-App": "1" };
@@ -13,6 +15,8 @@ let waiting = null;
 /** @type {ReturnType<typeof setInterval> | undefined} */
 let timer;
 let isActive = false;
+/** @type {string | null} */
+let owner = null;
 
 for (const name of ["pointerdown", "keydown", "input"]) {
   document.addEventListener(
@@ -39,10 +43,16 @@ export function askForSignIn() {
   return waiting;
 }
 
-/** End the session and begin anew. */
+/** Remember who is signed in, for whom the page is; somebody else who signs in gets a page of their own. */
+export async function rememberOwner() {
+  owner = await findOwner();
+}
+
+/** End the session, remove what was typed and not saved, and begin anew. */
 export async function signOut() {
   clearInterval(timer);
   await request("DELETE");
+  removeDrafts();
   location.assign(new URL("app/", locate("")));
 }
 
@@ -79,14 +89,14 @@ function showForm(done) {
     el("h2", { id: "sign-in-title" }, "Sign in"),
     form,
   );
-  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  const hide = makeModal(dialog, () => field.focus());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     submit.disabled = true;
     try {
       const session = await request("POST", { token: field.value.trim() });
-      dialog.close();
-      dialog.remove();
+      if (owner !== null && owner !== (await findOwner())) return location.reload();
+      hide();
       keepAlive(session.renew_seconds);
       done();
     } catch (error) {
@@ -99,6 +109,14 @@ function showForm(done) {
   });
   document.body.append(dialog);
   dialog.showModal();
+}
+
+/** Find who is signed in, in which workspace. */
+async function findOwner() {
+  const paths = ["api/v1/user/current", "api/v1/workspace/current"];
+  const answers = await Promise.all(paths.map((path) => fetch(locate(path), { headers: OWN_PAGE })));
+  const rows = await Promise.all(answers.map((answer) => answer.json()));
+  return rows.map((row) => row.uid).join(" ");
 }
 
 /** @param {number} seconds */

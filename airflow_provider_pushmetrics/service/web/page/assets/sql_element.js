@@ -31,7 +31,7 @@ class SqlEditor extends HTMLElement {
       root,
       state: EditorState.create({
         doc: input.value,
-        selection: { anchor: Math.min(input.selectionStart, input.value.length) },
+        selection: { anchor: input.selectionStart, head: input.selectionEnd },
         extensions: [
           language.of(makeLanguage(settings)),
           makeExtensions(settings),

@@ -131,6 +131,7 @@ async function deleteTrigger(path) {
 function makeNotifications(trigger, path) {
   const details = readDetails(trigger.details);
   return makeForm({
+    thing: `trigger/${trigger.uid}/recipients`,
     kind: "quiet",
     fields: [
       ...inRow(

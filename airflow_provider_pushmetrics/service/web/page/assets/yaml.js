@@ -14,8 +14,10 @@ import { reload } from "./router.js";
  */
 export async function showYaml(report, signal) {
   const path = `api/v1/report/${part(report.uid)}/config`;
+  /** @type {string} */
+  let known = await get(path, { signal });
   const document = areaField("document", "YAML", {
-    value: await get(path, { signal }),
+    value: known,
     rows: 18,
     isCode: true,
     required: true,
@@ -30,6 +32,8 @@ export async function showYaml(report, signal) {
   const apply = (values, isTrial) =>
     call("PUT", path, { text: values.document, query: { prune: values.prune, dry_run: isTrial } });
   const form = makeForm({
+    thing: `report/${report.uid}/yaml`,
+    isOutdated: async () => (await get(path)) !== known,
     fields: [document, prune, { node: difference }],
     submit: "Apply",
     more: [
@@ -38,9 +42,10 @@ export async function showYaml(report, signal) {
         fill(difference, showDifference(result));
       }),
     ],
-    async send(values) {
+    async send(values, accept) {
       const { result } = await apply(values, false);
-      await reload();
+      if (accept()) await reload();
+      else known = await get(path);
       tell(["The YAML is applied", ...(result.warnings ?? [])].join(". Warning: "));
     },
   });

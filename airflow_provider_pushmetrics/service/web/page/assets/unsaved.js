@@ -1,0 +1,242 @@
+// What was typed in the forms of this page and is not saved, and what would be lost if the page ended.
+
+import { ROOT } from "./addresses.js";
+import { Drafts, findChanged, isSame } from "./drafts.js";
+
+/** Marks what must not go away by a key or by leaving the page, such as a secret that is shown once. */
+export const ONCE = "data-once";
+
+let drafts = new Drafts(null, { place: "", user: "", workspace: "" });
+/** @type {WeakMap<Element, TypedText>} */
+const typed = new WeakMap();
+let isGuarding = true;
+
+/**
+ * Keep drafts for a user from now on, and ask before the page ends if something would be lost.
+ *
+ * @param {{ user: string, workspace: string }} owner
+ */
+export function openDrafts({ user, workspace }) {
+  drafts = new Drafts(findStorage(), { place: ROOT.pathname, user, workspace });
+  drafts.removeOld(Date.now());
+  window.addEventListener("beforeunload", (event) => {
+    if (isGuarding && (hasRisk() || drafts.findUnstored().length)) event.preventDefault();
+  });
+  window.addEventListener("storage", (event) => {
+    if (event.key === drafts.endKey) drafts.detach();
+  });
+}
+
+/** Remove all drafts of the user; the page ends without a question. */
+export function removeDrafts() {
+  isGuarding = false;
+  drafts.removeAll();
+}
+
+/** @type {(beginning?: string) => string[]} */
+export const listDrafts = (beginning) => drafts.list(beginning);
+
+/** @type {(thing: string) => boolean} */
+export const hasDraft = (thing) => drafts.find(thing) !== null;
+
+/**
+ * Take a draft away from its thing, to give it to another one.
+ *
+ * @param {string} thing
+ * @returns {(other: string) => void}
+ */
+export function moveDraft(thing) {
+  const draft = drafts.find(thing);
+  drafts.remove(thing);
+  return (other) => draft && drafts.keep(other, draft);
+}
+
+/** Tell whether leaving would lose what no draft has: a form without drafts, or a secret that is shown once. */
+export function hasRisk() {
+  return (
+    document.querySelector(`[${ONCE}]`) !== null ||
+    [...document.forms].some((form) => typed.get(form)?.isAtRisk)
+  );
+}
+
+/**
+ * Tell whether something was typed in a form within an element, and not saved.
+ *
+ * @param {Element} element
+ */
+export const isTouched = (element) =>
+  [...element.querySelectorAll("form")].some((form) => typed.get(form)?.isTouched);
+
+function findStorage() {
+  try {
+    return window.localStorage;
+  } catch {
+    return null; // the browser forbids it
+  }
+}
+
+/** What is typed in one form. */
+export class TypedText {
+  #form;
+  #thing;
+  #base;
+  /** What was saved when the draft was begun, if it is not what is saved now. */
+  #begun;
+
+  /**
+   * @param {HTMLFormElement} form With what is saved in its fields.
+   * @param {string | null} thing The name of what is typed, if drafts of it are kept.
+   */
+  constructor(form, thing) {
+    this.#form = form;
+    this.#thing = thing;
+    this.#base = readTexts(form);
+    this.#begun = this.#base;
+    typed.set(form, this);
+    for (const name of ["input", "change"]) form.addEventListener(name, () => this.keep());
+  }
+
+  get isTouched() {
+    return !isSame(readTexts(this.#form), this.#base);
+  }
+
+  get isAtRisk() {
+    return this.#thing === null && this.isTouched;
+  }
+
+  /** The fields that were changed on the server since the draft was begun, with what stands there now. */
+  get newer() {
+    return Object.keys(this.#begun)
+      .filter((name) => this.#begun[name] !== this.#base[name])
+      .map((name) => ({ label: findLabel(this.#form, name), text: this.#base[name] ?? "" }));
+  }
+
+  /** Keep a draft of what stands in the form. */
+  keep() {
+    if (this.#thing === null) return;
+    const texts = readTexts(this.#form);
+    if (isSame(texts, this.#base)) return drafts.remove(this.#thing);
+    drafts.keep(this.#thing, {
+      texts,
+      base: this.#begun,
+      secrets: listSecrets(this.#form),
+      kept_on: Date.now(),
+    });
+  }
+
+  /**
+   * Put the draft into the form, if there is one.
+   *
+   * @param {{ isNew: boolean }} settings
+   * @returns {{ keptOn: number, gone: string[] } | null} With the labels of fields whose choice is no more.
+   */
+  restore({ isNew }) {
+    const draft = this.#thing === null ? null : drafts.find(this.#thing);
+    if (!draft || this.#thing === null) return null;
+    const texts = { ...this.#base, ...draft.texts };
+    if (isSame(texts, this.#base)) {
+      drafts.remove(this.#thing);
+      return null;
+    }
+    if (!isNew) this.#begun = { ...this.#base, ...draft.base };
+    writeTexts(this.#form, texts);
+    const gone = findChanged(readTexts(this.#form), texts).map((name) => findLabel(this.#form, name));
+    return { keptOn: draft.kept_on, gone };
+  }
+
+  /** Read what is about to be saved, for `accept`. */
+  read() {
+    return readTexts(this.#form);
+  }
+
+  /**
+   * Take what was sent as saved; tell whether nothing was typed since.
+   *
+   * @param {Ui.Texts} sent
+   */
+  accept(sent) {
+    this.#base = sent;
+    this.#begun = sent;
+    this.keep();
+    return !this.isTouched;
+  }
+
+  /** Put what is saved into the form again. */
+  discard() {
+    this.#begun = this.#base;
+    if (this.#thing !== null) drafts.remove(this.#thing);
+    writeTexts(this.#form, this.#base);
+  }
+}
+
+/** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Field */
+
+/**
+ * @param {HTMLFormElement} form
+ * @returns {Field[]}
+ */
+const listFields = (form) =>
+  [...form.querySelectorAll(/** @type {"input"} */ ("input,select,textarea"))].filter((field) => field.name);
+
+/** @param {Field} field */
+const isBox = (field) => field instanceof HTMLInputElement && ["checkbox", "radio"].includes(field.type);
+
+/** @param {Field} field */
+const nameField = (field) => (isBox(field) ? `${field.name}=${field.value}` : field.name);
+
+/**
+ * @param {HTMLFormElement} form
+ * @returns {Ui.Texts}
+ */
+function readTexts(form) {
+  const read = (/** @type {Field} */ field) =>
+    isBox(field) ? String(/** @type {HTMLInputElement} */ (field).checked) : field.value;
+  return Object.fromEntries(listFields(form).map((field) => [nameField(field), read(field)]));
+}
+
+/**
+ * Put texts into the fields of a form. What follows a field, such as an editor, learns of it by its events.
+ *
+ * @param {HTMLFormElement} form
+ * @param {Ui.Texts} texts
+ */
+function writeTexts(form, texts) {
+  const before = readTexts(form);
+  const changed = listFields(form).filter((field) => {
+    const text = texts[nameField(field)];
+    return text !== undefined && text !== before[nameField(field)];
+  });
+  for (const field of changed) writeText(field, texts[nameField(field)]);
+  for (const field of changed) {
+    for (const name of ["input", "change"]) field.dispatchEvent(new Event(name, { bubbles: true }));
+  }
+}
+
+/**
+ * @param {Field} field
+ * @param {string} text
+ */
+function writeText(field, text) {
+  if (isBox(field)) Object.assign(field, { checked: text === "true" });
+  else if (!(field instanceof HTMLSelectElement) || [...field.options].some((one) => one.value === text))
+    field.value = text;
+}
+
+/** @param {HTMLFormElement} form */
+const listSecrets = (form) =>
+  listFields(form)
+    .filter(
+      (field) =>
+        field instanceof HTMLInputElement &&
+        (field.type === "password" || field.getAttribute("autocomplete") === "off"),
+    )
+    .map(nameField);
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {string} name
+ */
+function findLabel(form, name) {
+  const field = listFields(form).find((one) => nameField(one) === name);
+  return field?.closest(".field")?.querySelector("label,legend")?.textContent ?? name;
+}

@@ -1,0 +1,211 @@
+// Drafts: what is kept of typed text, for whom, and what is never stored.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  Drafts,
+  findChanged,
+  withoutSecrets,
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/drafts.js";
+
+const DAY_MILLISECONDS = 24 * 3600 * 1000;
+const OWNER = { place: "/", user: "ann", workspace: "sales" };
+
+/** A storage as browsers have it. It may have an end. */
+class MemoryStorage {
+  #items = new Map();
+
+  constructor({ size = Number.POSITIVE_INFINITY } = {}) {
+    this.size = size;
+  }
+
+  get length() {
+    return this.#items.size;
+  }
+
+  key(index) {
+    return [...this.#items.keys()][index] ?? null;
+  }
+
+  getItem(key) {
+    return this.#items.get(key) ?? null;
+  }
+
+  setItem(key, value) {
+    if (value.length > this.size) throw new DOMException("full", "QuotaExceededError");
+    this.#items.set(key, value);
+  }
+
+  removeItem(key) {
+    this.#items.delete(key);
+  }
+
+  get text() {
+    return JSON.stringify([...this.#items]);
+  }
+}
+
+const makeDraft = (texts, { base = {}, secrets = [], keptOn = 0 } = {}) => ({
+  texts,
+  base,
+  secrets,
+  kept_on: keptOn,
+});
+
+test("a draft survives a reload", () => {
+  const storage = new MemoryStorage();
+  const draft = makeDraft({ sql: "SELECT 2" }, { base: { sql: "SELECT 1" } });
+  new Drafts(storage, OWNER).keep("block/1", draft);
+  assert.deepEqual(new Drafts(storage, OWNER).find("block/1"), draft);
+  assert.equal(new Drafts(storage, OWNER).find("block/2"), null);
+});
+
+test("a draft belongs to one user in one workspace of one service", () => {
+  const storage = new MemoryStorage();
+  new Drafts(storage, OWNER).keep("block/1", makeDraft({ sql: "a" }));
+  for (const other of [{ user: "bob" }, { workspace: "hr" }, { place: "/other/" }, { user: "ann/sales" }])
+    assert.equal(new Drafts(storage, { ...OWNER, ...other }).find("block/1"), null, JSON.stringify(other));
+});
+
+test("what is typed back to what is saved is no draft", () => {
+  const storage = new MemoryStorage();
+  const drafts = new Drafts(storage, OWNER);
+  drafts.keep("block/1", makeDraft({ sql: "b" }, { base: { sql: "a" } }));
+  drafts.keep("block/1", makeDraft({ sql: "a" }, { base: { sql: "a" } }));
+  assert.equal(drafts.find("block/1"), null);
+  assert.equal(storage.length, 0);
+});
+
+test("a removed draft is gone from the page and from the storage", () => {
+  const storage = new MemoryStorage();
+  const drafts = new Drafts(storage, OWNER);
+  drafts.keep("block/1", makeDraft({ sql: "a" }));
+  drafts.remove("block/1");
+  assert.equal(drafts.find("block/1"), null);
+  assert.equal(storage.length, 0);
+});
+
+test("secrets are never stored, and are not lost without a question", () => {
+  const secrets = {
+    password: "abcdef",
+    api_token: "abcdef",
+    sqlalchemy_uri: "sqlite:///x.db",
+    headers: "Authorization: Bearer abcdef",
+    hidden: "abcdef",
+    sql: "SELECT 'pmpat_0123456789abcdef'",
+    text: "whsec_MDEyMzQ1Njc4OWFiY2RlZg==",
+    url: "postgresql://reader:abcdef@db/sales",
+    link: "https://reports.example/api/v1/report/1/webhook?token=abcdef",
+    slack: "xoxb-1234567890-abcdef",
+  };
+  for (const [name, text] of Object.entries(secrets)) {
+    const storage = new MemoryStorage();
+    const drafts = new Drafts(storage, OWNER);
+    drafts.keep(
+      "form",
+      makeDraft({ [name]: text, title: "typed" }, { base: { title: "" }, secrets: ["hidden"] }),
+    );
+    assert.ok(!storage.text.includes(text), name);
+    assert.ok(storage.text.includes("typed"), name);
+    assert.deepEqual(drafts.findUnstored(), ["form"], name);
+    assert.equal(drafts.find("form")?.texts[name], text, name);
+  }
+});
+
+test("a secret that is replaced is not stored as what was there before", () => {
+  const draft = makeDraft({ sql: "SELECT 1" }, { base: { sql: "ATTACH 'postgresql://a:b@c/d'" } });
+  assert.deepEqual(withoutSecrets(draft).base, {});
+  assert.deepEqual(withoutSecrets(draft).texts, {});
+});
+
+test("a secret removes what was stored of its field before it was complete", () => {
+  const storage = new MemoryStorage();
+  const drafts = new Drafts(storage, OWNER);
+  drafts.keep("form", makeDraft({ text: "pmpat_ab" }));
+  drafts.keep("form", makeDraft({ text: "pmpat_abcdefghijkl" }));
+  assert.equal(storage.length, 0);
+});
+
+test("ordinary SQL is stored", () => {
+  const storage = new MemoryStorage();
+  const drafts = new Drafts(storage, OWNER);
+  drafts.keep("form", makeDraft({ sql: "SELECT email, 'a@b.c' AS token_count -- https://example.com/a:b" }));
+  assert.deepEqual(drafts.findUnstored(), []);
+});
+
+test("a draft that no storage takes is in the page's memory, and would be lost", () => {
+  for (const storage of [null, new MemoryStorage({ size: 10 })]) {
+    const drafts = new Drafts(storage, OWNER);
+    drafts.keep("form", makeDraft({ sql: "SELECT 1" }));
+    assert.equal(drafts.find("form")?.texts.sql, "SELECT 1");
+    assert.deepEqual(drafts.list(), ["form"]);
+    assert.deepEqual(drafts.findUnstored(), ["form"]);
+  }
+});
+
+test("a page keeps its own text when another tab types in the same thing", () => {
+  const storage = new MemoryStorage();
+  const [one, other] = [new Drafts(storage, OWNER), new Drafts(storage, OWNER)];
+  one.keep("form", makeDraft({ sql: "one" }));
+  other.keep("form", makeDraft({ sql: "other" }));
+  assert.equal(one.find("form")?.texts.sql, "one");
+  assert.deepEqual(one.findUnstored(), ["form"]);
+  assert.deepEqual(other.findUnstored(), []);
+});
+
+test("a draft that another tab has removed is stored again before the page ends", () => {
+  const storage = new MemoryStorage();
+  const [one, other] = [new Drafts(storage, OWNER), new Drafts(storage, OWNER)];
+  one.keep("form", makeDraft({ sql: "one" }));
+  other.remove("form");
+  assert.deepEqual(one.findUnstored(), []);
+  assert.equal(other.find("form")?.texts.sql, "one");
+});
+
+test("signing out removes the drafts of the user in all workspaces, and no others", () => {
+  const storage = new MemoryStorage();
+  storage.setItem("something else", "1");
+  const [sales, hr] = ["sales", "hr"].map((workspace) => new Drafts(storage, { ...OWNER, workspace }));
+  const bob = new Drafts(storage, { ...OWNER, user: "bob" });
+  for (const drafts of [sales, hr, bob]) drafts.keep("form", makeDraft({ sql: "a" }));
+  sales.removeAll();
+  assert.deepEqual([sales.list(), new Drafts(storage, { ...OWNER, workspace: "hr" }).list()], [[], []]);
+  assert.deepEqual(bob.list(), ["form"]);
+  assert.equal(storage.length, 2);
+});
+
+test("a page whose user has signed out in another tab stores nothing more", () => {
+  const storage = new MemoryStorage();
+  const drafts = new Drafts(storage, OWNER);
+  drafts.detach();
+  drafts.keep("form", makeDraft({ sql: "a" }));
+  assert.equal(storage.length, 0);
+  assert.deepEqual(drafts.findUnstored(), ["form"]);
+});
+
+test("drafts that are old or damaged are removed", () => {
+  const storage = new MemoryStorage();
+  const drafts = new Drafts(storage, OWNER);
+  const now = 100 * DAY_MILLISECONDS;
+  drafts.keep("old", makeDraft({ sql: "a" }, { keptOn: now - 31 * DAY_MILLISECONDS }));
+  drafts.keep("young", makeDraft({ sql: "a" }, { keptOn: now - 29 * DAY_MILLISECONDS }));
+  const key = storage.key(1).replace("young", "damaged");
+  for (const text of ["{", "null", "7", '{"texts": {"a": 1}, "base": {}, "secrets": [], "kept_on": 1}']) {
+    storage.setItem(key, text);
+    const next = new Drafts(storage, OWNER);
+    assert.equal(next.find("damaged"), null, text);
+    next.removeOld(now);
+    assert.deepEqual(next.list(), ["young"], text);
+  }
+});
+
+test("drafts are listed by the beginning of their things", () => {
+  const drafts = new Drafts(new MemoryStorage(), OWNER);
+  for (const thing of ["report/a/block/sql/1", "report/a/yaml", "report/ab/yaml"])
+    drafts.keep(thing, makeDraft({ x: "y" }));
+  assert.deepEqual(drafts.list("report/a/"), ["report/a/block/sql/1", "report/a/yaml"]);
+});
+
+test("a field that is missing differs from an empty one", () => {
+  assert.deepEqual(findChanged({ a: "1", b: "" }, { a: "2" }), ["a", "b"]);
+});
