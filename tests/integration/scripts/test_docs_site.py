@@ -124,6 +124,7 @@ HOW_DO_I = {
     "get through a proxy": ("how-to/proxies.md", "Behind a proxy"),
     "understand an error message": ("how-to/troubleshooting.md", "The connection"),
     "use it on MWAA, Composer or Astro": ("how-to/managed-airflow.md", "Install the package"),
+    "run several of each part": ("how-to/high-availability.md", "High availability"),
     "upgrade, and go back": ("how-to/upgrade.md", "The receiver"),
     "uninstall it": ("how-to/uninstall.md", "Uninstall"),
     "look up an option or a variable": ("reference/options.md", "Other environment variables"),
