@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 pytest.importorskip("fastapi", reason="the service's libraries")
+pytest.importorskip("sqlalchemy", minversion="2.0", reason="the service's libraries")
 
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.service.app import build_app
