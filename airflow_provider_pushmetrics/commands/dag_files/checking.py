@@ -73,25 +73,41 @@ def check_dags(paths: Iterable[Path], conn_id: str | None, url: str | None) -> C
 
 def read_in_process(paths: Iterable[Path]) -> dict[str, Any]:
     """
-    Read Dag files in another process.
+    Read Dag files in other processes: one for each folder, whose modules may have the names of another's.
 
-    :raises PushMetricsConfigurationError: if it ends without a result.
+    :raises PushMetricsConfigurationError: if one ends without a result.
     """
+    folders: dict[Path, list[Path]] = {}
+    for path in paths:
+        folders.setdefault(reading.find_import_folder(path), []).append(path)
+    found: dict[str, Any] = {"errors": {}, "tasks": []}
+    for together in folders.values():
+        part = _read_together(together)
+        found = {"errors": found["errors"] | part["errors"], "tasks": found["tasks"] + part["tasks"]}
+    return found
+
+
+def _read_together(paths: Iterable[Path]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "dags.json"
+        output, errors = Path(folder) / "dags.json", Path(folder) / "errors.txt"
         command = [sys.executable, "-m", reading.__name__, str(output), *map(str, paths)]
+        ended = None
         try:
-            ended = subprocess.run(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=READ_TIMEOUT_SECONDS
-            )
+            # Not a pipe: a process that a Dag file leaves behind would hold it open.
+            with errors.open("wb") as stderr:
+                ended = subprocess.run(
+                    command, stdout=subprocess.DEVNULL, stderr=stderr, timeout=READ_TIMEOUT_SECONDS
+                )
             found: dict[str, Any] = json.loads(output.read_text("utf-8"))
         except subprocess.TimeoutExpired:
             raise PushMetricsConfigurationError(
                 f"the Dags were not read within {READ_TIMEOUT_SECONDS:g} s. A Dag file must not wait for"
                 " anything."
             ) from None
-        except (OSError, ValueError):
-            said = get_last_line(ended.stderr.decode("utf-8", "replace"))
+        except (OSError, ValueError) as error:
+            if ended is None:
+                raise PushMetricsConfigurationError(f"no process can read the Dags: {error}.") from None
+            said = get_last_line(errors.read_text("utf-8", "replace"))
             raise PushMetricsConfigurationError(
                 f"the process that reads the Dags ended with {ended.returncode}: {said}"
             ) from None

@@ -43,11 +43,28 @@ def read_dags(paths: list[str]) -> dict[str, Any]:
     errors: dict[str, str] = {}
     tasks: list[dict[str, Any]] = []
     for path in paths:
+        add_import_folders(path)
         bag = _build_bag(path)
         errors |= {str(name): str(error).strip() for name, error in bag.import_errors.items()}
         for dag in bag.dags.values():
             tasks += [found for task in dag.tasks if (found := describe_task(dag, task)) is not None]
     return {"errors": errors, "tasks": tasks}
+
+
+def find_import_folder(path: Path) -> Path:
+    """Find the folder from which the Dags of a path import modules of their own: the path, or its parent."""
+    whole = path.resolve()
+    return whole if whole.is_dir() else whole.parent
+
+
+def add_import_folders(path: str) -> None:
+    """Import modules from the folder of Dags, as Airflow does; its ``DagBag`` does not, since Airflow 3."""
+    from airflow.providers.common.compat.sdk import conf
+
+    folder = find_import_folder(Path(path))
+    configured = Path(conf.get("core", "dags_folder", fallback="") or folder).resolve()
+    folders = [configured, folder] if configured in folder.parents else [folder]
+    sys.path += [str(one) for one in folders if str(one) not in sys.path]
 
 
 def describe_task(dag: Any, task: Any) -> dict[str, Any] | None:
@@ -71,7 +88,7 @@ def describe_task(dag: Any, task: Any) -> dict[str, Any] | None:
         "report_id": read_literal(report_id),
         "is_any_report": kind == "wait" and report_id is None,
         "conn_id": read_literal(arguments.get("pushmetrics_conn_id", "pushmetrics_default")),
-        "parameters": describe_parameters(arguments.get("parameters"), dag.params),
+        "parameters": describe_parameters(arguments.get("parameters"), _find_params(dag, task, given)),
         "queries": [
             one for one in map(read_literal, _read_list(arguments.get("queries"))) if one is not None
         ],
@@ -86,11 +103,18 @@ def describe_parameters(parameters: Any, params: Any) -> dict[str, Any]:
     if parameters is None:
         return {"kind": "some", "values": {}}
     if isinstance(parameters, str) and WHOLE.fullmatch(parameters):
+        if params is None:
+            return {"kind": "unknown"}
         return {"kind": "all", "values": {name: _describe_param(params, name) for name in params}}
     if not isinstance(parameters, Mapping):
         return {"kind": "unknown"}
     values = {str(name): _describe_value(value, params) for name, value in parameters.items()}
     return {"kind": "some", "values": values}
+
+
+def _find_params(dag: Any, task: Any, given: Mapping[str, Any]) -> Any:
+    """Find the Params of a task, its own and those of its Dag; None if they are known only in a run."""
+    return None if given.get("params") is ... else getattr(task, "params", None) or dag.params
 
 
 def _describe_value(value: Any, params: Any) -> dict[str, Any]:
@@ -103,7 +127,7 @@ def _describe_value(value: Any, params: Any) -> dict[str, Any]:
 
 def _describe_param(params: Any, name: str) -> dict[str, Any]:
     """Describe a Param by its JSON schema."""
-    if name not in params:
+    if params is None or name not in params:
         return {}
     param = params.get_param(name)
     default = {"value": param.value} if param.has_value else {}

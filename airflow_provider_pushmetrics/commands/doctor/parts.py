@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_pushmetrics.commands.connections import open_hook
 from airflow_provider_pushmetrics.commands.dag_files.checking import get_error_line, read_in_process
+from airflow_provider_pushmetrics.commands.dag_files.reading import add_import_folders
 from airflow_provider_pushmetrics.commands.doctor.environment import check_event_filters
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.hooks.connection_check import Finding, Status, list_findings
@@ -37,6 +38,7 @@ def check_filters_of_dags(dags: Path | None, event_filters: list[str]) -> Iterat
     found: dict[str, Any] = {"errors": {}, "tasks": []}
     unknown = _find_obstacle(name)
     if unknown is None:
+        add_import_folders(name)
         try:
             found = read_in_process([Path(name)])
         except PushMetricsError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,10 @@ DIFFERENCES = {
     "parameters={'month': 'May'}": "'month' of report {id} ('Compared') is integer, and the Dag gives 'May'",
     "parameters={'month': 1, 'region': '{{ params.month }}'}": "is text, and its Param is integer",
     "parameters='{{ params }}'": "has no choice 'x' any more",
+    "parameters='{{ params }}', params={'extra': 1}": "has no parameter 'extra'",
+    "parameters={'month': '{{ params.own }}'}, params={'own': Param('May', type='string')}": (
+        "is integer, and its Param is string"
+    ),
 }
 
 
@@ -224,3 +230,50 @@ def test_task_that_fails_early_logs_nothing_about_links(run: Run, airflow_home: 
     said = " ".join((ended.stdout + ended.stderr).split())  # in Airflow 3.0 lines have 80 characters
     assert "has no trigger token for report '4711'" in said
     assert "XCom not found" not in said
+
+
+def write_team(folder: Path, report_id: int, parameter: str) -> None:
+    """Write a Dags folder whose Dag takes its parameters, and an event filter, from a module beside it."""
+    folder.mkdir()
+    common = f"PARAMETERS = {{{parameter!r}: 1}}\n\n\ndef is_wanted(event):\n    return True\n"
+    (folder / "common.py").write_text(common, "utf-8")
+    wait = f"PushMetricsRunSensor(task_id='wait', report_id={report_id}, event_filter='common.is_wanted')"
+    write_dag(folder / f"{folder.name}.py", report_id, "parameters=PARAMETERS", wait)
+    source = (folder / f"{folder.name}.py").read_text("utf-8")
+    imports = (
+        "from common import PARAMETERS\n"
+        "from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor\n"
+    )
+    (folder / f"{folder.name}.py").write_text(imports + source, "utf-8")
+
+
+def test_dags_import_modules_of_their_own_folder_as_in_airflow(
+    reports: Reports, run: Run, tmp_path: Path
+) -> None:
+    report = reports.add("Team", {"month": {"type": "integer"}})
+    write_team(tmp_path / "good", report["id"], "month")
+    write_team(tmp_path / "bad", report["id"], "orign")
+    ended = run("dag", "check", "good/good.py")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    ended = run("dag", "check", "good", "bad")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "2 tasks" not in ended.stdout
+    assert "bad.run_report" in ended.stdout
+    assert "has no parameter 'orign'" in ended.stdout
+    found = run("doctor", "--dags", "good")
+    assert "is in the Dags folder, which the triggerer may not import from" in found.stdout
+    assert "Mend the import error" not in found.stdout
+
+
+LEAVES_PROCESS = """
+import pathlib, subprocess
+left = subprocess.Popen(["sleep", "900"])
+pathlib.Path("left.pid").write_text(str(left.pid))
+"""
+
+
+def test_process_that_a_dag_file_leaves_behind_does_not_hold_up_the_result(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "leaves.py").write_text(ANY_REPORT + LEAVES_PROCESS, "utf-8")
+    ended = run("dag", "check", "leaves.py")
+    os.kill(int((tmp_path / "left.pid").read_text("utf-8")), signal.SIGKILL)  # it still runs
+    assert "no task that names a report" in ended.stdout

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from airflow_provider_pushmetrics.client.models import WebhookTrigger
@@ -7,7 +9,9 @@ from airflow_provider_pushmetrics.commands.dag_files.checking import (
     CheckOutcome,
     get_error_line,
     judge_triggers,
+    read_in_process,
 )
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.hooks.connection_check import Finding, Status, check_trigger_token
 
 
@@ -56,3 +60,10 @@ CALLS = 'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\
 )
 def test_import_error_is_told_by_the_line_that_says_what_it_is(text: str, line: str) -> None:
     assert get_error_line(text) == line
+
+
+def test_process_that_cannot_be_started_is_told_by_a_sentence(tmp_path: Path) -> None:
+    folder = tmp_path.joinpath(*["x" * 200] * 15)
+    folder.mkdir(parents=True)
+    with pytest.raises(PushMetricsConfigurationError, match="no process can read the Dags"):
+        read_in_process([folder] * 2000)  # more than a command line holds

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, TaskGroup
+from airflow.providers.common.compat.sdk import DAG, Param, TaskGroup
 
 from airflow_provider_pushmetrics.commands.dag_files.reading import describe_task
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
@@ -60,3 +60,23 @@ def test_template_of_a_filter_is_known_only_in_a_run() -> None:
         any_report = PushMetricsRunSensor(task_id="any_report")
     assert describe(wait)["unknown"] == ["query_id"]
     assert describe(any_report)["is_any_report"]
+
+
+def test_params_of_a_task_or_of_the_default_arguments_are_those_that_it_sends() -> None:
+    sent = {"report_id": 1, "parameters": "{{ params }}"}
+    of_dag = {"month": Param(1, type="integer")}
+    with DAG("own_params", schedule=None, params=of_dag, default_args={"params": {"everywhere": 1}}):
+        own = PushMetricsTriggerReportOperator(
+            task_id="own", params={"month": Param("May", type="string"), "extra": 1}, **sent
+        )
+        mapped = PushMetricsTriggerReportOperator.partial(
+            task_id="mapped", params={"extra": 1}, **sent
+        ).expand(pushmetrics_conn_id=["a", "b"])
+        expanded = PushMetricsTriggerReportOperator.partial(task_id="expanded", **sent).expand(
+            params=[{"month": 2}]
+        )
+    values = describe(own)["parameters"]["values"]
+    assert set(values) == {"month", "everywhere", "extra"}
+    assert (values["month"]["value"], values["month"]["schema"]["type"]) == ("May", "string")
+    assert set(describe(mapped)["parameters"]["values"]) == {"month", "everywhere", "extra"}
+    assert describe(expanded)["parameters"] == {"kind": "unknown"}
