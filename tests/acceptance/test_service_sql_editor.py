@@ -253,3 +253,28 @@ def test_names_of_the_catalog_are_inserted_at_the_cursor(service: ServiceProcess
     expect(editor).to_be_focused()
     expect(page.locator("textarea[name=sql]")).to_have_value("SELECT carrier FROM airlines")
     assert find_violations(page) == []
+
+
+def test_error_of_the_database_stands_at_its_line_until_the_line_is_changed(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    editor = open_editor(visit, make_report(service, "Errors", "SELECT 1 AS n,\n  2 AS m\nFORM flights"))
+    page = visit.page
+    visit.press("Try it")
+    visit.press("Run")
+    said = editor.locator(".cm-error-text")
+    expect(said).to_contain_text('syntax error at or near "FORM"')
+    expect(editor.locator(".cm-error-line")).to_have_text("FORM flights")
+    expect(editor.locator(".cm-error-line + .cm-error-text")).to_be_visible()
+    expect(page.locator(".trial")).to_contain_text("LINE 3")
+    assert find_violations(page) == []
+    visit.take_picture("sql-editor-error")
+    expect(page.locator("textarea[name=sql]")).to_have_value("SELECT 1 AS n,\n  2 AS m\nFORM flights")
+
+    editor.get_by_text("AS m").click()
+    page.keyboard.press("End")
+    page.keyboard.type("1")
+    expect(said).to_be_visible()
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Backspace")
+    expect(said).to_have_count(0)

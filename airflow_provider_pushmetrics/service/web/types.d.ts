@@ -437,6 +437,7 @@ declare namespace Ui {
   /** What an open SQL editor does for the other parts of the page. */
   interface OpenEditor {
     insert: (text: string) => void;
+    showFailure: (failure: { error: string; sql: string } | null) => void;
   }
 
   /** A list that shows one page at a time. */

@@ -8,6 +8,7 @@ import { button } from "./buttons.js";
 import { el } from "./dom.js";
 import { inRow, makeForm, readValues, textField } from "./forms.js";
 import { tell } from "./notices.js";
+import { showFailure } from "./sql_registry.js";
 
 /**
  * Make the form of a block; one without a uid is new. `whenSaved` gets what the service saved, and whether something
@@ -25,7 +26,7 @@ export function makeEditor(block, context, { thing, close, whenSaved }) {
   const tryButton =
     isSaved(block) &&
     block.type === "sql" &&
-    button("Try it", () => tryContent(trial, block, context, makeContent(readValues(fields))), {
+    button("Try it", () => trySql(form, trial, block, context, makeContent(readValues(fields))), {
       title: "Run this text without saving it",
     });
   let saved = block;
@@ -118,6 +119,22 @@ const findOwn = (warnings, name) =>
  * @returns {block is Api.Block}
  */
 const isSaved = (block) => block.uid !== undefined;
+
+/**
+ * Try the SQL of a form, and show in its editor where the database found an error.
+ *
+ * @param {HTMLFormElement} form
+ * @param {HTMLElement} trial
+ * @param {Api.Block} block
+ * @param {Ui.BlockContext} context
+ * @param {Api.Content} content
+ */
+async function trySql(form, trial, block, context, content) {
+  const result = await tryContent(trial, block, context, content);
+  const input = form.elements.namedItem("sql");
+  if (!result || !(input instanceof HTMLTextAreaElement)) return;
+  showFailure(input, result.error ? { error: result.error, sql: content.sql } : null);
+}
 
 /**
  * Keep the keys of a content that no field shows.

@@ -15,21 +15,22 @@ import { pause } from "./waiting.js";
 /**
  * Run a block as it is saved.
  *
- * @type {(place: HTMLElement, block: Api.Block, context: Ui.BlockContext) => Promise<void>}
+ * @type {(place: HTMLElement, block: Api.Block, context: Ui.BlockContext) => Promise<unknown>}
  */
 export const makeTrial = (place, block, context) => tryContent(place, block, context, null);
 
 /**
- * Run a block; `content` is what runs in place of what is saved.
+ * Run a block, and give what it gave; `content` is what runs in place of what is saved.
  *
  * @param {HTMLElement} place
  * @param {Pick<Api.Block, "uid" | "name" | "type">} block
  * @param {Ui.BlockContext} context
  * @param {Api.Content | null} content
+ * @returns {Promise<Api.BlockResult | undefined>}
  */
 export async function tryContent(place, block, context, content) {
   const { parameters } = (await askForParameters(context.blocks, `Run ${block.name} alone`)) ?? {};
-  if (!parameters) return;
+  if (!parameters) return undefined;
   fill(place, el("p", { class: "hint", role: "status" }, "Running…"));
   try {
     const body = { parameters, ...(content ? { content_json: content } : {}) };
@@ -41,8 +42,10 @@ export async function tryContent(place, block, context, content) {
       place,
       showResult(block, run_id, result, () => fill(place)),
     );
+    return result;
   } catch (error) {
     if (!isAbort(error)) fill(place, el("p", { class: "fault", role: "alert" }, describeError(error)));
+    return undefined;
   }
 }
 

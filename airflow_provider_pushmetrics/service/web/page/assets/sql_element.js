@@ -2,7 +2,9 @@
 
 import { el } from "./dom.js";
 import { findChange } from "./sql_changes.js";
+import { findErrorLine, shortenError } from "./sql_errors.js";
 import { makeExtensions, makeLanguage } from "./sql_extensions.js";
+import { markError } from "./sql_marks.js";
 import { getSettings, setOpenEditor } from "./sql_registry.js";
 import { Compartment, EditorState, EditorView } from "./vendored/codemirror.js";
 
@@ -46,7 +48,10 @@ class SqlEditor extends HTMLElement {
       () => view.dispatch({ effects: language.reconfigure(makeLanguage(settings)) }),
       { signal: this.#leave.signal },
     );
-    setOpenEditor(input, { insert: (text) => insert(view, text) });
+    setOpenEditor(input, {
+      insert: (text) => insert(view, text),
+      showFailure: (failure) => markError(view, failure && locate(failure, settings)),
+    });
     if (hadFocus) view.focus();
   }
 
@@ -143,6 +148,16 @@ function leadFocus(input, view) {
 function insert(view, text) {
   view.dispatch(view.state.replaceSelection(text), { scrollIntoView: true, userEvent: "input.complete" });
   view.focus();
+}
+
+/**
+ * @param {{ error: string, sql: string }} failure
+ * @param {Ui.SqlSettings} settings
+ */
+function locate({ error, sql }, { listBlocks }) {
+  const queries = listBlocks().flatMap(({ name, type }) => (type === "parameter" ? [] : [name]));
+  const line = findErrorLine(error, sql, queries);
+  return line === null ? null : { line, text: shortenError(error) };
 }
 
 customElements.define("sql-editor", SqlEditor);

@@ -1,6 +1,7 @@
 // What the SQL editor can do: its keys, its colours, and the dialect of the database.
 
 import { makeSource } from "./sql_completion.js";
+import { makeErrorMarks } from "./sql_marks.js";
 import { makeStyle } from "./sql_style.js";
 import {
   autocompletion,
@@ -128,6 +129,7 @@ export function makeExtensions({ label }) {
     replacing,
     Prec.low(templates),
     makeStyle(),
+    makeErrorMarks(),
     EditorView.lineWrapping,
     EditorView.contentAttributes.of({ "aria-label": `${label} editor`, "aria-describedby": "help" }),
     EditorState.tabSize.of(4),

@@ -62,8 +62,17 @@ export function quoteTable({ schema, name }, backend) {
 }
 
 /** @param {string} word */
-const readName = (word) =>
+export const readName = (word) =>
   word[0] === '"' ? word.slice(1, -1).replaceAll('""', '"') : word[0] === "`" ? word.slice(1, -1) : word;
+
+/**
+ * List the parts of SQL; a text, a comment and a `{{ … }}` are one part each, without a word.
+ *
+ * @param {string} text
+ * @returns {{ whole: string, word: string | undefined, index: number }[]}
+ */
+export const listTokens = (text) =>
+  [...text.matchAll(TOKEN)].map(({ 0: whole, 1: word, index }) => ({ whole, word, index }));
 
 /**
  * Find the tables that a text names, with their aliases.
@@ -74,7 +83,7 @@ const readName = (word) =>
  * @returns {{ table: Table, alias: string | null }[]}
  */
 export function findTables(text, tables) {
-  const words = [...text.matchAll(TOKEN)].map(([whole, word]) => ({ whole, word }));
+  const words = listTokens(text);
   return words.flatMap(({ word }, index) => {
     if (!word) return [];
     const name = readName(word).toLowerCase();

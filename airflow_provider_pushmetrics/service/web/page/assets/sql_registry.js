@@ -48,3 +48,14 @@ export function insertText(input, text) {
   input.dispatchEvent(new Event("input", { bubbles: true }));
   input.focus();
 }
+
+/**
+ * Show in the editor of a field where an error is, if it tells; null removes the mark of the one before.
+ *
+ * @param {HTMLTextAreaElement} input
+ * @param {{ error: string, sql: string } | null} failure what the database said, and of what
+ */
+export function showFailure(input, failure) {
+  // A text that was changed since has other lines.
+  openEditors.get(input)?.showFailure(failure && input.value === failure.sql ? failure : null);
+}

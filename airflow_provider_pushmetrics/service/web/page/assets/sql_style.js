@@ -29,6 +29,9 @@ const LOOK = EditorView.theme({
     backgroundColor: "color-mix(in srgb, var(--bad) 22%, transparent)",
   },
   ".cm-specialChar": { color: "var(--bad)" },
+  ".cm-error-line": { backgroundColor: "color-mix(in srgb, var(--bad) 12%, transparent)" },
+  ".cm-gutterElement.cm-error-gutter": { backgroundColor: "var(--bad)", color: "var(--card)" },
+  ".cm-error-text": { color: "var(--bad)", padding: ".1rem 6px .3rem", whiteSpace: "pre-wrap" },
   ".cm-template, .cm-template *": { color: "light-dark(#7a2a8f, #dfa6f2)" },
   ".cm-template": { backgroundColor: "var(--soft)", borderRadius: "3px" },
   ".cm-tooltip": {
