@@ -171,6 +171,53 @@ def test_run_form_has_the_defaults_and_refuses_wrong_values(service: ServiceProc
     expect(page.get_by_label("Block words")).to_contain_text("8 2026-03-01")
 
 
+def test_list_of_reports_shows_their_runs_and_is_in_the_address(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    made = service.client.post(
+        "/api/v1/report/",
+        json={
+            "name": "Warehouse",
+            "folder": "Logistics",
+            "blocks": [
+                {"type": "sql", "name": "q", "content": {"database_id": 1, "sql": "SELECT 42 AS stock"}}
+            ],
+        },
+    ).raise_for_status()
+    call_trigger(service)
+    page = visit.enter("app/reports")
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name="Departure delays"))
+    expect(row.get_by_role("img", name=re.compile("^Last "))).to_be_visible()
+    expect(row.get_by_role("link", name="success")).to_be_visible()
+    visit.take_picture("reports-list")
+
+    # A run that a trigger starts is there by itself.
+    other = page.get_by_role("row").filter(has=page.get_by_role("link", name="Warehouse"))
+    start_run(service, made.json()["id"])
+    expect(other.get_by_role("link", name="success")).to_be_visible()
+    expect(other.get_by_role("img", name="Last run: success")).to_be_visible()
+
+    page.get_by_role("button", name="Name", exact=False).click()
+    expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "ascending")
+    expect(page.get_by_role("button", name="Name")).to_be_focused()
+    assert page.url.endswith("?order=name")
+    visit.follow("Logistics")
+    expect(page.get_by_role("row")).to_have_count(2)
+    page.get_by_label("Search names, folders and SQL").fill("42 as STOCK")
+    expect(page).to_have_url(re.compile(r"search=42\+as\+STOCK"))
+    expect(other).to_be_visible()
+    visit.follow("Warehouse")
+    expect(page.get_by_role("heading", name="Warehouse")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_label("Search names, folders and SQL")).to_have_value("42 as STOCK")
+    expect(page.get_by_role("row")).to_have_count(2)
+    page.get_by_label("Search names, folders and SQL").fill("no such thing")
+    expect(page.get_by_text("No matching report")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_label("Search names, folders and SQL")).to_have_value("")
+    expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "ascending")
+
+
 def test_hidden_tab_has_no_connection_and_is_up_to_date_when_it_is_shown(
     service: ServiceProcess, visit: Visit
 ) -> None:

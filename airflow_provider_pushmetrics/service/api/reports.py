@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import IdempotencyKey, Reference
 from airflow_provider_pushmetrics.service.api.conventions.listing import (
+    TEXT,
+    Condition,
     Listing,
     match_integer,
     match_part,
     match_text,
+    parse_text,
 )
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
@@ -47,6 +53,16 @@ from airflow_provider_pushmetrics.service.storage.database import lock_row
 
 router = make_router("/api/v1/report", "report")
 
+
+def match_anywhere(value: Any) -> ColumnElement[bool]:
+    """Make the condition that the name, description, folder or SQL of a report contains a text."""
+    text = parse_text(value)
+    sql = Block.content["sql"].as_string()
+    blocks = select(Block.id).where(Block.report_id == Report.id, sql.icontains(text, autoescape=True))
+    own = (Report.name, Report.description, Report.folder)
+    return or_(*(column.icontains(text, autoescape=True) for column in own), blocks.exists())
+
+
 LISTING = Listing(
     order=Report.id,
     columns={
@@ -54,12 +70,16 @@ LISTING = Listing(
         "name": Report.name,
         "created_on": Report.created_on,
         "updated_on": Report.updated_on,
+        "type": Report.type,
+        "folder": Report.folder,
     },
     conditions={
         ("id", "eq"): match_integer(Report.id, "id"),
         ("name", "eq"): match_text(Report.name),
         ("name", "ct"): match_part(Report.name),
         ("type", "eq"): match_text(Report.type),
+        ("folder", "eq"): match_text(Report.folder),
+        ("text", "ct"): Condition(match_anywhere, TEXT),
     },
 )
 

@@ -1,4 +1,4 @@
-"""What pages show beside the API: the progress of the blocks of a run, and the last and next runs of reports."""
+"""What pages show beside the API: the progress of a run's blocks, and the last and next runs of reports."""
 
 from __future__ import annotations
 

@@ -47,6 +47,8 @@ declare namespace Api {
     created_on: Moment;
     updated_on: Moment | null;
     workflow_enabled: boolean;
+    /** Of the page of reports only. */
+    activity?: ReportActivity;
   }
 
   interface WholeReport extends Report {
@@ -377,8 +379,21 @@ declare namespace Ui {
   /** What may be left out of a list: it is written as a condition and what holds under it. */
   type Optional<Value> = Value | false | null | undefined | "";
 
-  /** A column of a table: its heading, what makes a cell from a row, and the class of the cells. */
-  type Column<Row> = readonly [title: Child, build: (row: Row) => Child, kind?: string | null];
+  /** A column of a table: its heading, what makes a cell from a row, the class of the cells, and what it sorts by. */
+  type Column<Row> = readonly [
+    title: Child,
+    build: (row: Row) => Child,
+    kind?: string | null,
+    sortsBy?: string,
+  ];
+
+  type Order = readonly [column: string, direction: "asc" | "desc"];
+
+  /** The order of a table, and what changes it. */
+  interface Sorting {
+    order?: Order;
+    sort: (order: Order) => unknown;
+  }
 
   /** What shows the page of an address; the signal is aborted when the page is left. */
   type Show = (parameters: Record<string, string>, signal: AbortSignal) => Child | Promise<Child>;
@@ -446,6 +461,7 @@ declare namespace Ui {
     page: number;
     turn: number;
     looks: number;
+    order?: Order;
     show: (page?: number) => Promise<unknown>;
   }
 
@@ -497,7 +513,7 @@ declare namespace Ui {
     filters?: readonly Optional<Api.Filter>[];
     page?: number;
     size?: number;
-    order?: readonly [column: string, direction: "asc" | "desc"];
+    order?: Order;
     query?: Api.Query;
     signal?: AbortSignal;
   }
@@ -517,6 +533,10 @@ declare namespace Ui {
     size?: number;
     /** Whether it is read again whenever runs change. */
     isLive?: boolean;
+    /** Adds to the rows of a page what the list does not have. */
+    complete?: (rows: Api.Lists[Path][]) => Promise<Api.Lists[Path][]>;
+    /** Called when the reader chose another page or order. */
+    onChange?: () => void;
     signal: AbortSignal;
   }
 

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  describeRuns,
   findFirstFailed,
+  measureBars,
   nameState,
   placeBar,
 } from "../../../../airflow_provider_pushmetrics/service/web/page/assets/run_states.js";
@@ -53,4 +55,22 @@ test("the bar of a running block reaches to now, and none leaves its place", () 
     start: 100,
     width: 0,
   });
+});
+
+test("the bars of the last runs are the oldest first, and as high as the runs were long", () => {
+  const run = (status, seconds) => ({ id: 1, ...block("run", status, 0, seconds) });
+  const bars = measureBars([run("running", null), run("failed", 1), run("success", 10), run("success", 5)]);
+  assert.deepEqual(bars, [
+    { status: "success", height: 50 },
+    { status: "success", height: 100 },
+    { status: "failed", height: 25 },
+    { status: "running", height: 100 },
+  ]);
+  assert.deepEqual(measureBars([]), []);
+});
+
+test("the last runs are counted by their states", () => {
+  const runs = ["failed", "success", "success"].map((status) => ({ status }));
+  assert.equal(describeRuns(runs), "Last 3 runs: 1 failed, 2 success");
+  assert.equal(describeRuns(runs.slice(0, 1)), "Last run: failed");
 });

@@ -11,13 +11,15 @@ import { tell } from "./notices.js";
  * @param {string} label
  * @param {() => unknown} work
  * @param {{ kind?: string } & Ui.Settings} settings
+ * @param {...Ui.Child} children What stands behind the label.
  * @returns {HTMLButtonElement}
  */
-export function button(label, work, { kind = "quiet", ...settings } = {}) {
-  const element = el("button", { type: "button", class: kind, ...settings }, label);
+export function button(label, work, { kind = "quiet", ...settings } = {}, ...children) {
+  const element = el("button", { type: "button", class: kind, ...settings }, label, ...children);
   element.addEventListener("click", async () => {
     if (element.getAttribute("aria-disabled") === "true") return;
-    element.disabled = true;
+    // One that only reads may be pressed again, and keeps the focus: a disabled one would lose it.
+    element.disabled = !/\breads\b/.test(kind);
     try {
       await work();
     } catch (error) {

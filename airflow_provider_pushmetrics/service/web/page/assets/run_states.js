@@ -49,3 +49,36 @@ const round = (share) => Math.round(share * 1000) / 10;
 
 /** @param {number} share */
 const limit = (share) => Math.min(1, Math.max(0, share));
+
+/**
+ * Measure the bars of the last runs, the oldest first: as high as they took long, beside the longest.
+ *
+ * @param {Api.ReportActivity["runs"]} runs The newest first.
+ */
+export function measureBars(runs) {
+  const lengths = runs.map(({ started_on, finished_on }) =>
+    started_on && finished_on ? new Date(finished_on).getTime() - new Date(started_on).getTime() : null,
+  );
+  const longest = Math.max(1, ...lengths.map((length) => length ?? 0));
+  return runs
+    .map(({ status }, index) => {
+      const length = lengths[index];
+      // One that has not ended is as high as any; none is so low that it cannot be seen.
+      return { status, height: length === null ? 100 : Math.max(25, Math.round((length / longest) * 100)) };
+    })
+    .reverse();
+}
+
+/**
+ * Say what the last runs were.
+ *
+ * @param {Api.ReportActivity["runs"]} runs
+ */
+export function describeRuns(runs) {
+  if (runs.length === 1) return `Last run: ${runs[0].status}`;
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const { status } of runs) counts.set(status, (counts.get(status) ?? 0) + 1);
+  const parts = [...counts].map(([status, count]) => `${count} ${status}`);
+  return `Last ${runs.length} runs: ${parts.join(", ")}`;
+}

@@ -1,38 +1,49 @@
 // Lists of runs: of one report, or of all.
 
-import { part } from "./addresses.js";
+import { APP, part } from "./addresses.js";
 import { elapsed } from "./clock.js";
 import { el, empty } from "./dom.js";
 import { moment, state, writeParameters } from "./format.js";
+import { readAddress, readPage, writeAddress, writePage } from "./list_address.js";
 import { link } from "./router.js";
 import { makeList } from "./tables.js";
 
+const DEFAULTS = { status: "", page: "1" };
 const STATES = ["pending", "running", "success", "failed", "cancelled"];
 
 /** @type {Ui.Show} */
 export async function showRuns(_, signal) {
+  const address = readAddress(location.search, DEFAULTS);
   const chosen = el(
     "select",
     { "aria-label": "State" },
     el("option", { value: "" }, "All states"),
-    STATES.map((name) => el("option", { value: name }, name)),
+    STATES.map((name) => el("option", { value: name, selected: name === address.status }, name)),
   );
+  const keep = () => {
+    const shown = { status: chosen.value, page: writePage(list.page) };
+    history.pushState(null, "", new URL(`runs${writeAddress(shown, DEFAULTS)}`, APP));
+  };
   const list = makeRunList({
     signal,
+    onChange: keep,
     getFilters: () => [chosen.value && ["status", "eq", chosen.value]],
   });
-  chosen.addEventListener("change", () => list.show(0));
-  await list.show(0);
+  chosen.addEventListener("change", async () => {
+    await list.show(0);
+    keep();
+  });
+  await list.show(readPage(address.page));
   return [el("h1", {}, "Runs"), el("div", { class: "filters" }, chosen), list.node];
 }
 
 /**
  * Make the list of runs, of one report if there is one.
  *
- * @param {{ report?: Api.Report | null, getFilters?: () => Ui.Optional<Api.Filter>[], signal: AbortSignal }} settings
+ * @param {{ report?: Api.Report | null, getFilters?: () => Ui.Optional<Api.Filter>[], onChange?: () => void, signal: AbortSignal }} settings
  * @returns {Ui.ListView}
  */
-export function makeRunList({ report = null, getFilters = () => [], signal }) {
+export function makeRunList({ report = null, getFilters = () => [], onChange, signal }) {
   return makeList({
     path: "api/v1/noteflow_run/",
     query: report ? { report_uid: report.uid } : {},
@@ -40,6 +51,7 @@ export function makeRunList({ report = null, getFilters = () => [], signal }) {
     noun: "run",
     getFilters,
     isLive: true,
+    onChange,
     signal,
     columns: [
       ["Run", (run) => link(getRunPath(run), `Run ${run.id}`)],

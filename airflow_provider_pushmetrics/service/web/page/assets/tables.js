@@ -9,20 +9,23 @@ import { replaceKeeping, updateChildren } from "./redraw.js";
 import { pause } from "./waiting.js";
 
 /**
- * Make a table: `columns` are [heading, make the content of a cell from a row, class of the cells].
+ * Make a table: `columns` are [heading, make the content of a cell from a row, class of the cells, name to sort by].
  *
  * @template Row
  * @param {readonly Ui.Optional<Ui.Column<Row>>[]} columns
  * @param {readonly Row[]} rows
  * @param {string} caption
+ * @param {Ui.Sorting | null} [sorting]
  */
-export function makeTable(columns, rows, caption) {
+export function makeTable(columns, rows, caption, sorting = null) {
   const shown = columns.flatMap((column) => (column ? [column] : []));
   const head = el(
     "tr",
     {},
-    shown.map(([title, , kind]) =>
-      el("th", { scope: "col", class: kind }, title || el("span", { class: "unseen" }, "Actions")),
+    shown.map(([title, , kind, key]) =>
+      sorting && key
+        ? makeSortHead(title, kind, key, sorting)
+        : el("th", { scope: "col", class: kind }, title || el("span", { class: "unseen" }, "Actions")),
     ),
   );
   const body = rows.map((row) => makeRow(shown, row));
@@ -35,6 +38,34 @@ export function makeTable(columns, rows, caption) {
       el("caption", { class: "unseen" }, caption),
       el("thead", {}, head),
       el("tbody", {}, body),
+    ),
+  );
+}
+
+/**
+ * Make a heading that sorts: first in its own direction, then in the other.
+ *
+ * @param {Ui.Child} title
+ * @param {string | null | undefined} kind
+ * @param {string} key
+ * @param {Ui.Sorting} sorting
+ */
+function makeSortHead(title, kind, key, { order, sort }) {
+  const direction = order?.[0] === key ? order[1] : null;
+  const mark = { asc: "▲", desc: "▼" };
+  return el(
+    "th",
+    {
+      scope: "col",
+      class: kind,
+      "aria-sort": direction && { asc: "ascending", desc: "descending" }[direction],
+    },
+    button(
+      "",
+      () => sort([key, direction === "asc" ? "desc" : "asc"]),
+      { kind: "sort reads" },
+      title,
+      el("span", { class: "mark", "aria-hidden": "true" }, direction ? mark[direction] : "↕"),
     ),
   );
 }
@@ -74,10 +105,13 @@ export function makeList({
   query,
   size = 25,
   isLive = false,
+  complete,
+  onChange,
   signal,
 }) {
   const place = el("div", {});
-  const list = { node: place, page: 0, turn: 0, looks: 0, show };
+  /** @type {Ui.ListView} */
+  const list = { node: place, page: 0, turn: 0, looks: 0, order, show };
   if (isLive) watchRuns(() => show(), signal);
 
   /**
@@ -88,29 +122,58 @@ export function makeList({
     list.page = page;
     list.turn += 1;
     const { turn } = list;
-    const answer = await getList(path, { filters: getFilters(), page, size, order, query, signal });
+    const answer = await getList(path, {
+      filters: getFilters(),
+      page,
+      size,
+      order: list.order,
+      query,
+      signal,
+    });
+    const rows = complete && answer.result.length ? await complete(answer.result) : answer.result;
     if (turn !== list.turn) return; // another page, or another look at this one, was asked for meanwhile
     if (!answer.count) return fill(place, whenEmpty());
     if (!answer.result.length) return show(Math.max(0, Math.ceil(answer.count / size) - 1));
-    draw(answer);
+    draw(answer.count, rows);
     if (!isLive && answer.result.some(isMoving)) lookAgain(list.turn);
   }
 
-  /** @param {Api.List<Api.Lists[Path]>} answer */
-  function draw({ count: total, result }) {
+  /**
+   * @param {number} total
+   * @param {Api.Lists[Path][]} rows
+   */
+  function draw(total, rows) {
+    const table = place.querySelector(".scroll");
     const body = place.querySelector("tbody");
     const pager = place.querySelector("nav");
-    if (!body || !pager) return fill(place, makeBody(result), makePager(total));
-    updateRows(body, result);
+    if (!table || !body || !pager) return fill(place, makeBody(rows), makePager(total));
+    if (drawnOrder === list.order) updateRows(body, rows);
+    else replaceKeeping(table, makeBody(rows));
     replaceKeeping(pager, makePager(total));
   }
 
+  /** @type {Ui.ListView["order"]} */
+  let drawnOrder;
+
   /** @param {Api.Lists[Path][]} rows */
   function makeBody(rows) {
-    const table = makeTable(columns, [], caption);
+    drawnOrder = list.order;
+    const table = makeTable(columns, [], caption, { order: list.order, sort });
     const body = table.querySelector("tbody");
     if (body) updateRows(body, rows);
     return table;
+  }
+
+  /** @param {readonly [column: string, direction: "asc" | "desc"]} wanted */
+  function sort(wanted) {
+    list.order = wanted;
+    return turnTo(0);
+  }
+
+  /** @param {number} page */
+  async function turnTo(page) {
+    await show(page);
+    onChange?.();
   }
 
   /**
@@ -151,7 +214,7 @@ export function makeList({
      */
     const turn = (label, page, isPossible) =>
       isPossible
-        ? button(label, () => show(page), { kind: "quiet reads" })
+        ? button(label, () => turnTo(page), { kind: "quiet reads" })
         : el("button", { type: "button", class: "quiet reads", disabled: true }, label);
     return el(
       "nav",
