@@ -1,6 +1,6 @@
 // The list of reports and notebooks, and making a new one.
 
-import { APP, part, ROOT } from "./addresses.js";
+import { part, ROOT } from "./addresses.js";
 import { call, getRow, post } from "./api.js";
 import { button } from "./buttons.js";
 import { el, empty } from "./dom.js";
@@ -9,7 +9,7 @@ import { moment, state } from "./format.js";
 import { areaField, choiceField, makeForm, textField } from "./forms.js";
 import { readAddress, readOrder, readPage, writeAddress, writeOrder, writePage } from "./list_address.js";
 import { showDialog, tell } from "./notices.js";
-import { go, link } from "./router.js";
+import { changeAddress, go, link } from "./router.js";
 import { makeSparkline } from "./sparkline.js";
 import { makeList } from "./tables.js";
 
@@ -94,7 +94,7 @@ function makeReportList(search, kind, address, signal) {
       address.folder && ["folder", "eq", address.folder],
     ],
     complete: (reports) => addActivity(reports, signal),
-    onChange: () => keep("pushState"),
+    onChange: () => keep(),
     columns: makeColumns(address),
     whenEmpty: () =>
       search.value || kind.value || address.folder
@@ -108,8 +108,7 @@ function makeReportList(search, kind, address, signal) {
             makeNewButton(),
           ),
   });
-  /** @param {"pushState" | "replaceState"} method */
-  const keep = (method) => {
+  const keep = ({ replace = false } = {}) => {
     const shown = {
       ...address,
       search: search.value.trim(),
@@ -117,17 +116,17 @@ function makeReportList(search, kind, address, signal) {
       order: writeOrder(view.order ?? ["updated_on", "desc"]),
       page: writePage(view.page),
     };
-    history[method](null, "", new URL(`reports${writeAddress(shown, DEFAULTS)}`, APP));
+    changeAddress(`reports${writeAddress(shown, DEFAULTS)}`, { replace });
   };
   return {
     view,
     async search() {
       await view.show(0);
-      if (!signal.aborted) keep("replaceState");
+      if (!signal.aborted) keep({ replace: true });
     },
     async choose() {
       await view.show(0);
-      if (!signal.aborted) keep("pushState");
+      if (!signal.aborted) keep();
     },
   };
 }

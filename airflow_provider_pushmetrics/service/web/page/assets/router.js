@@ -33,10 +33,20 @@ export function route(pattern, show) {
  * @param {{ replace?: boolean }} settings
  */
 export function go(path, { replace = false } = {}) {
-  const url = new URL(path, APP);
-  if (!replace) here += 1;
-  history[replace ? "replaceState" : "pushState"]({ index: here }, "", url);
+  changeAddress(path, { replace });
   return showPage();
+}
+
+/**
+ * Change the address without showing another page: what of this one is shown has changed already.
+ *
+ * @param {string} path
+ * @param {{ replace?: boolean }} settings
+ */
+export function changeAddress(path, { replace = false } = {}) {
+  if (!replace) here += 1;
+  history[replace ? "replaceState" : "pushState"]({ index: here }, "", new URL(path, APP));
+  shown = readAddress();
 }
 
 /**

@@ -1,11 +1,11 @@
 // Lists of runs: of one report, or of all.
 
-import { APP, part } from "./addresses.js";
+import { part } from "./addresses.js";
 import { elapsed } from "./clock.js";
 import { el, empty } from "./dom.js";
 import { moment, state, writeParameters } from "./format.js";
 import { readAddress, readPage, writeAddress, writePage } from "./list_address.js";
-import { link } from "./router.js";
+import { changeAddress, link } from "./router.js";
 import { makeList } from "./tables.js";
 
 const DEFAULTS = { status: "", page: "1" };
@@ -22,7 +22,7 @@ export async function showRuns(_, signal) {
   );
   const keep = () => {
     const shown = { status: chosen.value, page: writePage(list.page) };
-    history.pushState(null, "", new URL(`runs${writeAddress(shown, DEFAULTS)}`, APP));
+    changeAddress(`runs${writeAddress(shown, DEFAULTS)}`);
   };
   const list = makeRunList({
     signal,
