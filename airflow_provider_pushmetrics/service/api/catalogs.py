@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, TypeAlias, TypeVar
 
 from fastapi import HTTPException, Path, Query
@@ -13,6 +14,7 @@ from airflow_provider_pushmetrics.service.api.conventions.fields import Referenc
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import wrap
+from airflow_provider_pushmetrics.service.api.conventions.threads import DATABASE_THREADS
 from airflow_provider_pushmetrics.service.api.schemas.catalogs import (
     FoundTable,
     FoundTables,
@@ -54,13 +56,13 @@ Found = TypeVar("Found")
 
 
 @router.get("/schemas/")
-def list_schemas(reference: Reference, parts: Parts, caller: Caller) -> SchemaNames:
+async def list_schemas(reference: Reference, parts: Parts, caller: Caller) -> SchemaNames:
     """List the schemas of a database, as they are now."""
-    return wrap(_read_catalog(parts, reference, caller, lambda catalog, _: catalog.list_schemas()))
+    return wrap(await _read_catalog(parts, reference, caller, lambda catalog, _: catalog.list_schemas()))
 
 
 @router.get("/schema/{schema}/")
-def list_tables(reference: Reference, schema: SchemaName, parts: Parts, caller: Caller) -> TableList:
+async def list_tables(reference: Reference, schema: SchemaName, parts: Parts, caller: Caller) -> TableList:
     """List the tables and views of a schema."""
 
     def read(catalog: Catalog, source_id: int) -> list[TableSummary]:
@@ -69,11 +71,11 @@ def list_tables(reference: Reference, schema: SchemaName, parts: Parts, caller: 
             for one in catalog.list_tables(schema)
         ]
 
-    return wrap(_read_catalog(parts, reference, caller, read))
+    return wrap(await _read_catalog(parts, reference, caller, read))
 
 
 @router.get("/table/{table}/{schema}/")
-def get_table(
+async def get_table(
     reference: Reference, table: TableReference, schema: SchemaName, parts: Parts, caller: Caller
 ) -> TableDetails:
     """Show the columns, keys and indexes of a table."""
@@ -83,11 +85,11 @@ def get_table(
         star = write_select_star(name, DEFAULT_STAR_ROWS, catalog.dialect)
         return _build_table(name, catalog.describe(name), star)
 
-    return _read_catalog(parts, reference, caller, read)
+    return await _read_catalog(parts, reference, caller, read)
 
 
 @router.get("/select_star_sql/{table}/{schema}/")
-def get_select_star(
+async def get_select_star(
     reference: Reference,
     table: TableReference,
     schema: SchemaName,
@@ -100,15 +102,15 @@ def get_select_star(
     def read(catalog: Catalog, _: int) -> str:
         return write_select_star(_find(catalog, schema, table), limit, catalog.dialect)
 
-    return wrap(_read_catalog(parts, reference, caller, read))
+    return wrap(await _read_catalog(parts, reference, caller, read))
 
 
 @router.get("/table_exists/{table}/{schema}/")
-def find_table(
+async def find_table(
     reference: Reference, table: TableReference, schema: SchemaName, parts: Parts, caller: Caller
 ) -> TableExistenceResponse:
     """Find out whether a table or a view exists, and its exact name."""
-    name = _read_catalog(
+    name = await _read_catalog(
         parts, reference, caller, lambda catalog, _: catalogs.find_table(catalog, schema, table)
     )
     if name is None:
@@ -117,7 +119,7 @@ def find_table(
 
 
 @router.get("/search_tables/")
-def search_tables(
+async def search_tables(
     reference: Reference,
     parts: Parts,
     caller: Caller,
@@ -131,13 +133,13 @@ def search_tables(
 
     rows: list[FoundTable] = [
         {"schema": one.schema, "name": one.name, "type": one.type}
-        for one in _read_catalog(parts, reference, caller, read)
+        for one in await _read_catalog(parts, reference, caller, read)
     ]
     return wrap(FoundTables(pattern=pattern, count=len(rows), results=rows))
 
 
 @router.get("/function_names/")
-def list_functions(
+async def list_functions(
     reference: Reference,
     parts: Parts,
     caller: Caller,
@@ -145,7 +147,7 @@ def list_functions(
     filter: Annotated[str, Query(description="A text that the names contain, in any case")] = "",
 ) -> FunctionNamesResponse:
     """List the functions that the SQL of a database can call."""
-    known, backend = _read_catalog(
+    known, backend = await _read_catalog(
         parts, reference, caller, lambda catalog, _: (catalog.list_functions(), catalog.backend)
     )
     names = [name for name in known or [] if filter.lower() in name.lower()]
@@ -162,10 +164,16 @@ def list_functions(
     return wrap(answer)
 
 
-def _read_catalog(
+async def _read_catalog(
     parts: ServiceParts, reference: str, caller: Principal, read: Callable[[Catalog, int], Found]
 ) -> Found:
     """Look into a database of the workspace; 422 with its own words if that fails."""
+    return await DATABASE_THREADS.run(partial(_read_catalog_now, parts, reference, caller, read))
+
+
+def _read_catalog_now(
+    parts: ServiceParts, reference: str, caller: Principal, read: Callable[[Catalog, int], Found]
+) -> Found:
     with parts.database.reading() as session:
         source_id = find_by_reference(session, DataSource, reference, caller).id
     try:

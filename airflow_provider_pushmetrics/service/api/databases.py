@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.service.api.conventions.shapes import (
     build_one,
     wrap,
 )
+from airflow_provider_pushmetrics.service.api.conventions.threads import DATABASE_THREADS
 from airflow_provider_pushmetrics.service.api.schemas.databases import (
     ChangedDatabase,
     ConnectionTest,
@@ -88,11 +89,62 @@ Resource(
 
 
 @router.post("/", status_code=201)
-def create_database(
+async def create_database(
     wanted: NewDatabase, parts: Parts, caller: Admin, *, skip_test: SkipTest = False
 ) -> DatabaseResponse:
     """Add a database. 422 contains the database's message if it cannot be used."""
-    kind, location = _check_url(parts, wanted.sqlalchemy_uri, is_tried=not skip_test)
+    return await DATABASE_THREADS.run(lambda: _create(wanted, parts, caller, is_tried=not skip_test))
+
+
+@router.post("/test_connection")
+async def test_unsaved_database(wanted: DatabaseTrial, parts: Parts, caller: Admin) -> Confirmation:
+    """Test a database that is not saved. 422 contains the database's message if it cannot be used."""
+
+    def test() -> None:
+        stored = None if wanted.database is None else _find(parts, str(wanted.database), caller)
+        _check_url(parts, wanted.sqlalchemy_uri, stored, is_tried=True)
+
+    await DATABASE_THREADS.run(test)
+    return {"message": ANSWERS}
+
+
+@router.put("/{reference}")
+async def update_database(
+    reference: Reference, wanted: DatabaseChange, parts: Parts, caller: Admin, *, skip_test: SkipTest = False
+) -> ChangedDatabase:
+    """Change the name or the URL of a database. 422 contains the database's message if it cannot be used."""
+    return await DATABASE_THREADS.run(
+        lambda: _update(reference, wanted, parts, caller, is_tried=not skip_test)
+    )
+
+
+@router.delete("/{reference}")
+def delete_database(reference: Reference, parts: Parts, caller: Admin) -> Confirmation:
+    """Delete a database from the service. SQL blocks that query it fail from then on."""
+    with parts.database.writing() as session:
+        session.delete(find_by_reference(session, DataSource, reference, caller))
+    return OK
+
+
+@router.post("/{reference}/test")
+async def test_database(reference: Reference, parts: Parts, caller: Editor) -> ConnectionTestResponse:
+    """Test whether a database answers a query."""
+
+    def test() -> ConnectionTest:
+        source_id = _find(parts, reference, caller).id
+        try:
+            check_connection(parts.sources.open(source_id))
+        except SourceError as error:
+            return ConnectionTest(is_reachable=False, message=str(error))
+        return ConnectionTest(is_reachable=True, message=ANSWERS)
+
+    return wrap(await DATABASE_THREADS.run(test))
+
+
+def _create(
+    wanted: NewDatabase, parts: ServiceParts, caller: Principal, *, is_tried: bool
+) -> DatabaseResponse:
+    kind, location = _check_url(parts, wanted.sqlalchemy_uri, is_tried=is_tried)
     with parts.database.writing() as session:
         source = DataSource(
             workspace_id=caller.workspace_id,
@@ -105,23 +157,13 @@ def create_database(
         return build_one(build_database_row(source, parts))
 
 
-@router.post("/test_connection")
-def test_unsaved_database(wanted: DatabaseTrial, parts: Parts, caller: Admin) -> Confirmation:
-    """Test a database that is not saved. 422 contains the database's message if it cannot be used."""
-    stored = None if wanted.database is None else _find(parts, str(wanted.database), caller)
-    _check_url(parts, wanted.sqlalchemy_uri, stored, is_tried=True)
-    return {"message": ANSWERS}
-
-
-@router.put("/{reference}")
-def update_database(
-    reference: Reference, wanted: DatabaseChange, parts: Parts, caller: Admin, *, skip_test: SkipTest = False
+def _update(
+    reference: str, wanted: DatabaseChange, parts: ServiceParts, caller: Principal, *, is_tried: bool
 ) -> ChangedDatabase:
-    """Change the name or the URL of a database. 422 contains the database's message if it cannot be used."""
     place = None
     if wanted.sqlalchemy_uri is not None:
         stored = _find(parts, reference, caller)
-        place = _check_url(parts, wanted.sqlalchemy_uri, stored, is_tried=not skip_test)
+        place = _check_url(parts, wanted.sqlalchemy_uri, stored, is_tried=is_tried)
     with parts.database.writing() as session:
         source = find_by_reference(session, DataSource, reference, caller)
         if wanted.database_name is not None:
@@ -130,26 +172,6 @@ def update_database(
             source.kind, source.location_encrypted = place[0], parts.cipher.encrypt(place[1])
         _flush(session, source)
         return wrap(build_database_row(source, parts))
-
-
-@router.delete("/{reference}")
-def delete_database(reference: Reference, parts: Parts, caller: Admin) -> Confirmation:
-    """Delete a database from the service. SQL blocks that query it fail from then on."""
-    with parts.database.writing() as session:
-        session.delete(find_by_reference(session, DataSource, reference, caller))
-    return OK
-
-
-@router.post("/{reference}/test")
-def test_database(reference: Reference, parts: Parts, caller: Editor) -> ConnectionTestResponse:
-    """Test whether a database answers a query."""
-    with parts.database.reading() as session:
-        source_id = find_by_reference(session, DataSource, reference, caller).id
-    try:
-        check_connection(parts.sources.open(source_id))
-    except SourceError as error:
-        return wrap(ConnectionTest(is_reachable=False, message=str(error)))
-    return wrap(ConnectionTest(is_reachable=True, message=ANSWERS))
 
 
 def _flush(session: Session, source: DataSource) -> None:

@@ -23,12 +23,12 @@ from airflow_provider_pushmetrics.service.api.conventions.files import (
     answer_file,
     iterate_in_result_threads,
     read_chunks,
-    run_in_result_thread,
 )
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.pages import show_run_as_page
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import build_answer
+from airflow_provider_pushmetrics.service.api.conventions.threads import RESULT_THREADS
 from airflow_provider_pushmetrics.service.api.schemas.messages import SentMessage
 from airflow_provider_pushmetrics.service.api.schemas.results import (
     BlockOutput,
@@ -291,7 +291,7 @@ async def _answer_result(
         # Without the session: a store that is away must not hold connections to the database.
         return found if isinstance(found, Response) else answer_rows(parts, request, found, csv)
 
-    return await run_in_result_thread(answer)
+    return await RESULT_THREADS.run(answer)
 
 
 def _find_result(request: Request, run: AnyRun, query_id: int | None) -> WantedResult | Response:

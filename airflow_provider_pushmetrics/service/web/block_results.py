@@ -14,10 +14,10 @@ from typing_extensions import TypedDict
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
-from airflow_provider_pushmetrics.service.api.conventions.files import run_in_result_thread
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
+from airflow_provider_pushmetrics.service.api.conventions.threads import RESULT_THREADS
 from airflow_provider_pushmetrics.service.api.results import (
     CsvQuery,
     WantedResult,
@@ -94,7 +94,7 @@ async def get_rows(
                 "rows": list(read_rows(file, offset, limit)),
             }
 
-    return await run_in_result_thread(read)
+    return await RESULT_THREADS.run(read)
 
 
 @router.get("/{kind}/{run_id}/{block_uid}/download")
@@ -121,7 +121,7 @@ async def download(
         answered.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
         return answered
 
-    return await run_in_result_thread(answer)
+    return await RESULT_THREADS.run(answer)
 
 
 @router.get("/{kind}/{run_id}/{block_uid}/chart.svg")

@@ -7,48 +7,25 @@ The event loop and the threads of other requests go on while a folder or object 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 
-from anyio import CapacityLimiter, to_thread
-from anyio.lowlevel import RunVar
 from fastapi import Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
+from airflow_provider_pushmetrics.service.api.conventions.threads import RESULT_THREADS
 from airflow_provider_pushmetrics.service.results.encoders.formats import Chunk
 from airflow_provider_pushmetrics.service.results.files.base import FoundFile
 
-T = TypeVar("T")
-
 RESULT_CHUNK_BYTES = 256 * 1024
-
-RESULT_THREADS = 16
-"""The maximum number of threads that read results for requests; other requests for results wait."""
 
 _RANGE = re.compile(r"bytes=\s*(?:(\d{1,18})\s*-\s*(\d{1,18})?|-\s*(\d{1,18}))\s*\Z", re.ASCII)
 
-_threads: RunVar[CapacityLimiter] = RunVar("result threads")
-
-
-def _get_threads() -> CapacityLimiter:
-    """Get the limiter of this event loop."""
-    try:
-        return _threads.get()
-    except LookupError:
-        limiter = CapacityLimiter(RESULT_THREADS)
-        _threads.set(limiter)
-        return limiter
-
-
-async def run_in_result_thread(function: Callable[[], T]) -> T:
-    """Call a function that reads a result, without holding a thread of other requests."""
-    return await to_thread.run_sync(function, limiter=_get_threads())
-
 
 async def iterate_in_result_threads(chunks: Iterator[Chunk]) -> AsyncIterator[Chunk]:
-    """Iterate over the pieces of a result, likewise."""
-    while (chunk := await to_thread.run_sync(next, chunks, None, limiter=_get_threads())) is not None:
+    """Iterate over the pieces of a result, without holding a thread of other requests."""
+    while (chunk := await RESULT_THREADS.run(lambda: next(chunks, None))) is not None:
         yield chunk
 
 

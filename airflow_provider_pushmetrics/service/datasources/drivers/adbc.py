@@ -29,7 +29,9 @@ SERVER_MESSAGE = re.compile(r"\b(?:ERROR|FATAL):\s+(.*)", re.DOTALL)
 
 class LazyDatabase:
     """
-    A database that is opened when it is first used, once for all threads.
+    A database that is opened when it is first used, for all threads.
+
+    Threads that find it closed open it at the same time: in line, each would wait for the timeouts of all.
 
     :param connect: Opens it.
     :param secrets: The secrets that no message may contain.
@@ -50,12 +52,19 @@ class LazyDatabase:
         :raises SourceError: with the database's message.
         """
         with self._lock:
+            if self._database is not None:
+                return self._database
+        try:
+            opened = self._connect()
+        except FAILURES as error:
+            raise SourceError(clean_message(str(error), self._secrets)) from error
+        with self._lock:
             if self._database is None:
-                try:
-                    self._database = self._connect()
-                except FAILURES as error:
-                    raise SourceError(clean_message(str(error), self._secrets)) from error
-            return self._database
+                self._database = opened
+                return opened
+            known = self._database
+        opened.close()
+        return known
 
     def close(self) -> None:
         """Close the database, if it is open."""

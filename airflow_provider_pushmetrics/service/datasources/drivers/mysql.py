@@ -37,7 +37,10 @@ from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
 from airflow_provider_pushmetrics.service.datasources.columns.mysql import Field, build_batch, list_columns
 from airflow_provider_pushmetrics.service.datasources.columns.row_batches import convert_batches
 from airflow_provider_pushmetrics.service.datasources.drivers.mysql_metadata import DescribingConnection
-from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy import SqlAlchemyBrowser
+from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy import (
+    CONNECT_SECONDS,
+    SqlAlchemyBrowser,
+)
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
 from airflow_provider_pushmetrics.service.datasources.statements import find_first_word, strip_end
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
@@ -45,7 +48,6 @@ from airflow_provider_pushmetrics.service.templates.dialects import MYSQL, Diale
 
 BATCH_ROWS = 10_000
 BATCH_BYTES = 4 * 1024 * 1024
-CONNECT_SECONDS = 10
 TIMEOUT_MARGIN_SECONDS = 30
 
 READING_WORDS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN"})
@@ -71,6 +73,10 @@ class LimitedConnection(DescribingConnection):
 
     max_packet_bytes: int = 0
     _packet_bytes = 0
+
+    def end_connecting(self) -> None:
+        """Let rows take any time from now on; the time limit of the query stops it."""
+        self._read_timeout = None
 
     def _read_packet(self, *args: Any, **kwargs: Any) -> Any:
         self._packet_bytes = 0
@@ -172,11 +178,12 @@ class MySqlSource:
     @contextmanager
     def _connect(self, limits: QueryLimits) -> Iterator[LimitedConnection]:
         _, arguments = self._url.get_dialect()().create_connect_args(self._url)
-        arguments = {"connect_timeout": CONNECT_SECONDS, **arguments}
+        arguments = {"connect_timeout": CONNECT_SECONDS, "read_timeout": CONNECT_SECONDS, **arguments}
         # Without decoders, values are the server's text.
         connection = LimitedConnection(**{**arguments, "conv": dict(encoders), "defer_connect": True})
         connection.max_packet_bytes = limits.max_value_bytes * 2  # a row has more than one value
         connection.connect()
+        connection.end_connecting()
         try:
             yield connection
         finally:

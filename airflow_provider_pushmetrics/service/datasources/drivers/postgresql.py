@@ -43,13 +43,15 @@ from airflow_provider_pushmetrics.service.datasources.columns.row_batches import
     pick_at,
 )
 from airflow_provider_pushmetrics.service.datasources.drivers.adbc import AdbcSession, LazyDatabase
-from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy import SqlAlchemyBrowser
+from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy import (
+    CONNECT_SECONDS,
+    SqlAlchemyBrowser,
+)
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.statements import find_first_word, strip_end
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 from airflow_provider_pushmetrics.service.templates.dialects import POSTGRESQL, Dialect
 
-CONNECT_SECONDS = 10
 BATCH_BYTES = 4 * 1024 * 1024
 TIMEOUT_MARGIN_SECONDS = 30
 

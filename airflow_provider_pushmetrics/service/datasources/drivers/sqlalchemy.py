@@ -33,11 +33,32 @@ from airflow_provider_pushmetrics.service.templates.dialects import get_dialect
 
 BUFFERED_ROWS = 1000
 
+CONNECT_SECONDS = 10
+"""The time limit of connecting, unless the URL has one: a firewall may drop what it does not let pass."""
+
+CATALOG_READ_SECONDS = 30
+"""The maximum silence of a server that is asked for its catalog, for drivers that cannot be interrupted."""
+
 CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
-    # Named statements outlive their transaction, which poolers such as PgBouncer do not support.
-    "psycopg": {"prepare_threshold": None},
+    "psycopg": {
+        "connect_timeout": CONNECT_SECONDS,
+        # The end of a server that is gone without a word; libpq waits for hours.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": CATALOG_READ_SECONDS * 1000,
+        # Named statements outlive their transaction, which poolers such as PgBouncer do not support.
+        "prepare_threshold": None,
+    },
+    "pymysql": {
+        "connect_timeout": CONNECT_SECONDS,
+        "read_timeout": CATALOG_READ_SECONDS,
+        "write_timeout": CATALOG_READ_SECONDS,
+    },
+    "pymssql": {"login_timeout": CONNECT_SECONDS},
+    "oracledb": {"tcp_connect_timeout": float(CONNECT_SECONDS)},
 }
-"""Connect arguments by driver."""
+"""Connect arguments by driver; an option of the URL replaces one."""
 
 
 class SqlAlchemyBrowser:
@@ -49,11 +70,12 @@ class SqlAlchemyBrowser:
 
     def __init__(self, url: URL) -> None:
         self._secrets = () if url.password is None else (str(url.password),)
+        arguments = CONNECT_ARGUMENTS.get(url.get_driver_name(), {})
         self.engine: Engine = create_engine(
             url,
             poolclass=NullPool,
             hide_parameters=True,
-            connect_args=CONNECT_ARGUMENTS.get(url.get_driver_name(), {}),
+            connect_args={name: value for name, value in arguments.items() if name not in url.query},
         )
         make_read_only(self.engine)
 
