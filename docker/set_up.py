@@ -2,7 +2,8 @@
 Introduce the service to the rest, once both are up: docker compose runs this and waits for its end.
 
 It gives report 1's trigger the token that Airflow's connection names, and subscribes the receiver to the
-report's runs. Running it again changes nothing. The variable of a token may end in ``_FILE`` and name a file.
+reports' runs. Running it again changes nothing but a token that was replaced: what a user has disabled stays
+so, and a report that was deleted is not missed. The variable of a token may end in ``_FILE`` and name a file.
 """
 
 from __future__ import annotations
@@ -34,31 +35,47 @@ class Service:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Send a request, and return the ``result`` of its answer; an error never holds a token."""
-        answer = self._session.request(
+        return self._read(self._send(method, path, body), method, path)
+
+    def _send(self, method: str, path: str, body: Any = None) -> requests.Response:
+        return self._session.request(
             method, self._base_url + path, json=body, timeout=TIMEOUT_SECONDS, allow_redirects=False
         )
+
+    def _read(self, answer: requests.Response, method: str, path: str) -> Any:
         if not 200 <= answer.status_code < 300:
             sys.exit(f"the service answered {answer.status_code} to {method} {path}")
         return answer.json()["result"]
 
+    def find(self, path: str) -> Any:
+        """Read what may have been deleted; None if it is not there."""
+        answer = self._send("GET", path)
+        return None if answer.status_code == requests.codes.not_found else self._read(answer, "GET", path)
+
     def set_trigger_token(self, token: str) -> None:
-        """Give the report's trigger this token, and enable it."""
+        """Give a trigger of the report this token, unless one has it."""
+        if self.find(f"/api/v1/report/{REPORT_ID}") is None:
+            sys.stdout.write(
+                f"report {REPORT_ID} does not exist: the connection's trigger token is not used\n"
+            )
+            return
         listed = [
             self.call("GET", f"/api/v1/webhook/{row['id']}") for row in self.call("GET", "/api/v1/webhook/")
         ]
-        for trigger in listed:
-            if trigger["report_id"] == REPORT_ID:
-                self.call("PUT", f"/api/v1/webhook/{trigger['id']}", {"token": token, "active": True})
-                return
-        self.call("POST", "/api/v1/webhook/", {"report_id": REPORT_ID, "token": token, "active": True})
+        own = [trigger for trigger in listed if trigger["report_id"] == REPORT_ID]
+        if not own:
+            self.call("POST", "/api/v1/webhook/", {"report_id": REPORT_ID, "token": token})
+        elif token not in [trigger["token"] for trigger in own]:
+            self.call("PUT", f"/api/v1/webhook/{own[0]['id']}", {"token": token})
 
-    def subscribe(self, url: str) -> None:
+    def subscribe(self, url: str, token: str) -> None:
         """Have the reports' runs announced to this URL; the subscription of an earlier set-up is changed."""
-        wanted = {"name": NAME, "url": url, "events": ["report.run"], "active": True}
+        place = {"url": url, "headers": {"Authorization": f"Bearer {token}"}}
         for row in self.call("GET", "/api/v1/webhook_subscription/"):
             if row["name"] == NAME:
-                self.call("PUT", f"/api/v1/webhook_subscription/{row['id']}", wanted)
+                self.call("PUT", f"/api/v1/webhook_subscription/{row['id']}", place)
                 return
+        wanted = {"name": NAME, "events": ["report.run"], "active": True, **place}
         self.call("POST", "/api/v1/webhook_subscription/", wanted)
 
 
@@ -73,7 +90,7 @@ def main() -> None:
     service = Service(os.environ["SERVICE_URL"], read_secret("PUSHMETRICS_API_TOKEN"))
     service.set_trigger_token(read_secret("PUSHMETRICS_TRIGGER_TOKEN"))
     receiver, token = os.environ["RECEIVER_URL"].rstrip("/"), read_secret("PUSHMETRICS_WEBHOOK_TOKEN")
-    service.subscribe(f"{receiver}/webhooks/pushmetrics?token={token}")
+    service.subscribe(f"{receiver}/webhooks/pushmetrics", token)
 
 
 if __name__ == "__main__":

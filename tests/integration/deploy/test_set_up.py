@@ -1,0 +1,121 @@
+"""docker/set_up.py, against a real service: what it introduces, and what it leaves alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.fakes.deployment_tools import ROOT
+from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_ready_service
+from tests.fakes.service_subscriber import Subscriber, listen
+
+TRIGGER_TOKEN, SENDER_TOKEN = "trigger-token-0123456789", "sender-token-0123456789"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    data_dir = tmp_path_factory.mktemp("set-up") / "data"
+    with run_ready_service(data_dir, "--demo", "--allow-private-endpoints") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Subscriber]:
+    with listen() as receiver:
+        yield receiver
+
+
+def set_up(service: ServiceProcess, receiver: Subscriber, trigger_token: str = TRIGGER_TOKEN) -> str:
+    """Run the command, which must succeed, and give what it says."""
+    environment = {
+        **os.environ,
+        "SERVICE_URL": f"http://127.0.0.1:{service.port}",
+        "RECEIVER_URL": receiver.url.removesuffix("/hook"),
+        "PUSHMETRICS_API_TOKEN": API_TOKEN,
+        "PUSHMETRICS_TRIGGER_TOKEN": trigger_token,
+        "PUSHMETRICS_WEBHOOK_TOKEN": SENDER_TOKEN,
+    }
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docker" / "set_up.py")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def read(service: ServiceProcess, path: str) -> Any:
+    return service.client.get(f"/api/v1/{path}").raise_for_status().json()["result"]
+
+
+def test_token_of_the_sender_is_in_no_url_and_reaches_the_receiver(
+    service: ServiceProcess, receiver: Subscriber
+) -> None:
+    set_up(service, receiver)
+    (row,) = read(service, "webhook_subscription/")
+    assert row["url"].endswith("/webhooks/pushmetrics")
+    assert SENDER_TOKEN not in str(row)
+    service.client.post(f"/api/v1/webhook_subscription/{row['id']}/test").raise_for_status()
+    received = receiver.wait_for(lambda one: one.event["event"] == "webhook.test")
+    assert (received.path, received.headers["authorization"]) == (
+        "/webhooks/pushmetrics",
+        f"Bearer {SENDER_TOKEN}",
+    )
+
+
+def test_subscription_of_an_earlier_version_loses_the_token_in_its_url(
+    service: ServiceProcess, receiver: Subscriber
+) -> None:
+    set_up(service, receiver)
+    (row,) = read(service, "webhook_subscription/")
+    old = {"url": f"{row['url']}?token={SENDER_TOKEN}", "headers": {}}
+    service.client.put(f"/api/v1/webhook_subscription/{row['id']}", json=old).raise_for_status()
+    set_up(service, receiver)
+    (now,) = read(service, "webhook_subscription/")
+    assert (now["id"], now["url"], now["headers"]) == (row["id"], row["url"], {"Authorization": "***"})
+
+
+def test_what_a_user_has_disabled_stays_so_and_a_new_token_is_set(
+    service: ServiceProcess, receiver: Subscriber
+) -> None:
+    set_up(service, receiver)
+    (trigger,), (row,) = read(service, "webhook/"), read(service, "webhook_subscription/")
+    paths = [f"webhook/{trigger['id']}", f"webhook_subscription/{row['id']}"]
+    for path in paths:
+        service.client.put(f"/api/v1/{path}", json={"active": False}).raise_for_status()
+    set_up(service, receiver)
+    assert [read(service, path)["active"] for path in paths] == [False, False]
+    set_up(service, receiver, "another-token-0123456789")
+    assert read(service, paths[0])["token"] == "another-token-0123456789"
+
+
+def test_trigger_of_a_user_keeps_its_token_if_another_one_has_that_of_the_connection(
+    service: ServiceProcess, receiver: Subscriber
+) -> None:
+    set_up(service, receiver)
+    (first,) = read(service, "webhook/")
+    own = {"report_id": 1, "token": TRIGGER_TOKEN}
+    service.client.put(f"/api/v1/webhook/{first['id']}", json={"token": "of-a-user-0123456789"})
+    service.client.post("/api/v1/webhook/", json=own).raise_for_status()
+    set_up(service, receiver)
+    assert read(service, f"webhook/{first['id']}")["token"] == "of-a-user-0123456789"
+
+
+def test_deleted_report_is_said_and_the_receiver_still_subscribed(
+    service: ServiceProcess, receiver: Subscriber
+) -> None:
+    set_up(service, receiver)
+    (row,) = read(service, "webhook_subscription/")
+    for path in ("report/1", f"webhook_subscription/{row['id']}"):
+        service.client.delete(f"/api/v1/{path}").raise_for_status()
+    assert "report 1 does not exist" in set_up(service, receiver)
+    assert len(read(service, "webhook_subscription/")) == 1
