@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import quote
 
+import pyarrow as pa
 from fastapi import HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import select
@@ -32,13 +33,14 @@ from airflow_provider_pushmetrics.service.reports.block_graph import CHART
 from airflow_provider_pushmetrics.service.results.arrow_types import describe_type
 from airflow_provider_pushmetrics.service.results.cells import write_cells
 from airflow_provider_pushmetrics.service.results.encoders.formats import EXTENSIONS
-from airflow_provider_pushmetrics.service.results.stored_result import StoredResult
+from airflow_provider_pushmetrics.service.results.sorting import RowOrder, can_sort, select_rows
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.ids import parse_id
 
 router = make_router("/app/results")
 
 MAX_PAGE_ROWS = 500
+MAX_SEARCH_LENGTH = 500
 MAX_PAGE_CELL_LENGTH = 2_000
 
 Extension: TypeAlias = Annotated[
@@ -63,6 +65,10 @@ class ResultRows(TypedDict):
     row_count: int
     row_limit: int | None
     is_truncated: bool
+    found_count: int
+    """The number of rows that the search found; all without one."""
+    can_sort: bool
+    """Whether the result is small enough to be searched and sorted."""
     offset: int
     rows: list[list[str | None]]
 
@@ -76,8 +82,12 @@ async def get_rows(
     caller: Caller,
     offset: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ROWS)] = 100,
+    search: Annotated[str, Query(max_length=MAX_SEARCH_LENGTH)] = "",
+    column: Annotated[int | None, Query(ge=0)] = None,
+    is_descending: bool = False,
 ) -> ResultRows:
     """Return some rows of a query's result, each as a list of texts."""
+    order = RowOrder(search, column, is_descending)
 
     def read() -> ResultRows:
         with parts.database.reading() as session:
@@ -85,13 +95,16 @@ async def get_rows(
         if name is None:
             raise HTTPException(404, NOT_FOUND)
         with parts.results.open(name) as file:
+            found_count, batches = select_rows(file, order, offset, limit)
             return {
                 "columns": [{"name": one.name, "type": describe_type(one.type)} for one in file.schema],
                 "row_count": file.row_count,
                 "row_limit": file.truncation.row_limit,
                 "is_truncated": file.truncation.is_truncated,
+                "found_count": found_count,
+                "can_sort": can_sort(file),
                 "offset": offset,
-                "rows": list(read_rows(file, offset, limit)),
+                "rows": list(write_rows(batches)),
             }
 
     return await RESULT_THREADS.run(read)
@@ -145,9 +158,9 @@ def _read_chart(parts: ServiceParts, caller: Principal, kind: Kind, run_id: str,
         return result.output
 
 
-def read_rows(result: StoredResult, offset: int, limit: int) -> Iterator[list[str | None]]:
-    """Read some rows of a result, each cell as text: JavaScript's numbers would lose digits."""
-    for batch in result.read_slice(offset, limit):
+def write_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[list[str | None]]:
+    """Write rows, each cell as text: JavaScript's numbers would lose digits."""
+    for batch in batches:
         columns = [[_cut(cell) for cell in write_cells(column).to_pylist()] for column in batch.columns]
         yield from (list(row) for row in zip(*columns, strict=True))
 

@@ -192,6 +192,10 @@ declare namespace Api {
     row_count: number;
     row_limit: number | null;
     is_truncated: boolean;
+    /** How many rows a search found; all without one. */
+    found_count: number;
+    /** Whether they can be searched and sorted. */
+    can_sort: boolean;
     offset: number;
     rows: (string | null)[][];
   }
@@ -425,6 +429,17 @@ declare namespace Ui {
     check: () => string | null;
     /** Gives its value; undefined for the default. */
     getValue: () => unknown;
+  }
+
+  /** The rows of a result as a page shows them. */
+  interface RowsView {
+    base: string;
+    place: HTMLElement;
+    tools: HTMLElement;
+    turn: number;
+    search: string;
+    order?: Order;
+    shown?: Api.Rows;
   }
 
   /** The values of a form by the names of its fields. */

@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.service.results.stored_result import StoredRes
 from airflow_provider_pushmetrics.service.web.block_results import (
     MAX_PAGE_CELL_LENGTH,
     MAX_PAGE_ROWS,
-    read_rows,
+    write_rows,
 )
 
 TOTAL = 2_345
@@ -31,7 +31,7 @@ def write_numbers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read(path: Path, offset: int, limit: int) -> list[list[Any]]:
     with StoredResult(path) as result:
-        return list(read_rows(result, offset, limit))
+        return list(write_rows(result.read_slice(offset, limit)))
 
 
 @pytest.mark.parametrize("limit", [1, 50, MAX_PAGE_ROWS])

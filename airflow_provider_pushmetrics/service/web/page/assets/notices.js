@@ -1,5 +1,6 @@
 // What is told at the edge of the page, and what is asked before something is done.
 
+import { writeClipboard } from "./clipboard.js";
 import { el, fill, find, makeId } from "./dom.js";
 import { describeError, isAbort } from "./errors.js";
 import { isTouched, ONCE } from "./unsaved.js";
@@ -202,15 +203,11 @@ export function makeCopyField(label, text) {
  * @param {HTMLInputElement | null} input
  */
 export async function copyText(text, label, input = null) {
-  try {
-    await navigator.clipboard.writeText(text);
-    tell(`${label} copied`);
-  } catch {
-    input?.focus();
-    tell(
-      input
-        ? "Press Ctrl+C to copy the selection"
-        : "This browser cannot copy here: show the token and copy it manually",
-    );
-  }
+  if (await writeClipboard(text)) return tell(`${label} copied`);
+  input?.focus();
+  tell(
+    input
+      ? "Press Ctrl+C to copy the selection"
+      : "This browser cannot copy here: show the token and copy it manually",
+  );
 }

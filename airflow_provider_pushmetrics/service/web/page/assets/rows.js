@@ -3,12 +3,19 @@
 import { locate } from "./addresses.js";
 import { get } from "./api.js";
 import { button } from "./buttons.js";
+import { writeClipboard } from "./clipboard.js";
 import { el, fill } from "./dom.js";
-import { describeError } from "./errors.js";
+import { describeError, isAbort } from "./errors.js";
 import { count, number } from "./format.js";
+import { tell } from "./notices.js";
+import { replaceKeeping } from "./redraw.js";
+import { writeTable } from "./spreadsheet.js";
 import { makeTable } from "./tables.js";
 
 const PAGE_SIZE = 50;
+const WAIT_MILLISECONDS = 250;
+/** The end of a cell of which the service sends only the beginning. */
+const CUT = /… \([\d,]+ characters\)$/;
 /** @type {[string, string][]} */
 const FORMATS = [
   ["csv", "CSV"],
@@ -27,14 +34,11 @@ const FORMATS = [
  * @returns {Ui.Child}
  */
 export function makeRows(base, total) {
-  const place = el("div", {}, el("p", { class: "hint" }, "Reading rows…"));
-  /** @param {number} offset */
-  const show = async (offset) => {
-    /** @type {Api.Rows} */
-    const page = await get(`${base}/rows`, { query: { offset, limit: PAGE_SIZE } });
-    fill(place, makePage(page), makePager(page, show));
-  };
-  show(0).catch((error) => fill(place, el("p", { class: "fault" }, describeError(error))));
+  const tools = el("div", { class: "row-tools" });
+  const place = el("div", { class: "rows" }, el("p", { class: "hint" }, "Reading rows…"));
+  /** @type {Ui.RowsView} */
+  const view = { base, place, tools, turn: 0, search: "" };
+  showRows(view, 0).catch((error) => showFault(view, error));
   return [
     el(
       "p",
@@ -42,8 +46,88 @@ export function makeRows(base, total) {
       el("span", {}, count(total, "row")),
       FORMATS.map(([key, label]) => makeDownload(base, key, label)),
     ),
+    tools,
     place,
   ];
+}
+
+/**
+ * @param {Ui.RowsView} view
+ * @param {number} offset
+ * @returns {Promise<void>}
+ */
+async function showRows(view, offset) {
+  view.turn += 1;
+  const { turn } = view;
+  const [column, direction] = view.order ?? [];
+  /** @type {Api.Rows} */
+  const page = await get(`${view.base}/rows`, {
+    query: {
+      offset,
+      limit: PAGE_SIZE,
+      search: view.search,
+      column,
+      is_descending: direction === "desc" ? true : null,
+    },
+  });
+  if (turn !== view.turn) return; // other rows were asked for meanwhile
+  if (!view.tools.childElementCount && page.rows.length) fill(view.tools, makeTools(view, page));
+  view.shown = page;
+  const fresh = makePage(view, page);
+  const pager = el("div", {}, makePager(view, page));
+  const [oldTable, oldPager] = view.place.children;
+  if (oldPager) {
+    replaceKeeping(oldTable, fresh);
+    replaceKeeping(oldPager, pager);
+  } else fill(view.place, fresh, pager);
+}
+
+/**
+ * @param {Ui.RowsView} view
+ * @param {unknown} error
+ */
+function showFault(view, error) {
+  if (!isAbort(error)) fill(view.place, el("p", { class: "fault" }, describeError(error)));
+}
+
+/**
+ * Make the search of the rows, where the service can search them, and the button that copies those that are shown.
+ *
+ * @param {Ui.RowsView} view
+ * @param {Api.Rows} page
+ * @returns {Ui.Child}
+ */
+function makeTools(view, page) {
+  const copy = button("Copy rows", () => copyRows(view), { kind: "quiet reads" });
+  if (!page.can_sort) {
+    const text = "It has too many rows to be sorted and searched here: download it, or sort in SQL.";
+    return [copy, el("span", { class: "hint" }, text)];
+  }
+  const input = el("input", { type: "search", placeholder: "Search rows", "aria-label": "Search rows" });
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      view.search = input.value;
+      showRows(view, 0).catch((error) => showFault(view, error));
+    }, WAIT_MILLISECONDS);
+  });
+  return [input, copy];
+}
+
+/** @param {Ui.RowsView} view */
+async function copyRows({ shown }) {
+  if (!shown) return;
+  const { columns, rows, offset } = shown;
+  const isCopied = await writeClipboard(
+    writeTable([columns.map((column) => column.name), ...rows].map((row) => [...row])),
+  );
+  const range = `Rows ${number(offset + 1)} to ${number(offset + rows.length)} of ${number(shown.found_count)}`;
+  const isCut = rows.some((row) => row.some((cell) => cell !== null && CUT.test(cell)));
+  if (!isCopied) tell("This browser cannot copy here: download the rows", "bad");
+  else
+    tell(isCut ? `${range} copied, with long cells cut off: download them for the rest` : `${range} copied`);
 }
 
 /**
@@ -63,9 +147,12 @@ function makeDownload(base, key, label) {
   );
 }
 
-/** @param {Api.Rows} page */
-function makePage({ columns, rows, offset }) {
-  if (!rows.length)
+/**
+ * @param {Ui.RowsView} view
+ * @param {Api.Rows} page
+ */
+function makePage(view, { columns, rows, offset, can_sort }) {
+  if (!rows.length && !view.search)
     return el(
       "p",
       { class: "hint" },
@@ -77,16 +164,35 @@ function makePage({ columns, rows, offset }) {
     el("span", { title: column.type }, column.name),
     (row) => writeCell(row[index]),
     isNumber[index] ? "number" : null,
+    String(index),
   ]);
-  return makeTable(cells, rows, `Rows ${number(offset + 1)} to ${number(offset + rows.length)}`);
+  /** @param {Ui.Order} order */
+  const sort = async (order) => {
+    const before = view.order;
+    view.order = order;
+    try {
+      await showRows(view, 0);
+    } catch (error) {
+      view.order = before;
+      throw error;
+    }
+  };
+  const caption = rows.length
+    ? `Rows ${number(offset + 1)} to ${number(offset + rows.length)}`
+    : "No matching rows";
+  return makeTable(cells, rows, caption, can_sort ? { order: view.order, sort } : null);
 }
 
 /**
+ * @param {Ui.RowsView} view
  * @param {Api.Rows} page
- * @param {(offset: number) => Promise<void>} show
+ * @returns {Ui.Child}
  */
-function makePager({ row_count: total, offset }, show) {
-  if (total <= PAGE_SIZE) return null;
+function makePager(view, { found_count: total, row_count: all, offset, rows }) {
+  const found = total < all ? ` (${number(all)} rows in all)` : "";
+  if (!total && view.search) return el("p", { class: "hint", role: "status" }, `No matching rows${found}.`);
+  if (total <= PAGE_SIZE)
+    return found && el("p", { class: "hint", role: "status" }, `${count(total, "matching row")}${found}`);
   /**
    * @param {string} label
    * @param {number} to
@@ -94,13 +200,13 @@ function makePager({ row_count: total, offset }, show) {
    */
   const turn = (label, to, isPossible) =>
     isPossible
-      ? button(label, () => show(to), { kind: "quiet reads" })
+      ? button(label, () => showRows(view, to), { kind: "quiet reads" })
       : el("button", { type: "button", class: "quiet reads", disabled: true }, label);
-  const end = Math.min(offset + PAGE_SIZE, total);
+  const end = offset + rows.length;
   return el(
     "nav",
     { class: "pager", "aria-label": "Pages of rows" },
-    el("span", { class: "hint" }, `Rows ${number(offset + 1)} to ${number(end)} of ${number(total)}`),
+    el("span", { class: "hint" }, `Rows ${number(offset + 1)} to ${number(end)} of ${number(total)}${found}`),
     turn("Previous", Math.max(0, offset - PAGE_SIZE), offset > 0),
     turn("Next", end, end < total),
   );
