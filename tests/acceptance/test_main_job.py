@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +51,25 @@ def fetch_starting_events(system: DemoSystem, run: DagRun) -> list[dict[str, Any
 def test_the_report_gives_the_rows_of_an_independent_computation(outcome: MainJobOutcome) -> None:
     assert outcome.trigger_run.state == "success"
     assert_same_rows(outcome.rows, compute_by_carrier("JFK", 2))
+
+
+def test_the_readme_shows_what_the_demo_prints(outcome: MainJobOutcome, display: Display) -> None:
+    """But for times and ports; the rest says where the result is, and that everything was stopped."""
+    printed = display.console.file
+    assert isinstance(printed, io.StringIO)
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+    (shown,) = re.findall(r"^<!-- demo -->\n```text\n(.*?)^```", readme, re.M | re.S)
+    found, wanted = (list_words(output) for output in (printed.getvalue(), shown))
+    assert found == wanted
+    assert len(outcome.rows) > 5
+    assert all(row["name"].split()[0] in wanted for row in outcome.rows)
+
+
+def list_words(output: str) -> list[str]:
+    """List the words up to the end of the first result, without what differs between two runs."""
+    until_result, end, _ = output.partition("The result is in")
+    assert end
+    return re.sub(r"\d+\.\d s\b|(?<=127\.0\.0\.1:)\d+", "", until_result).split()
 
 
 def test_the_second_dag_is_started_by_the_webhook_and_by_no_schedule(

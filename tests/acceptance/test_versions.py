@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -40,6 +41,17 @@ BY_HAND = (
 CONSUMER = "example_pushmetrics_result_assets_consumer"
 
 
+README_DAG = "departure_delays"
+
+
+def read_dag_of_the_readme(results: Path) -> str:
+    """Read the Dag of the README, with another folder for its results, and to be started by hand."""
+    (code,) = re.findall(r"```python\n(.*?)```", (DAGS.parent / "README.md").read_text("utf-8"), re.S)
+    assert (code.count("/tmp/departure_delays/"), code.count('schedule="@daily"')) == (1, 1)
+    code = code.replace("/tmp/departure_delays/", f"{results}/readme/")
+    return str(code.replace('schedule="@daily"', "schedule=None"))
+
+
 @pytest.fixture(name="system", scope="module")
 def start_system(folder: Path) -> Iterator[System]:
     settings = {
@@ -47,6 +59,7 @@ def start_system(folder: Path) -> Iterator[System]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
     }
     with prepare_system(folder, DAGS, MORE_DAGS, **settings) as system:
+        (folder / "dags" / "readme.py").write_text(read_dag_of_the_readme(system.results), "utf-8")
         system.airflow.start()
         yield system
 
@@ -91,11 +104,12 @@ print(json.dumps([sorted(found.extra_fields), [fields.host.title, fields.passwor
 
 def test_the_examples_that_are_started_by_hand_end_well(system: System) -> None:
     airflow = system.airflow
-    for dag_id in BY_HAND:
+    for dag_id in (*BY_HAND, README_DAG):
         airflow.wait_until(partial(airflow.is_known, dag_id), f"{dag_id} to be known")
         airflow.run("dags", "trigger", dag_id)
-    for dag_id in BY_HAND:
+    for dag_id in (*BY_HAND, README_DAG):
         airflow.wait_until(partial(airflow.count_runs, dag_id), f"{dag_id} to end")
+    assert len(list((system.results / "readme").glob("*/*.json"))) == 3
     assert len(list((system.results / "trigger_report").glob("*/*.json"))) == 3
     assert len(list((system.results / "to_object_storage").glob("*/*.parquet"))) == 3
     names = airflow.ask(
