@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.client import reports
 from airflow_provider_pushmetrics.client.models import WebhookTrigger
 from airflow_provider_pushmetrics.commands.connections import open_hook
 from airflow_provider_pushmetrics.commands.dag_files import reading
-from airflow_provider_pushmetrics.commands.dag_files.comparison import UNKNOWN, compare_task
+from airflow_provider_pushmetrics.commands.dag_files.comparison import UNKNOWN, compare_task, list_unknown
 from airflow_provider_pushmetrics.commands.dag_files.reports import ReportFacts, fetch_facts
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
@@ -140,6 +140,7 @@ class _Comparer:
             self._outcome.unchecked.append(f"{where}: {facts}")
         else:
             self._outcome.differences += [f"{where}: {line}" for line in compare_task(task, facts)]
+            self._outcome.unchecked += [f"{where}: {line}" for line in list_unknown(task, facts)]
             unknown = [name for name in task["unknown"] if name in COMPARED_FILTERS]
             self._outcome.unchecked += [f"{where}: {name!r} is known only in a run" for name in unknown]
             if task["kind"] == "run":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from airflow_provider_pushmetrics.commands.dag_files.param_schemas import (
@@ -10,7 +11,12 @@ from airflow_provider_pushmetrics.commands.dag_files.param_schemas import (
     convert_value,
     is_of_kind,
 )
-from airflow_provider_pushmetrics.commands.dag_files.reports import ANY, ReportFacts, ReportParameter
+from airflow_provider_pushmetrics.commands.dag_files.reports import (
+    ANY,
+    ReportFacts,
+    ReportParameter,
+    split_value,
+)
 
 UNKNOWN = "unknown"
 
@@ -26,10 +32,23 @@ def compare_task(task: Mapping[str, Any], report: ReportFacts) -> Iterator[str]:
         if query not in report.queries:
             yield f"{name} has no query {query!r}; it has {_list_names(report.queries)}"
     query_id = task["query_id"]
-    if query_id is not None and report.query_ids and str(query_id) not in map(str, report.query_ids):
+    if report.has_all_query_ids and _lacks_query(query_id, report):
         yield f"{name} has no query with the id {query_id}; it has {_list_names(report.query_ids)}"
     if task["kind"] == "run" and task["parameters"]["kind"] != UNKNOWN:
         yield from compare_parameters(task["parameters"], report, name)
+
+
+def list_unknown(task: Mapping[str, Any], report: ReportFacts) -> Iterator[str]:
+    """Describe what a task names, and the report may have or not."""
+    if not report.has_all_query_ids and _lacks_query(task["query_id"], report):
+        yield (
+            f"PushMetrics does not list the ids of all queries of report {report.id}, so query"
+            f" {task['query_id']} was not compared"
+        )
+
+
+def _lacks_query(query_id: object, report: ReportFacts) -> bool:
+    return query_id is not None and str(query_id) not in map(str, report.query_ids)
 
 
 def compare_parameters(sent: Mapping[str, Any], report: ReportFacts, name: str) -> Iterator[str]:
@@ -58,16 +77,22 @@ def _compare_value(sent: Mapping[str, Any], parameter: ReportParameter, name: st
     expected = "array" if parameter.is_multiple else TYPES.get(parameter.kind)
     declared = schema.get("type")
     names = {*([declared] if isinstance(declared, str) else declared or ())} - {"null"}
-    if expected is not None and names and names != {expected}:
+    if expected is not None and not names <= _list_types(expected):
         yield f"{said} is {_describe_type(parameter)}, and its Param is {' or '.join(sorted(names))}"
     items = schema.get("items")
     item_type = items.get("type") if isinstance(items, Mapping) else None
-    if parameter.is_multiple and parameter.kind != ANY and item_type not in (None, TYPES[parameter.kind]):
+    is_typed = parameter.is_multiple and parameter.kind != ANY and item_type is not None
+    if is_typed and item_type not in _list_types(TYPES[parameter.kind]):
         yield f"{said} is {_describe_type(parameter)}, and the items of its Param are {item_type}"
     if "value" in sent and not _has_type(sent["value"], parameter):
         yield f"{said} is {_describe_type(parameter)}, and the Dag gives {sent['value']!r}"
     for gone in _list_gone(sent, schema, parameter):
         yield f"{said} has no choice {gone!r} any more; it has {_list_names(parameter.choices or ())}"
+
+
+def _list_types(name: str) -> set[str]:
+    """List the types of JSON whose values are all of a type."""
+    return {name, "integer"} if name == "number" else {name}
 
 
 def _list_gone(
@@ -79,7 +104,7 @@ def _list_gone(
     items = schema.get("items")
     inner = items if isinstance(items, Mapping) else {}
     values = [*(schema.get("enum") or ()), *(inner.get("enum") or ()), *(schema.get("examples") or ())]
-    value = sent.get("value")
+    value = split_value(parameter.kind, sent.get("value"), is_multiple=parameter.is_multiple)
     values += value if parameter.is_multiple and isinstance(value, list) else [value]
     default = parameter.default if isinstance(parameter.default, list) else [parameter.default]
     allowed = [_normalize(one, parameter) for one in (*parameter.choices, *default)]
@@ -94,11 +119,23 @@ def _list_gone(
 def _normalize(value: Any, parameter: ReportParameter) -> tuple[bool, Any]:
     """Normalize a value for comparison, in which 1 and true differ."""
     converted = convert_value(parameter.kind, value)
+    if parameter.kind == "number" and not isinstance(converted, bool):
+        converted = _read_decimal(converted) or converted
     return isinstance(converted, bool), converted
+
+
+def _read_decimal(value: Any) -> Decimal | None:
+    """Read a number with all its digits; None if it is none."""
+    try:
+        number = Decimal(value if isinstance(value, str) else repr(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
 
 
 def _has_type(value: Any, parameter: ReportParameter) -> bool:
     """Return whether PushMetrics may accept a value; it reads texts of most types."""
+    value = split_value(parameter.kind, value, is_multiple=parameter.is_multiple)
     if parameter.is_multiple and isinstance(value, list):
         return all(_is_item(one, parameter.kind) for one in value)
     return _is_item(value, parameter.kind)
@@ -107,6 +144,8 @@ def _has_type(value: Any, parameter: ReportParameter) -> bool:
 def _is_item(value: Any, kind: str) -> bool:
     if isinstance(value, str) and kind == "boolean":
         return True
+    if isinstance(value, str) and kind == "number":
+        return _read_decimal(value) is not None
     return is_of_kind(kind, convert_value(kind, value))
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from airflow_provider_pushmetrics.commands.dag_files.reports import ANY, ReportParameter
@@ -115,13 +116,20 @@ def _fit_all(parameter: ReportParameter, values: Iterable[Any]) -> list[Any]:
 
 
 def convert_value(kind: str, value: Any) -> Any:
-    """Convert the text of a number or a truth value to what JSON calls it; anything else stays."""
+    """
+    Convert the text of a number or a truth value to what JSON calls it; anything else stays.
+
+    So does the text of a number that a float would round: PushMetrics reads all its digits.
+    """
     if isinstance(value, str) and kind in ("integer", "number", "boolean"):
         try:
             found = json.loads(value)
         except (ValueError, RecursionError):
             return value
-        return found if is_of_kind(kind, found) else value
+        if not is_of_kind(kind, found):
+            return value
+        is_rounded = isinstance(found, float) and Decimal(value) != Decimal(repr(found))
+        return value if is_rounded else found
     if isinstance(value, float) and kind == "integer" and value.is_integer():
         return int(value)
     return value

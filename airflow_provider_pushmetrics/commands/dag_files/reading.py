@@ -25,6 +25,7 @@ OPERATORS = {
 }
 
 
+TEMPLATE_MARKS = ("{{", "{%", "{#")
 FILTERS = ("queries", "query_id", "event_filter")
 ARGUMENTS = {
     "run": ("report_id", "pushmetrics_conn_id", "parameters"),
@@ -137,7 +138,7 @@ def _describe_param(params: Any, name: str) -> dict[str, Any]:
 def _has_template(value: Any) -> bool:
     """Return whether a value is known only in a run, or is no JSON."""
     if isinstance(value, str):
-        return "{{" in value or "{%" in value
+        return any(mark in value for mark in TEMPLATE_MARKS)
     if isinstance(value, Mapping):
         return any(map(_has_template, value.values()))
     if isinstance(value, list | tuple):

@@ -15,6 +15,7 @@ from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsAuthError,
+    PushMetricsNotFoundError,
     PushMetricsProtocolError,
     PushMetricsUnavailableError,
 )
@@ -55,7 +56,8 @@ class ReportFacts:
 
     :param id: Its number.
     :param queries: The names of its queries.
-    :param query_ids: Their ids, where the server lists them.
+    :param query_ids: The ids of its queries, where the server lists them.
+    :param has_all_query_ids: Whether the server lists the id of every query.
     """
 
     id: int
@@ -63,6 +65,7 @@ class ReportFacts:
     parameters: tuple[ReportParameter, ...] = ()
     queries: tuple[str, ...] = ()
     query_ids: tuple[int, ...] = ()
+    has_all_query_ids: bool = True
 
 
 def fetch_facts(credentials: Credentials, report_id: str) -> Call[ReportFacts]:
@@ -80,22 +83,21 @@ def fetch_facts(credentials: Credentials, report_id: str) -> Call[ReportFacts]:
     for block in report.blocks:
         if block.type == "parameter" and block.name:
             parameters.append((yield from _fetch_parameter(credentials, block)))
-    queries = [block for block in report.blocks if block.type == "sql" and block.name]
+    queries = [block for block in report.blocks if block.type == "sql"]
     ids = [(block.model_extra or {}).get("query_id") for block in queries]
     return ReportFacts(
         report.id,
         report.name or "",
         tuple(parameters),
-        tuple(str(block.name) for block in queries),
+        tuple(str(block.name) for block in queries if block.name),
         tuple(one for one in ids if isinstance(one, int)),
+        all(isinstance(one, int) for one in ids),
     )
 
 
 def _fetch_parameter(credentials: Credentials, block: ReportBlock) -> Call[ReportParameter]:
     name, uid = str(block.name), (block.model_extra or {}).get("uid")
-    request = build_get(f"{credentials.base_url}/api/v1/block/{quote_report_id(str(uid))}")
-    answer = (yield from send_authorized(credentials, request)).parse_object(request)
-    row = answer.get("result", answer)
+    row = yield from _fetch_block(credentials, name, uid)
     content = parse_content(name, row.get("content_json") if isinstance(row, Mapping) else None)
     title = row.get("verbose_name") if isinstance(row, Mapping) else None
     choices, query = content.get("choices"), None
@@ -103,18 +105,37 @@ def _fetch_parameter(credentials: Credentials, block: ReportBlock) -> Call[Repor
     if isinstance(choices, Mapping):
         query = str(choices.get("query"))
         choices, examples = yield from _fetch_choices(credentials, str(uid))
-    kind = content.get("type")
+    kind = content.get("type") if content.get("type") in KINDS else ANY
+    is_multiple = content.get("multiple") is True
     return ReportParameter(
         name,
-        kind if kind in KINDS else ANY,
-        content.get("default"),
-        content.get("multiple") is True,
+        kind,
+        split_value(kind, content.get("default"), is_multiple=is_multiple),
+        is_multiple,
         content.get("required") is True,
         tuple(choices) if isinstance(choices, list) and choices else None,
         tuple(examples),
         query,
         title if isinstance(title, str) and title else None,
     )
+
+
+def _fetch_block(credentials: Credentials, name: str, uid: object) -> Call[Any]:
+    """
+    Fetch a block of a report that exists.
+
+    :raises PushMetricsProtocolError: also if there is no such block: that says nothing of the report.
+    """
+    if uid is None:
+        raise PushMetricsProtocolError(
+            f"PushMetrics does not return the uid of the Parameter block {name!r}."
+        )
+    request = build_get(f"{credentials.base_url}/api/v1/block/{quote_report_id(str(uid))}")
+    try:
+        answer = (yield from send_authorized(credentials, request)).parse_object(request)
+    except PushMetricsNotFoundError as error:
+        raise PushMetricsProtocolError(f"the Parameter block {name!r} cannot be read: {error}") from None
+    return answer.get("result", answer)
 
 
 def _fetch_choices(credentials: Credentials, uid: str) -> Call[tuple[list[Any] | None, list[Any]]]:
@@ -130,6 +151,28 @@ def _fetch_choices(credentials: Credentials, uid: str) -> Call[tuple[list[Any] |
     if not isinstance(values, list) or measure_depth(values) > MAX_VALUE_DEPTH:
         return None, []
     return (values, []) if answer.get("is_complete") is True else (None, values)
+
+
+def split_value(kind: str, value: Any, *, is_multiple: bool) -> Any:
+    """
+    Read a value as PushMetrics does before it converts it: a blank text is none, and one may be a list.
+
+    :param is_multiple: Whether the parameter is a list: JSON, or values separated by commas.
+    """
+    if isinstance(value, str) and not value.strip() and (is_multiple or kind not in (ANY, "text")):
+        return None
+    if not is_multiple or value is None or isinstance(value, list):
+        return value
+    if not isinstance(value, str):
+        return [value]
+    if value.lstrip().startswith("["):
+        try:
+            items = json.loads(value, parse_constant=_refuse, parse_float=_parse_float)
+        except (ValueError, RecursionError):
+            items = None
+        if isinstance(items, list) and measure_depth(items) <= MAX_VALUE_DEPTH:
+            return items
+    return [part.strip() for part in value.split(",")]
 
 
 def parse_content(name: str, text: object) -> dict[str, Any]:

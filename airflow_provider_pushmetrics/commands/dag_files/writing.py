@@ -13,12 +13,12 @@ from airflow_provider_pushmetrics.commands.dag_files.literals import (
     write_value,
 )
 from airflow_provider_pushmetrics.commands.dag_files.param_schemas import ParamSpec, build_param
+from airflow_provider_pushmetrics.commands.dag_files.reading import TEMPLATE_MARKS
 from airflow_provider_pushmetrics.commands.dag_files.reports import ReportFacts
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 PACKAGE = "airflow_provider_pushmetrics"
 MAX_DAG_ID_LENGTH = 200
-TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 ID_RULE = re.compile(r"[A-Za-z0-9_.-]{1,250}", re.ASCII)
 

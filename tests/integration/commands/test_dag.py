@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from tests.fakes.airflow_versions import AIRFLOW_VERSION, needs_dag_test
+from tests.fakes.loopback import serve_http
 from tests.fakes.service_process import API_TOKEN
 from tests.integration.commands.conftest import Reports, Run
 
@@ -277,3 +283,98 @@ def test_process_that_a_dag_file_leaves_behind_does_not_hold_up_the_result(run: 
     ended = run("dag", "check", "leaves.py")
     os.kill(int((tmp_path / "left.pid").read_text("utf-8")), signal.SIGKILL)  # it still runs
     assert "no task that names a report" in ended.stdout
+
+
+def test_defaults_that_are_texts_mean_in_the_dag_what_they_mean_in_the_report(
+    reports: Reports, run: Run, tmp_path: Path
+) -> None:
+    parameters: dict[str, dict[str, Any]] = {
+        "names": {"type": "text", "multiple": True, "default": "a, b"},
+        "months": {"type": "integer", "multiple": True, "default": "[1, 2]"},
+        "none": {"type": "text", "multiple": True, "default": " "},
+        "amount": {"type": "number", "default": "12345678901234567.89", "choices": ["12345678901234567.890"]},
+    }
+    report = reports.add("Texts", parameters)
+    written = run("dag", "new", str(report["id"]), "--output", "texts.py")
+    assert written.returncode == 0, written.stderr
+    values = read_params(ast.parse((tmp_path / "texts.py").read_text("utf-8")))
+    assert values == {"names": ["a", "b"], "months": [1, 2], "none": None, "amount": "12345678901234567.89"}
+    assert "parameter 'amount': its default or a choice is no number of JSON" in written.stderr
+    checked = run("dag", "check", "texts.py")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def read_params(source: ast.Module) -> dict[str, Any]:
+    """Read the defaults of the Params in the source of a Dag."""
+    (params,) = [
+        node.value for node in ast.walk(source) if isinstance(node, ast.keyword) and node.arg == "params"
+    ]
+    assert isinstance(params, ast.Dict)
+    names = [ast.literal_eval(key) for key in params.keys if key is not None]
+    calls = [value for value in params.values if isinstance(value, ast.Call)]
+    return {name: ast.literal_eval(call.args[0]) for name, call in zip(names, calls, strict=True)}
+
+
+SENSORS = """
+from airflow.providers.common.compat.sdk import DAG
+from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
+
+with DAG("sensors", schedule=None):
+    for report_id in {report_ids}:
+        PushMetricsRunSensor(
+            task_id=f"wait_{{report_id}}", event="query.run", report_id=report_id, query_id=4711
+        )
+"""
+
+
+def test_query_of_a_sensor_differs_if_its_report_has_no_query_at_all(
+    reports: Reports, run: Run, tmp_path: Path
+) -> None:
+    report = reports.add("Without queries")
+    (tmp_path / "sensors.py").write_text(SENSORS.format(report_ids=[report["id"]]), "utf-8")
+    ended = run("dag", "check", "sensors.py")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "has no query with the id 4711; it has none" in ended.stdout
+
+
+BLOCKS: dict[str, list[dict[str, Any]]] = {
+    "1": [{"type": "sql", "name": "orders", "uid": "a"}],
+    "2": [{"type": "sql", "name": "orders", "uid": "a", "query_id": 4711}, {"type": "sql", "name": "x"}],
+    "3": [{"type": "parameter", "name": "month", "uid": "deleted"}],
+    "4": [{"type": "parameter", "name": "month"}],
+}
+
+
+async def show_report(request: Request) -> Response:
+    number = request.path_params["report"]
+    row = {"id": int(number), "name": "Of another server", "blocks": BLOCKS[number]}
+    return JSONResponse({"result": row}) if number in BLOCKS else JSONResponse({"message": "none"}, 404)
+
+
+async def exchange(request: Request) -> Response:
+    return JSONResponse({"access_token": "a-jwt-0123456789"})
+
+
+async def show_nothing(request: Request) -> Response:
+    return JSONResponse({"message": "Not found"}, 404)
+
+
+def test_what_another_server_does_not_list_is_unchecked(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "sensors.py").write_text(SENSORS.format(report_ids=[1, 2, 3, 4]), "utf-8")
+    with serve_http() as server:
+        routes = [
+            Route("/api/v1/security/exchange", exchange, methods=["POST"]),
+            Route("/api/v1/report/{report}", show_report),
+            Route("/{anything:path}", show_nothing),
+        ]
+        server.app = Starlette(routes=routes)
+        connection = json.dumps({"conn_type": "pushmetrics", "host": server.url, "password": API_TOKEN})
+        ended = run("dag", "check", "sensors.py", AIRFLOW_CONN_PUSHMETRICS_DEFAULT=connection)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    lines = [line for line in ended.stdout.splitlines() if line.startswith("UNCHECKED")]
+    found = {number: [line for line in lines if f"wait_{number}:" in line] for number in (1, 2, 3, 4)}
+    assert "does not list the ids of all queries" in found[1][0]
+    assert found[2] == []
+    assert "the Parameter block 'month' cannot be read" in found[3][0]
+    assert "does not return the uid of the Parameter block 'month'" in found[4][0]
+    assert "there is no report" not in ended.stdout

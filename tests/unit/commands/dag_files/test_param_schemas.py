@@ -18,6 +18,13 @@ from airflow_provider_pushmetrics.commands.dag_files.reports import ReportParame
         (ReportParameter("x", "integer", "5"), 5, {"type": ["null", "integer"]}),
         (ReportParameter("x", "integer", 5.0), 5, {"type": ["null", "integer"]}),
         (ReportParameter("x", "number", "1.5"), 1.5, {"type": ["null", "number"]}),
+        (ReportParameter("x", "number", "1.50"), 1.5, {"type": ["null", "number"]}),
+        (ReportParameter("x", "number", "12345678901234567.89"), "12345678901234567.89", {}),
+        (
+            ReportParameter("x", "number", "0.1000000000000000055511151231257827"),
+            "0.1000000000000000055511151231257827",
+            {},
+        ),
         (ReportParameter("x", "boolean", "true"), True, {"type": ["null", "boolean"]}),
         (ReportParameter("x", "boolean", "yes"), "yes", {}),
         (
