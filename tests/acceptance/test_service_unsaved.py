@@ -616,3 +616,117 @@ def test_typed_text_is_asked_for_where_the_browser_has_no_storage(
         expect(find_text(page, "first")).to_have_value(TYPED)
         reload_and_stay(page)
         expect(find_text(page, "first")).to_have_value(TYPED)
+
+
+def test_run_says_that_it_uses_what_is_saved(visit: Visit, report: dict[str, Any]) -> None:
+    page = visit.enter(f"app/reports/{report['uid']}")
+    edit(page, "first").fill(TYPED)
+    visit.press("Run")
+    expect(visit.front).to_contain_text("Run without the unsaved changes?")
+    visit.press("Keep")
+    page.get_by_label("Block second").get_by_role("button", name="Run alone").click()
+    expect(page.get_by_label("Block second").locator(".trial")).to_contain_text("run alone")
+    page.get_by_label("Block first").get_by_role("button", name="Run alone").click()
+    expect(visit.front).to_contain_text("Run without the unsaved changes?")
+    visit.press("Keep")
+    visit.press("Run")
+    visit.press("Run what is saved")
+    visit.press("Run")
+    expect(page.get_by_role("button", name="Run again", exact=True)).to_be_visible()
+    expect(page.get_by_label("Block first")).to_contain_text("1 row")
+    page.go_back()
+    expect(find_text(page, "first")).to_have_value(TYPED)
+
+
+def test_text_is_saved_after_signing_in_again(
+    service: ServiceProcess, visit: Visit, report: dict[str, Any]
+) -> None:
+    visit.expected = ["status of 401"]
+    page = visit.enter(f"app/reports/{report['uid']}")
+    edit(page, "third").fill(TYPED)
+    page.context.clear_cookies()  # as when the session has ended
+    page.get_by_label("Block third").get_by_role("button", name="Save").click()
+    visit.sign_in()
+    visit.wait_for_notice("“third” is saved")
+    assert TYPED in find_block(service, report, "third")["content_json"]
+
+
+def test_signing_out_in_another_tab_leaves_the_text_on_the_page_and_nothing_in_the_storage(
+    visit: Visit, report: dict[str, Any]
+) -> None:
+    page = visit.enter(f"app/reports/{report['uid']}")
+    edit(page, "first").fill(TYPED)
+    other = page.context.new_page()
+    other.goto(f"{visit.base_url}/app/runs")
+    other.get_by_role("button", name="Sign out").click()
+    other.get_by_role("dialog").get_by_role("button", name="Sign out").click()
+    expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
+    find_text(page, "first").fill(f"{TYPED}, 2")
+    assert other.evaluate(STORED) == "[{},{}]"
+    reload_and_stay(page)
+    expect(find_text(page, "first")).to_have_value(f"{TYPED}, 2")
+    assert other.evaluate(STORED) == "[{},{}]"
+
+
+def test_description_and_recipients_of_a_colleague_are_not_overwritten_silently(
+    service: ServiceProcess, visit: Visit, report: dict[str, Any]
+) -> None:
+    path = f"/api/v1/report/{report['uid']}"
+    page = visit.enter(f"app/reports/{report['uid']}/triggers")
+    page.get_by_role("button", name="Edit", exact=True).click()
+    visit.fill("Description", "mine")
+    assert service.client.put(path, json={"description": "of a colleague"}).status_code == 200
+    visit.press("Save")
+    expect(visit.front).to_contain_text("Overwrite the newer version?")
+    visit.press("Keep")
+    assert service.client.get(path).json()["result"]["description"] == "of a colleague"
+    visit.press("Save")
+    visit.press("Overwrite")
+    visit.wait_for_notice("The report is saved")
+    assert service.client.get(path).json()["result"]["description"] == "mine"
+
+    visit.press("Generate a trigger")
+    visit.wait_for_notice("The trigger is ready")
+    triggers = service.client.get("/api/v1/webhook/").json()["result"]
+    trigger = next(one for one in triggers if one["report_id"] == report["id"])
+    path = f"/api/v1/webhook/{trigger['uid']}"
+    visit.fill("Mail to", "mine@example.com")
+    assert service.client.put(path, json={"recipients": ["colleague@example.com"]}).status_code == 200
+    visit.press("Save recipients")
+    expect(visit.front).to_contain_text("Overwrite the newer version?")
+    visit.press("Overwrite")
+    visit.wait_for_notice("Saved")
+    assert service.client.get(path).json()["result"]["recipients_json"] == ["mine@example.com"]
+    visit.fill("Mail to", "two@example.com")
+    visit.press("Save recipients")
+    expect(page.get_by_role("button", name="Save recipients")).to_be_enabled()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_drafts_of_a_deleted_report_are_removed(visit: Visit, report: dict[str, Any]) -> None:
+    page = visit.enter(f"app/reports/{report['uid']}")
+    edit(page, "first").fill(TYPED)
+    assert page.evaluate(DRAFTS) == 1
+    page.get_by_role("button", name="Delete", exact=True).first.click()
+    visit.press("Delete")
+    visit.wait_for_notice("The report is deleted")
+    assert page.evaluate(DRAFTS) == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_notes_of_drafts_fit_a_telephone(visit: Visit, report: dict[str, Any], scheme: Any) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.emulate_media(color_scheme=scheme)
+    visit.enter(f"app/reports/{report['uid']}")
+    edit(page, "third").fill("typed " * 40)
+    page.get_by_role("button", name="Delete second").click()
+    visit.press("Delete")
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_label("Block second")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text(RESTORED)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert find_violations(page) == []
+    visit.take_picture(f"restored-narrow-{scheme}")

@@ -5,6 +5,7 @@ import { makeSummary } from "./block_summary.js";
 import { makeTrial } from "./block_trial.js";
 import { button } from "./buttons.js";
 import { el, fill } from "./dom.js";
+import { confirmRunOfSaved } from "./draft_notes.js";
 import { hasDraft } from "./unsaved.js";
 
 /**
@@ -14,7 +15,14 @@ import { hasDraft } from "./unsaved.js";
  * @param {Api.BlockType} type
  * @param {string} uid That of the block, or "new".
  */
-export const nameThing = (report, type, uid) => `report/${report.uid}/block/${type}/${uid}`;
+export const nameThing = (report, type, uid) => `${nameBlocks(report)}${type}/${uid}`;
+
+/**
+ * Write how the names of all that is typed in a report's blocks begin.
+ *
+ * @param {Api.Report} report
+ */
+export const nameBlocks = (report) => `report/${report.uid}/block/`;
 
 /** A block in the list. It stays when the list is drawn again, with its open editor and the results of its trial. */
 export class BlockView {
@@ -121,6 +129,10 @@ export class BlockView {
     this.#work.placeAll();
   }
 
+  async #run() {
+    if (await confirmRunOfSaved(this.thing)) await makeTrial(this.#trial, this.block, this.#context);
+  }
+
   #makeActions() {
     const { block } = this;
     const { name } = block;
@@ -131,7 +143,7 @@ export class BlockView {
       });
     return [
       block.type !== "parameter" &&
-        button("Run alone", () => makeTrial(this.#trial, block, this.#context), {
+        button("Run alone", () => this.#run(), {
           title: "Run only this block and its dependencies",
         }),
       button("Edit", () => this.edit(), { "aria-label": `Edit ${name}`, "data-edit": true }),

@@ -4,7 +4,7 @@ import { button } from "./buttons.js";
 import { el } from "./dom.js";
 import { moment } from "./format.js";
 import { confirmDiscard, confirmFirst } from "./notices.js";
-import { TypedText } from "./unsaved.js";
+import { listDrafts, TypedText } from "./unsaved.js";
 
 /**
  * Follow what is typed in a form, which has a draft if it names a thing.
@@ -85,3 +85,14 @@ const confirmOverwrite = () =>
     "It was changed on the server since you began. Your version replaces those changes.",
     "Overwrite",
   );
+
+/**
+ * Ask before something runs as it is saved, and not as it stands in forms; true if it is to run.
+ *
+ * @param {string} beginning Of the names of what is typed there.
+ */
+export async function confirmRunOfSaved(beginning) {
+  if (!listDrafts(beginning).length) return true;
+  const text = "There are unsaved changes. The run uses what is saved.";
+  return confirmFirst("Run without the unsaved changes?", text, "Run what is saved", "primary");
+}

@@ -2,9 +2,11 @@
 
 import { part } from "./addresses.js";
 import { getRow, put, remove } from "./api.js";
+import { nameBlocks } from "./block_view.js";
 import { showBlocks } from "./blocks.js";
 import { button } from "./buttons.js";
 import { el } from "./dom.js";
+import { confirmRunOfSaved } from "./draft_notes.js";
 import { makeForm } from "./forms.js";
 import { confirmFirst, showDialog, tell } from "./notices.js";
 import { makeReportFields } from "./reports.js";
@@ -13,6 +15,7 @@ import { runReport } from "./run_form.js";
 import { makeRunList } from "./runs.js";
 import { makeSchedules } from "./schedules.js";
 import { showTrigger } from "./triggers.js";
+import { removeDraftsOf } from "./unsaved.js";
 import { showYaml } from "./yaml.js";
 
 /** @type {Record<string, [label: string, build: (report: Api.WholeReport, signal: AbortSignal) => Promise<Ui.Child>]>} */
@@ -61,7 +64,7 @@ export async function showReport({ report: reference, tab = "blocks" }, signal) 
         { class: "actions" },
         button("Edit", () => editReport(report)),
         button("Delete", () => deleteReport(report), { kind: "danger" }),
-        button("Run", () => runReport(report), { kind: "primary" }),
+        button("Run", () => runSaved(report), { kind: "primary" }),
       ),
     ),
     el(
@@ -86,10 +89,17 @@ function makeTab(report, key, label, tab) {
 }
 
 /** @param {Api.Report} report */
+async function runSaved(report) {
+  if (await confirmRunOfSaved(nameBlocks(report))) await runReport(report);
+}
+
+/** @param {Api.Report} report */
 function editReport(report) {
   return showDialog("Edit the report", (close) =>
     makeForm({
       thing: `report/${report.uid}/description`,
+      isOutdated: async () =>
+        describe(await getRow(`api/v1/report/${part(report.uid)}`)) !== describe(report),
       fields: makeReportFields(report),
       submit: "Save",
       cancel: () => close(null),
@@ -103,11 +113,20 @@ function editReport(report) {
   );
 }
 
+/**
+ * Write what the form of a report shows of it.
+ *
+ * @param {Api.Report} report
+ */
+const describe = ({ name, description, type, folder, time_zone }) =>
+  JSON.stringify([name, description, type, folder, time_zone]);
+
 /** @param {Api.Report} report */
 async function deleteReport(report) {
   const text = `“${report.name}” is deleted with its blocks, triggers, schedules, runs and results. Nobody can bring it back.`;
   if (!(await confirmFirst("Delete the report?", text, "Delete"))) return;
   await remove(`api/v1/report/${part(report.uid)}`);
+  removeDraftsOf(`report/${report.uid}/`);
   tell("The report is deleted");
   if (getPath().startsWith("reports/")) await go("reports");
 }

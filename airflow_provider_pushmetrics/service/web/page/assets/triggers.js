@@ -130,8 +130,11 @@ async function deleteTrigger(path) {
  */
 function makeNotifications(trigger, path) {
   const details = readDetails(trigger.details);
+  let known = describeRecipients(trigger);
+  const read = async () => describeRecipients(await getRow(path));
   return makeForm({
     thing: `trigger/${trigger.uid}/recipients`,
+    isOutdated: async () => (await read()) !== known,
     kind: "quiet",
     fields: [
       ...inRow(
@@ -152,9 +155,16 @@ function makeNotifications(trigger, path) {
     submit: "Save recipients",
     async send({ recipients, slack_recipients, email_on, slack_on }) {
       await put(path, { recipients, slack_recipients, details: { ...details, email_on, slack_on } });
+      known = await read();
       tell("Saved");
     },
   });
+}
+
+/** @param {Api.Trigger} trigger */
+function describeRecipients({ recipients_json, slack_recipients_json, details }) {
+  const { email_on = "both", slack_on = "both" } = readDetails(details);
+  return JSON.stringify([recipients_json, slack_recipients_json, email_on, slack_on]);
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { ROOT } from "./addresses.js";
 import { Drafts, findChanged, isSame } from "./drafts.js";
+import { findLabel, listSecrets, readTexts, writeTexts } from "./form_texts.js";
 
 /** Marks what must not go away by a key or by leaving the page, such as a secret that is shown once. */
 export const ONCE = "data-once";
@@ -35,6 +36,15 @@ export function removeDrafts() {
 
 /** @type {(beginning?: string) => string[]} */
 export const listDrafts = (beginning) => drafts.list(beginning);
+
+/**
+ * Remove the drafts of all things below a name, because these exist no more.
+ *
+ * @param {string} beginning
+ */
+export function removeDraftsOf(beginning) {
+  for (const thing of drafts.list(beginning)) drafts.remove(thing);
+}
 
 /** @type {(thing: string) => boolean} */
 export const hasDraft = (thing) => drafts.find(thing) !== null;
@@ -167,76 +177,4 @@ export class TypedText {
     if (this.#thing !== null) drafts.remove(this.#thing);
     writeTexts(this.#form, this.#base);
   }
-}
-
-/** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Field */
-
-/**
- * @param {HTMLFormElement} form
- * @returns {Field[]}
- */
-const listFields = (form) =>
-  [...form.querySelectorAll(/** @type {"input"} */ ("input,select,textarea"))].filter((field) => field.name);
-
-/** @param {Field} field */
-const isBox = (field) => field instanceof HTMLInputElement && ["checkbox", "radio"].includes(field.type);
-
-/** @param {Field} field */
-const nameField = (field) => (isBox(field) ? `${field.name}=${field.value}` : field.name);
-
-/**
- * @param {HTMLFormElement} form
- * @returns {Ui.Texts}
- */
-function readTexts(form) {
-  const read = (/** @type {Field} */ field) =>
-    isBox(field) ? String(/** @type {HTMLInputElement} */ (field).checked) : field.value;
-  return Object.fromEntries(listFields(form).map((field) => [nameField(field), read(field)]));
-}
-
-/**
- * Put texts into the fields of a form. What follows a field, such as an editor, learns of it by its events.
- *
- * @param {HTMLFormElement} form
- * @param {Ui.Texts} texts
- */
-function writeTexts(form, texts) {
-  const before = readTexts(form);
-  const changed = listFields(form).filter((field) => {
-    const text = texts[nameField(field)];
-    return text !== undefined && text !== before[nameField(field)];
-  });
-  for (const field of changed) writeText(field, texts[nameField(field)]);
-  for (const field of changed) {
-    for (const name of ["input", "change"]) field.dispatchEvent(new Event(name, { bubbles: true }));
-  }
-}
-
-/**
- * @param {Field} field
- * @param {string} text
- */
-function writeText(field, text) {
-  if (isBox(field)) Object.assign(field, { checked: text === "true" });
-  else if (!(field instanceof HTMLSelectElement) || [...field.options].some((one) => one.value === text))
-    field.value = text;
-}
-
-/** @param {HTMLFormElement} form */
-const listSecrets = (form) =>
-  listFields(form)
-    .filter(
-      (field) =>
-        field instanceof HTMLInputElement &&
-        (field.type === "password" || field.getAttribute("autocomplete") === "off"),
-    )
-    .map(nameField);
-
-/**
- * @param {HTMLFormElement} form
- * @param {string} name
- */
-function findLabel(form, name) {
-  const field = listFields(form).find((one) => nameField(one) === name);
-  return field?.closest(".field")?.querySelector("label,legend")?.textContent ?? name;
 }
