@@ -113,6 +113,5 @@ def build_receiver_config(
         AccessLog(app, ACCESS_LOGGER) if has_access_log else app,
         lifespan="on",
         graceful_seconds=GRACEFUL_TIMEOUT_SECONDS,
-        proxy_headers=bool(trusted_proxies),
-        forwarded_allow_ips=trusted_proxies,
+        trusted_proxies=trusted_proxies,
     )

@@ -17,6 +17,7 @@ from airflow_provider_pushmetrics.service.accounts.session_cookie import (
 from airflow_provider_pushmetrics.service.api.conventions.access import NOT_AUTHORIZED, Parts
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
+from airflow_provider_pushmetrics.serving.http.connections import group_address
 
 router = make_router("/app/session")
 
@@ -47,7 +48,7 @@ def show_session(request: Request, parts: Parts) -> SessionState:
 def sign_in(wanted: SignIn, request: Request, response: Response, parts: Parts) -> SessionState:
     """Open a session of a browser for an API token."""
     check_own_page(request)
-    parts.exchange_limit.check(request.client.host if request.client else "")
+    parts.exchange_limit.check(group_address(request.client))
     principal = parts.authenticator.find_token_owner(wanted.token.get_secret_value())
     if principal is None:
         raise HTTPException(401, NOT_AUTHORIZED)

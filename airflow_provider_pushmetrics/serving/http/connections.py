@@ -280,12 +280,14 @@ class LimitedServer(uvicorn.Server):
 
 
 def build_config(
-    app: ASGIApp, *, lifespan: Literal["on", "off"], graceful_seconds: int, **options: Any
+    app: ASGIApp, *, lifespan: Literal["on", "off"], graceful_seconds: int, trusted_proxies: str = ""
 ) -> uvicorn.Config:
     """
     Build the settings of uvicorn for a :class:`LimitedServer`.
 
     :param graceful_seconds: How long running requests may take after a signal to stop.
+    :param trusted_proxies: The addresses whose ``X-Forwarded-For`` is believed, separated by commas; none by
+        default. Uvicorn would believe those of this machine, or of ``FORWARDED_ALLOW_IPS``.
     """
     return uvicorn.Config(
         app,
@@ -296,5 +298,6 @@ def build_config(
         server_header=False,
         ws="none",
         timeout_graceful_shutdown=graceful_seconds,
-        **options,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=trusted_proxies,
     )

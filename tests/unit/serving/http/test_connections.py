@@ -12,6 +12,7 @@ from airflow_provider_pushmetrics.serving.http.connections import (
     JoinedWrites,
     LimitedProtocol,
     LimitedState,
+    build_config,
     group_address,
     sweep,
 )
@@ -132,3 +133,28 @@ def test_limit_counts_what_is_open() -> None:
     assert state.add(mine) is True
     assert all(state.add(None) for _ in range(5)), "a Unix socket has no address"
     assert all(LimitedState(0).add(mine) for _ in range(5))
+
+
+@pytest.mark.parametrize(
+    ("trusted_proxies", "client"),
+    [
+        ("", "10.0.0.1"),
+        ("10.0.0.1", "192.0.2.7"),
+        ("10.0.0.2", "10.0.0.1"),
+        ("10.0.0.2,10.0.0.0/24", "192.0.2.7"),
+    ],
+)
+async def test_forwarded_addresses_are_believed_from_named_proxies_only(
+    trusted_proxies: str, client: str
+) -> None:
+    seen = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["client"][0])
+
+    config = build_config(app, lifespan="off", graceful_seconds=1, trusted_proxies=trusted_proxies)
+    config.load()
+    headers = [(b"x-forwarded-for", b"192.0.2.7")]
+    scope = {"type": "http", "scheme": "http", "client": ("10.0.0.1", 1), "headers": headers}
+    await config.loaded_app(scope, None, None)
+    assert seen == [client]
