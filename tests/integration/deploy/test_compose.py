@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import ssl
@@ -16,6 +17,7 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
+from airflow_provider_pushmetrics.serving.http.connections import build_config, refuse_head
 from tests.fakes.containers import find_hindrance, run_containers
 from tests.fakes.deployment_tools import ROOT, install_tools
 from tests.fakes.service_process import find_free_port
@@ -107,6 +109,30 @@ def test_the_log_of_the_proxy_has_no_token_of_a_request_that_no_backend_answers(
     assert answer.status_code >= 500
     assert "/api/v1/webhook/1/trigger" in log_text, "an error is logged"
     assert "hidden" not in log_text
+
+
+@pytest.mark.slow
+def test_the_proxy_keeps_no_connection_that_a_server_may_be_closing(tmp_path: Path) -> None:
+    caddy = str(install_tools() / "bin" / "caddy")
+    command = [caddy, "adapt", "--config", str(ROOT / "docker" / "Caddyfile"), "--adapter", "caddyfile"]
+    settings = {name: value or "" for name, value in dotenv_values(ROOT / ".env.example").items()}
+    environment = {**os.environ, **settings, "HOME": str(tmp_path)}
+    adapted = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    transports = find_transports(json.loads(adapted.stdout))
+    assert len(transports) == 3
+    closes_after = build_config(refuse_head, lifespan="off", graceful_seconds=1).timeout_keep_alive
+    for transport in transports:
+        assert 0 < transport["keep_alive"]["idle_timeout"] < closes_after * 10**9
+
+
+def find_transports(node: Any) -> list[dict[str, Any]]:
+    """Find how the proxy reaches its servers, in its configuration."""
+    if isinstance(node, list):
+        return [found for one in node for found in find_transports(one)]
+    if not isinstance(node, dict):
+        return []
+    own = [node["transport"]] if node.get("handler") == "reverse_proxy" else []
+    return own + [found for one in node.values() for found in find_transports(one)]
 
 
 def send_with_tokens(folder: Path, settings: dict[str, str]) -> httpx.Response | None:
