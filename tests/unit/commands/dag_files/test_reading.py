@@ -63,7 +63,7 @@ def test_template_of_a_filter_is_known_only_in_a_run() -> None:
 
 
 def test_params_of_a_task_or_of_the_default_arguments_are_those_that_it_sends() -> None:
-    sent = {"report_id": 1, "parameters": "{{ params }}"}
+    sent: dict[str, Any] = {"report_id": 1, "parameters": "{{ params }}"}
     of_dag = {"month": Param(1, type="integer")}
     with DAG("own_params", schedule=None, params=of_dag, default_args={"params": {"everywhere": 1}}):
         own = PushMetricsTriggerReportOperator(
