@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -278,3 +279,22 @@ def test_error_of_the_database_stands_at_its_line_until_the_line_is_changed(
     page.keyboard.press("Control+End")
     page.keyboard.press("Backspace")
     expect(said).to_have_count(0)
+
+
+def test_format_lays_out_the_sql_and_is_undone(service: ServiceProcess, visit: Visit) -> None:
+    visit.expected = ["status of 422"]
+    sql = "select carrier,count(*) n from flights -- all\nwhere carrier={{ carrier }} group by 1"
+    editor = open_editor(visit, make_report(service, "Layout", sql))
+    area = visit.page.locator("textarea[name=sql]")
+    visit.press("Format")
+    expect(area).to_have_value(re.compile(r"^SELECT\n  carrier,\n  COUNT\(\*\) AS n\nFROM flights"))
+    expect(area).to_have_value(re.compile(r"carrier = \{\{ carrier \}\}"))
+    assert read_lines(editor) == area.input_value().split("\n")
+    editor.click()
+    visit.page.keyboard.press("Control+z")
+    expect(area).to_have_value(sql)
+
+    area.fill("SELECT 1 FROM t LIMIT{{ n }}")
+    visit.press("Format")
+    visit.wait_for_notice("put a blank between {{ n }} and what is beside it")
+    expect(area).to_have_value("SELECT 1 FROM t LIMIT{{ n }}")

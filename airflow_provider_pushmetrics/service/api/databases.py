@@ -33,10 +33,14 @@ from airflow_provider_pushmetrics.service.api.schemas.databases import (
     DatabaseResponse,
     DatabaseRow,
     DatabaseTrial,
+    FormattedSql,
+    FormattedSqlResponse,
     NewDatabase,
+    UnformattedSql,
 )
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
 from airflow_provider_pushmetrics.service.datasources.connection_check import check_connection
+from airflow_provider_pushmetrics.service.datasources.formatting import FormattingError, format_sql
 from airflow_provider_pushmetrics.service.datasources.urls import (
     build_source_url,
     describe_source,
@@ -139,6 +143,22 @@ async def test_database(reference: Reference, parts: Parts, caller: Editor) -> C
         return ConnectionTest(is_reachable=True, message=ANSWERS)
 
     return wrap(await DATABASE_THREADS.run(test))
+
+
+@router.post("/{reference}/format_sql")
+def format_query(
+    reference: Reference, wanted: UnformattedSql, parts: Parts, caller: Editor
+) -> FormattedSqlResponse:
+    """
+    Lay out the SQL of a block in the dialect of a database. It is not run.
+
+    Its ``{{ … }}`` and its comments stay. 422 contains the reason if more than the layout would change.
+    """
+    backend = _build_url(parts, _find(parts, reference, caller)).get_backend_name()
+    try:
+        return wrap(FormattedSql(sql=format_sql(wanted.sql, backend)))
+    except FormattingError as error:
+        raise HTTPException(422, str(error)) from None
 
 
 def _create(

@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.service.api.conventions.shapes import (
     Wrapped,
     answer,
 )
+from airflow_provider_pushmetrics.service.datasources.formatting import MAX_FORMATTED_LENGTH
 
 MAX_DATABASE_URL_LENGTH = 4096
 
@@ -67,6 +68,14 @@ class DatabaseTrial(RequestBody):
     """The id or uid of the database to replace, for its password if the URL has ``***``."""
 
 
+class UnformattedSql(RequestBody):
+    """SQL to lay out."""
+
+    sql: Annotated[str, StringConstraints(max_length=MAX_FORMATTED_LENGTH)] = Field(
+        examples=["select day, count(*) as n from flights where carrier = {{ carrier }} group by day"]
+    )
+
+
 @answer
 class DatabaseRow(TypedDict):
     """A database that SQL blocks query."""
@@ -98,3 +107,13 @@ class ConnectionTest(TypedDict):
 
 
 ConnectionTestResponse = TypeAliasType("ConnectionTestResponse", Wrapped[ConnectionTest])
+
+
+@answer
+class FormattedSql(TypedDict):
+    """SQL that was laid out."""
+
+    sql: Annotated[str, Field(examples=["SELECT\n  day\nFROM flights"])]
+
+
+FormattedSqlResponse = TypeAliasType("FormattedSqlResponse", Wrapped[FormattedSql])

@@ -1,5 +1,7 @@
 // The fields of each type of block, and the content that their values make.
 
+import { part } from "./addresses.js";
+import { post } from "./api.js";
 import {
   readChoices,
   readDefault,
@@ -8,6 +10,7 @@ import {
   writeChoices,
   writeDefault,
 } from "./block_values.js";
+import { button } from "./buttons.js";
 import { makeCatalog } from "./catalog.js";
 import { makeReaders } from "./catalog_reader.js";
 import { el } from "./dom.js";
@@ -79,6 +82,7 @@ export const EDITORS = {
           ? [database, { node: makeCatalog(database.input, { getCatalog, getBackend, insert }) }]
           : [noDatabase()]),
         sql,
+        ...(database ? [{ node: makeFormatButton(sql.input, database.input) }] : []),
         ...inRow(
           textField("limit", "Rows at most", { type: "number", min: 1, value: content.limit ?? "" }),
           textField("timeout_seconds", "Seconds at most", {
@@ -179,6 +183,25 @@ function databaseField(content, databases) {
     databases.map((one) => [one.uid, one.database_name]),
     { value: content.database_id },
   );
+}
+
+/**
+ * Lay out the SQL, by the service. What is typed meanwhile stays, and Ctrl+Z takes it back.
+ *
+ * @param {HTMLTextAreaElement} input
+ * @param {HTMLSelectElement} database
+ */
+function makeFormatButton(input, database) {
+  const format = async () => {
+    const before = input.value;
+    const path = `api/v1/database/${part(database.value)}/format_sql`;
+    /** @type {{ result: { sql: string } }} */
+    const { result } = await post(path, { sql: before });
+    if (input.value !== before) throw new Error("The SQL was changed meanwhile, and is not formatted.");
+    input.value = result.sql;
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  return el("div", { class: "actions" }, button("Format", format, { title: "Lay out the SQL" }));
 }
 
 /** @returns {Ui.FormPart} */
