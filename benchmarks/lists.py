@@ -41,6 +41,7 @@ PAGES = {
     "runs by created_on": f"/api/v1/noteflow_run/?{NEWEST}",
     "runs of a report": "/api/v1/noteflow_run/?report_uid=u1",
     "failed runs": "/api/v1/noteflow_run/?q=(filters:!((col:status,opr:eq,value:failed)))",
+    "last runs of 10 reports": "/app/activity/reports?" + "&".join(f"report={n}" for n in range(1, 11)),
     "log lines (1,000 on a page)": "/api/v1/noteflow_run_log/",
     "log lines by created_on": f"/api/v1/noteflow_run_log/?{NEWEST}",
     "deliveries": "/api/v1/webhook_delivery/",

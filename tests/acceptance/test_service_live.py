@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -261,6 +261,41 @@ def test_rows_of_a_result_are_sorted_searched_and_copied(service: ServiceProcess
     block.get_by_label("Search rows").fill("no such")
     expect(block).to_contain_text("No matching rows (63 rows in all)")
     visit.take_picture("rows")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_a_small_screen(
+    service: ServiceProcess, visit: Visit, scheme: Literal["light", "dark"]
+) -> None:
+    name = "Long " + "x" * 150
+    report = make_report(
+        service,
+        name + scheme,
+        (
+            "sql",
+            "n" * 60,
+            {"database_id": 1, "sql": "SELECT range AS n, repeat('w', 300) AS word FROM range(60)"},
+        ),
+        ("sql", "typo", {"database_id": 1, "sql": "SELECT no_such_column"}),
+    )
+    run_id = start_run(service, report)
+    visit.page.set_viewport_size({"width": 360, "height": 740})
+    visit.page.emulate_media(color_scheme=scheme)
+    page = visit.enter("app/reports")
+    expect(page.get_by_role("heading", name="Reports")).to_be_visible()
+    paths = ("app/reports", "app/runs", f"app/reports/{report}/runs", f"app/reports/{report}/runs/{run_id}")
+    for number, path in enumerate(paths):
+        visit.open(path)
+        expect(page.locator("tbody tr").first).to_be_visible()
+        if path == paths[-1]:
+            expect(page.locator(".first-failed")).to_be_visible()
+        wide = page.evaluate(
+            "[...document.querySelectorAll('main :not(.scroll *)')]"
+            ".filter(one => one.getBoundingClientRect().right > innerWidth)"
+            ".map(one => one.outerHTML.slice(0, 80))"
+        )
+        assert (path, wide) == (path, [])
+        visit.take_picture(f"small-{scheme}-{number}")
 
 
 def test_hidden_tab_has_no_connection_and_is_up_to_date_when_it_is_shown(

@@ -135,7 +135,8 @@ async function readAgain(watch) {
 }
 
 /** @param {unknown} error */
-const isOutage = (error) => error instanceof ApiError && (error.status === 0 || error.status >= 500);
+const isOutage = (error) =>
+  error instanceof ApiError && (error.status === 0 || error.status === 429 || error.status >= 500);
 
 /** @param {number} seconds */
 function showOutage(seconds) {

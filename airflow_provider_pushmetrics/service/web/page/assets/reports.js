@@ -142,7 +142,7 @@ const makeColumns = (address) => [
       link(`reports/${report.uid}`, report.name),
       report.description && el("div", { class: "hint clip" }, report.description),
     ],
-    null,
+    "name",
     "name",
   ],
   ["Last run", (report) => makeLastRun(report), "tight"],
