@@ -105,7 +105,8 @@ def _fetch_parameter(credentials: Credentials, block: ReportBlock) -> Call[Repor
     if isinstance(choices, Mapping):
         query = str(choices.get("query"))
         choices, examples = yield from _fetch_choices(credentials, str(uid))
-    kind = content.get("type") if content.get("type") in KINDS else ANY
+    given = content.get("type")
+    kind = given if isinstance(given, str) and given in KINDS else ANY
     is_multiple = content.get("multiple") is True
     return ReportParameter(
         name,

@@ -88,8 +88,15 @@ VALUES = st.sampled_from(
         "'it''s'",
         "pm0z",
         "col",
+        "date '{{ d }}'",
+        "f({{ a }}, 2)",
+        "({{ q }})",
+        "{{ a }}::int",
+        "a.b",
+        "NULL",
+        '"Q {{ z }}"',
+        "a - -1",
     ]
-    + ["date '{{ d }}'", "f({{ a }}, 2)", "({{ q }})", "{{ a }}::int", "a.b", "NULL", '"Q {{ z }}"', "a - -1"]
 )
 CONDITIONS = st.builds(
     "{} {} {}".format,
