@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, update
 from airflow_provider_pushmetrics.exceptions import PushMetricsTestingError
 from airflow_provider_pushmetrics.receiver.inbox.database import create_inbox_engine
 from airflow_provider_pushmetrics.receiver.inbox.tables import consumers, events, rejections, state
-from airflow_provider_pushmetrics.service.models import Delivery, Run, StandaloneQueryRun, Subscription
+from airflow_provider_pushmetrics.service.models import Block, Delivery, Run, StandaloneQueryRun, Subscription
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE
 
@@ -30,8 +30,8 @@ def wait_until_quiet(database: Database, *, timeout_seconds: float = QUIET_TIMEO
     while under_way := find_under_way(database):
         if time.monotonic() > deadline:
             raise PushMetricsTestingError(
-                f"{under_way} did not end within {timeout_seconds:g} s after its test, and its event would"
-                " reach a later test: let the test wait for the run, or cancel it."
+                f"{under_way} did not end within {timeout_seconds:g} s after its test: let the test wait"
+                " for the run, or cancel it."
             )
         time.sleep(QUIET_POLL_SECONDS)
 
@@ -46,6 +46,16 @@ def find_under_way(database: Database) -> str | None:
                 return f"run {found.id} of report {found.report_id}"
         found_id = session.scalar(pending.where(Delivery.finished_on.is_(None)).limit(1))
     return None if found_id is None else f"delivery {found_id}"
+
+
+def list_cancel_paths(database: Database) -> list[str]:
+    """List the paths of the API that cancel the runs that have not ended."""
+    runs = select(Run.id).where(Run.finished_on.is_(None))
+    query_runs = select(Block.uid, StandaloneQueryRun.id).join(StandaloneQueryRun.block)
+    with database.reading() as session:
+        paths = [f"/api/v1/noteflow_run/{run_id}/cancel" for run_id in session.scalars(runs)]
+        found = session.execute(query_runs.where(StandaloneQueryRun.finished_on.is_(None)))
+        return [*paths, *(f"/api/v1/block/{uid}/run/{run_id}/cancel" for uid, run_id in found)]
 
 
 def clear_inbox(inbox_url: str) -> None:

@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,12 @@ import requests
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsTestingError
 from airflow_provider_pushmetrics.testing.ids import change_ids
-from airflow_provider_pushmetrics.testing.isolation import clear_inbox, wait_until_quiet
+from airflow_provider_pushmetrics.testing.isolation import (
+    QUIET_TIMEOUT_SECONDS,
+    clear_inbox,
+    list_cancel_paths,
+    wait_until_quiet,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.testing.servers import RunningReceiver, RunningService
@@ -198,15 +204,30 @@ class PushMetricsKit:
         """
         return self._read(self._send(method, path, body))
 
-    def close(self) -> None:
+    def close(self, *, timeout_seconds: float = QUIET_TIMEOUT_SECONDS) -> None:
         """
         Wait until nothing is under way, and forget all events and consumers: no later test meets them.
 
+        A run that does not end is cancelled.
+
+        :param timeout_seconds: How long to wait for the runs; 60 s by default.
         :raises PushMetricsTestingError: if a run does not end.
         """
-        self._session.close()
-        wait_until_quiet(self.service.database)
-        clear_inbox(self.receiver.inbox_url)
+        try:
+            wait_until_quiet(self.service.database, timeout_seconds=timeout_seconds)
+        except PushMetricsTestingError:
+            self._cancel_runs()
+            raise
+        finally:
+            self._session.close()
+            clear_inbox(self.receiver.inbox_url)
+
+    def _cancel_runs(self) -> None:
+        """Cancel what has not ended, and wait for the events of that: they are not of a later test."""
+        for path in list_cancel_paths(self.service.database):
+            self._send("POST", path)  # 409 if it has ended meanwhile
+        with suppress(PushMetricsTestingError):
+            wait_until_quiet(self.service.database)
 
     def _delete_report(self, report_id: int) -> None:
         answer = self._send("DELETE", f"/api/v1/report/{report_id}")

@@ -8,7 +8,7 @@ import requests
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsTestingError
 from airflow_provider_pushmetrics.testing import PushMetricsKit
-from airflow_provider_pushmetrics.testing.isolation import wait_until_quiet
+from airflow_provider_pushmetrics.testing.isolation import find_under_way, wait_until_quiet
 from airflow_provider_pushmetrics.testing.servers import RunningReceiver, RunningService
 
 pytest_plugins = ["airflow_provider_pushmetrics.testing.fixtures"]
@@ -76,6 +76,23 @@ def test_run_that_does_not_end_after_its_test_is_an_error(
     with pytest.raises(PushMetricsTestingError, match=f"run {run_id} of report {report.id} did not end"):
         wait_until_quiet(pushmetrics_service.database, timeout_seconds=0.1)
     pushmetrics.request("POST", f"/api/v1/noteflow_run/{run_id}/cancel")
+
+
+def test_run_that_does_not_end_fails_its_own_test_only(
+    pushmetrics_service: RunningService, pushmetrics_receiver: RunningReceiver
+) -> None:
+    kit = PushMetricsKit(pushmetrics_service, pushmetrics_receiver, lambda name, value: None)
+    report = kit.add_report(queries={"q": "SELECT count(*) FROM range(100000000000)"})
+    (block,) = kit.request("GET", f"/api/v1/report/{report.id}")["result"]["blocks"]
+    kit.send_event("report.run", report_id=7)
+    kit.request("POST", f"/api/v1/report/{report.id}/run/noteflow", {"parameters": {}})
+    kit.request("POST", f"/api/v1/block/{block['uid']}/run", {"parameters": {}})
+    with pytest.raises(PushMetricsTestingError, match=f"of report {report.id} did not end"):
+        kit.close(timeout_seconds=0.1)
+    assert find_under_way(pushmetrics_service.database) is None
+    headers = {"Authorization": f"Bearer {pushmetrics_receiver.reader_token}"}
+    later = requests.get(f"{pushmetrics_receiver.url}/events?after=0", headers=headers, timeout=240).json()
+    assert later["events"] == []
 
 
 def test_query_id_of_no_query_is_refused(pushmetrics: PushMetricsKit) -> None:
