@@ -34,7 +34,7 @@ from airflow_provider_pushmetrics.exceptions import (
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.plugins.connections import open_client
 from airflow_provider_pushmetrics.plugins.pages import SECURITY_HEADERS, SHARED_FILES, add_files
-from airflow_provider_pushmetrics.plugins.task_tab.first_rows import fetch_first_rows
+from airflow_provider_pushmetrics.plugins.task_tab.first_rows import fetch_head
 from airflow_provider_pushmetrics.plugins.task_tab.kept_run import KeptRun, TaskKey, find_kept_run
 from airflow_provider_pushmetrics.plugins.task_tab.run_view import (
     RunReference,
@@ -147,7 +147,9 @@ class TaskTab:
                 await fetch_checked_run(client, reference)
                 base, report = client.settings.base_url, calls.quote_report_id(reference.report_id)
                 url = f"{base}/api/reports/{report}/queries/{query_id}/reportRun/{reference.run_id}"
-            rows = await client.call(fetch_first_rows(client.credentials, url))
+            head = await client.call(fetch_head(client.credentials, url))
+            # In a thread: decoding some MiB in the event loop would hold up all of the API server.
+            rows = await asyncio.get_running_loop().run_in_executor(self._threads, head.read)
         return _answer(rows)
 
     async def get_chart(

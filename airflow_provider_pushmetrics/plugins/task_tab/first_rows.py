@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider_pushmetrics.client import calls
@@ -26,14 +26,42 @@ class Digits(str):
     """A number as the API wrote it: a float would round it."""
 
 
-def fetch_first_rows(credentials: Credentials, url: str) -> Call[dict[str, Any]]:
+@dataclass(frozen=True)
+class ResultHead:
     """
-    Fetch the first rows of a result, as texts.
+    The beginning of a result; the whole result as JSON if the server writes no NDJSON.
 
-    A server that writes no NDJSON gives the whole result, whose size the transport limits.
+    :param request: What it answers, for messages.
+    """
 
-    :raises PushMetricsApiError: if there is no result, or it is not readable.
-    :raises PushMetricsRunFailed: if the query failed.
+    request: Request
+    response: Response
+
+    def read(self) -> dict[str, Any]:
+        """
+        Read the first rows, as texts. A result of some MiB takes long: not for an event loop.
+
+        :raises PushMetricsApiError: if it is not readable.
+        :raises PushMetricsRunFailed: if the query failed.
+        """
+        if _read_type(self.response) == NDJSON_TYPE:
+            rows, is_whole = parse_lines(self.request, self.response.body)
+        else:
+            rows, is_whole = _parse_json(self.request, self.response), True
+        truncation = read_truncation(self.response)
+        return {
+            **build_table(rows[:FIRST_ROWS]),
+            "has_more": len(rows) > FIRST_ROWS or not is_whole,
+            "is_truncated": truncation.is_truncated,
+            "row_limit": truncation.row_limit,
+        }
+
+
+def fetch_head(credentials: Credentials, url: str) -> Call[ResultHead]:
+    """
+    Fetch the beginning of a result; its size is limited here, or by the transport if it is JSON.
+
+    :raises PushMetricsApiError: if there is no result.
     """
     request = Request("GET", url, headers={"Accept": NDJSON_TYPE}, head_bytes=HEAD_BYTES)
     try:
@@ -45,18 +73,9 @@ def fetch_first_rows(credentials: Credentials, url: str) -> Call[dict[str, Any]]
     if response is None or (response.status_code != GOING_ON and _read_type(response) != NDJSON_TYPE):
         request = replace(request, headers={"Accept": calls.JSON_TYPE}, head_bytes=None)
         response = yield from calls.send_authorized(credentials, request, ONE_ATTEMPT)
-        _refuse_unfinished(request, response)
-        rows, is_whole = _parse_json(request, response), True
-    else:
-        _refuse_unfinished(request, response)
-        rows, is_whole = parse_lines(request, response.body)
-    truncation = read_truncation(response)
-    return {
-        **build_table(rows[:FIRST_ROWS]),
-        "has_more": len(rows) > FIRST_ROWS or not is_whole,
-        "is_truncated": truncation.is_truncated,
-        "row_limit": truncation.row_limit,
-    }
+    if response.status_code == GOING_ON:
+        raise PushMetricsProtocolError(f"{request.describe()} has no result yet: its run has not ended.")
+    return ResultHead(request, response)
 
 
 def parse_lines(request: Request, body: bytes) -> tuple[list[Mapping[str, Any]], bool]:
@@ -94,11 +113,6 @@ def _parse_json(request: Request, response: Response) -> list[Mapping[str, Any]]
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise PushMetricsProtocolError(f"{request.describe()} has no list of rows in 'data'.")
     return rows
-
-
-def _refuse_unfinished(request: Request, response: Response) -> None:
-    if response.status_code == GOING_ON:
-        raise PushMetricsProtocolError(f"{request.describe()} has no result yet: its run has not ended.")
 
 
 def _read_type(response: Response) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from pydantic import BaseModel
@@ -183,19 +185,22 @@ def merge_blocks(listed: Iterable[RunBlock], outputs: RunOutputs | None) -> list
     The two have no id in common, so blocks are the same by name and type. Not every server lists blocks in
     the outputs: its queries are then the blocks.
     """
-    left = list(outputs.blocks if outputs else ())
+    left: defaultdict[tuple[str | None, str | None], deque[BlockOutcome]] = defaultdict(deque)
+    for outcome in outputs.blocks if outputs else ():
+        left[outcome.name, outcome.type].append(outcome)
     merged = []
-    for block in listed:
-        same = [one for one in left if (one.name, one.type) == (block.name, block.type)][:1]
-        left = [one for one in left if one not in same]
-        merged.append(_describe_block(block, *same))
-    merged += [_describe_block(one) for one in left]
-    for query in outputs.queries if outputs else ():
+    for block in islice(listed, MAX_SHOWN_BLOCKS):
+        same = left[block.name, block.type]
+        merged.append(_describe_block(block, *([same.popleft()] if same else ())))
+    others = islice(chain.from_iterable(left.values()), MAX_SHOWN_BLOCKS - len(merged))
+    merged += [_describe_block(one) for one in others]
+    by_name = {one.get("name"): one for one in reversed(merged) if one.get("type") == SQL}
+    for query in (outputs.queries if outputs else ())[:MAX_SHOWN_BLOCKS]:
         facts = {**_describe_block(query), "name": query.query_name, "type": SQL}
-        same_name = [one for one in merged if one.get("name") == query.query_name and one.get("type") == SQL]
-        if same_name:
-            same_name[0].update({**facts, **same_name[0]})
+        if query.query_name in by_name:
+            by_name[query.query_name].update({**facts, **by_name[query.query_name]})
         else:
+            by_name[query.query_name] = facts
             merged.append(facts)
     return merged[:MAX_SHOWN_BLOCKS]
 

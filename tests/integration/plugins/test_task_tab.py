@@ -435,3 +435,37 @@ async def test_parameters_that_airflow_masks_are_masked(task: ReportTask, visit:
     shown = answer.json()["run"]["parameters"]
     assert shown == {"month": "5", "api_key": '"***"', "filter": '{"password": "***"}'}
     assert "s3cr3t" not in answer.text
+
+
+async def test_result_is_decoded_outside_the_event_loop_of_the_api_server(
+    task: ReportTask, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task.keep_run()
+    del task.pushmetrics.results[NDJSON]
+    body = {"columns": [], "data": [{"decoded": 1}] * 30}
+    task.pushmetrics.results["application/json"] = JSONResponse(body)
+    loads, threads = json.loads, []
+
+    def note_thread(text: Any, **options: Any) -> Any:
+        if b"decoded" in (text if isinstance(text, bytes) else b""):
+            threads.append(threading.current_thread())
+        return loads(text, **options)
+
+    monkeypatch.setattr(json, "loads", note_thread)
+    assert (await visit("/rows", query_id=1)).status_code == 200
+    assert threads
+    assert threading.current_thread() not in threads
+
+
+async def test_outputs_with_more_blocks_than_are_shown_are_cut(task: ReportTask, visit: Visit) -> None:
+    run = task.keep_run()
+    block = {"name": "by_carrier", "type": "sql", "status": "success", "row_count": 12}
+    others = [{"name": f"b{number}", "type": "text", "status": "success"} for number in range(20_000)]
+    queries = [
+        {"query_id": number, "query_name": f"q{number}", "query_result": "x"} for number in range(20_000)
+    ]
+    outputs = {"run_id": run.id, "status": "success", "blocks": [*others, block], "queries": queries}
+    task.pushmetrics.outputs_answers[run.id] = JSONResponse(outputs)
+    blocks = (await visit("/run")).json()["run"]["blocks"]
+    assert len(blocks) == 200
+    assert (blocks[0]["name"], blocks[0]["status"]) == ("by_carrier", "success")
