@@ -149,7 +149,7 @@ def test_tab_indents_and_escape_then_tab_leaves_the_editor(service: ServiceProce
     assert read_lines(editor)[0].startswith("  SELECT")
     page.keyboard.press("Escape")
     page.keyboard.press("Tab")
-    expect(page.get_by_label("Rows at most")).to_be_focused()
+    expect(page.get_by_role("button", name="Format")).to_be_focused()
     page.keyboard.press("Shift+Tab")
     expect(editor).to_be_focused()
 
