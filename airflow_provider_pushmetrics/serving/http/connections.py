@@ -7,10 +7,14 @@ Uvicorn waits forever for a slow client, and takes heads of any size and any num
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import logging
+import sys
+import termios
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Literal
@@ -26,6 +30,9 @@ from airflow_provider_pushmetrics.serving.options import CONNECTIONS_PER_ADDRESS
 
 REQUEST_DEADLINE_SECONDS = 13.0
 """The maximum time of a request, from its first byte or from the connection to its last byte."""
+
+STALL_SECONDS = 120.0
+"""The maximum time in which a client reads nothing of a response that waits for it."""
 
 TICKS_PER_SECOND = 10  # uvicorn's
 
@@ -169,6 +176,9 @@ class LimitedProtocol(HttpToolsProtocol):
     """The size of what belongs to a head, or to trailers, in the data before the last."""
     _new_bytes = 0
     """The same, in the last data."""
+    _unread = 0
+    """How much the client has not read, when that was last different."""
+    _unread_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer: a connection that never sends a request is closed too."""
@@ -224,6 +234,14 @@ class LimitedProtocol(HttpToolsProtocol):
         if since is not None and now - since > deadline_seconds:
             self._hang_up(TOO_SLOW)
 
+    def abort_if_stalled(self, now: float, stall_seconds: float) -> None:
+        """Disconnect a client that has read nothing of its response for some time; closing waits for it."""
+        unread = _measure_unread(self.transport)
+        if not unread or unread != self._unread:
+            self._unread, self._unread_since = unread, now
+        elif now - self._unread_since > stall_seconds:
+            self.transport.abort()
+
     def _measure_head(self) -> int:
         """Measure the request line and the headers as they were sent, without optional white space."""
         return len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
@@ -244,11 +262,29 @@ class LimitedProtocol(HttpToolsProtocol):
         return self.cycle.response_complete
 
 
-def sweep(connections: Iterable[Any], now: float, deadline_seconds: float = REQUEST_DEADLINE_SECONDS) -> None:
-    """Disconnect every overdue connection."""
+def _measure_unread(transport: Any) -> int:
+    """Measure what a client has not read, if more is waiting than the system has room for; else 0."""
+    waiting: int = transport.get_write_buffer_size()
+    if not waiting:
+        return 0
+    sent = bytearray(4)
+    # The system takes more only in large pieces: a slow reader would seem to read nothing for minutes.
+    with suppress(OSError, AttributeError):
+        fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, sent)
+    return waiting + int.from_bytes(sent, sys.byteorder)
+
+
+def sweep(
+    connections: Iterable[Any],
+    now: float,
+    deadline_seconds: float = REQUEST_DEADLINE_SECONDS,
+    stall_seconds: float = STALL_SECONDS,
+) -> None:
+    """Disconnect every connection whose request is overdue, or whose client does not read."""
     for connection in list(connections):
         if isinstance(connection, LimitedProtocol):
             connection.hang_up_if_late(now, deadline_seconds)
+            connection.abort_if_stalled(now, stall_seconds)
 
 
 class LimitedServer(uvicorn.Server):
@@ -257,6 +293,7 @@ class LimitedServer(uvicorn.Server):
 
     :param config: What :func:`build_config` builds.
     :param request_deadline_seconds: The maximum time of a request until it has arrived.
+    :param stall_seconds: The maximum time in which a client reads nothing of a response that waits for it.
     :param connections_per_address: The maximum number of connections from one address; 0 for no limit.
     """
 
@@ -265,17 +302,19 @@ class LimitedServer(uvicorn.Server):
         config: uvicorn.Config,
         *,
         request_deadline_seconds: float = REQUEST_DEADLINE_SECONDS,
+        stall_seconds: float = STALL_SECONDS,
         connections_per_address: int = CONNECTIONS_PER_ADDRESS,
     ) -> None:
         super().__init__(config)
         self._request_deadline_seconds = request_deadline_seconds
+        self._stall_seconds = stall_seconds
         self.server_state = LimitedState(connections_per_address)
 
     async def on_tick(self, counter: int) -> bool:
         """Check once a second for overdue connections."""
         if counter % TICKS_PER_SECOND == 0:
             now = asyncio.get_running_loop().time()
-            sweep(self.server_state.connections, now, self._request_deadline_seconds)
+            sweep(self.server_state.connections, now, self._request_deadline_seconds, self._stall_seconds)
         return await super().on_tick(counter)
 
 

@@ -20,12 +20,19 @@ from tests.fakes.waiting import LIMIT_SECONDS, wait_until
 
 CONNECTIONS = 4
 DEADLINE_SECONDS = 2.0
+STALL_LIMIT_SECONDS = 3.0
+MANY_RESPONSES = 40
+"""More than a system keeps for a connection: some megabytes."""
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 
 
 @contextmanager
 def run_server(kind: str, folder: Path) -> Iterator[str]:
-    limits = {"request_deadline_seconds": DEADLINE_SECONDS, "connections_per_address": CONNECTIONS}
+    limits = {
+        "request_deadline_seconds": DEADLINE_SECONDS,
+        "stall_seconds": STALL_LIMIT_SECONDS,
+        "connections_per_address": CONNECTIONS,
+    }
     if kind == "service":
         with run_service(folder, **limits) as service:
             yield service.url
@@ -169,6 +176,32 @@ def test_one_address_has_so_many_connections_and_then_a_clear_refusal(url: str) 
         assert answer.startswith(b"HTTP/1.1 429 ")
         assert b"\r\nretry-after: 1\r\n" in answer
         assert read_message(answer) == "Too many connections from this address: try again later"
+    wait_until(is_live)
+
+
+@pytest.mark.parametrize("kind", ["service"], indirect=True)
+def test_client_that_does_not_read_its_responses_is_disconnected_and_a_slow_one_is_not(
+    url: str, kind: str
+) -> None:
+    def is_live() -> bool:
+        try:
+            return httpx.get(f"{url}/health/live", timeout=LIMIT_SECONDS).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    wait_until(is_live)
+    many = MANY_RESPONSES * b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    with ExitStack() as stack:
+        slow, *stalled = (stack.enter_context(connect(url)) for _ in range(CONNECTIONS))
+        for connection in (slow, *stalled):
+            connection.sendall(many)
+
+        def is_live_while_one_reads() -> bool:
+            assert slow.recv(65536), "the server ended the connection of a client that reads"
+            return is_live()
+
+        assert not is_live()
+        wait_until(is_live_while_one_reads)
     wait_until(is_live)
 
 

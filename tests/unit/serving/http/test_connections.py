@@ -36,6 +36,9 @@ class Transport:
     def is_closing(self) -> bool:
         return self.is_closed
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
 
 def join(transport: Any) -> JoinedWrites:
     return JoinedWrites(transport, asyncio.get_running_loop())
