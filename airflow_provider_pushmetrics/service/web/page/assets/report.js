@@ -9,7 +9,7 @@ import { el } from "./dom.js";
 import { confirmRunOfSaved } from "./draft_notes.js";
 import { makeForm } from "./forms.js";
 import { confirmFirst, showDialog, tell } from "./notices.js";
-import { makeReportFields } from "./reports.js";
+import { makeReportFields } from "./report_form.js";
 import { getPath, go, link, reload } from "./router.js";
 import { runReport } from "./run_form.js";
 import { makeRunList } from "./runs.js";

@@ -1,23 +1,18 @@
-// The list of reports and notebooks, and making a new one.
+// The list of reports and notebooks.
 
-import { part, ROOT } from "./addresses.js";
-import { call, getRow, post } from "./api.js";
+import { part } from "./addresses.js";
+import { getRow } from "./api.js";
 import { button } from "./buttons.js";
 import { el, empty } from "./dom.js";
 import { describeError, isAbort } from "./errors.js";
 import { moment, state } from "./format.js";
-import { areaField, choiceField, makeForm, textField } from "./forms.js";
 import { readAddress, readOrder, readPage, writeAddress, writeOrder, writePage } from "./list_address.js";
-import { showDialog, tell } from "./notices.js";
-import { changeAddress, go, link } from "./router.js";
+import { tell } from "./notices.js";
+import { createFromYaml, makeNewButton, TYPES } from "./report_form.js";
+import { changeAddress, link } from "./router.js";
 import { makeSparkline } from "./sparkline.js";
 import { makeList } from "./tables.js";
 
-/** @type {Ui.Option[]} */
-const TYPES = [
-  ["report", "Report"],
-  ["notebook", "Notebook"],
-];
 const WAIT_MILLISECONDS = 250;
 const ORDERS = ["updated_on", "name", "type", "folder", "created_on"];
 const DEFAULTS = { search: "", type: "", folder: "", order: "-updated_on", page: "1" };
@@ -188,69 +183,7 @@ async function addActivity(reports, signal) {
   return reports.map((report) => ({ ...report, activity: activities.get(report.id) }));
 }
 
-/**
- * Change what a report says of itself.
- *
- * @param {Partial<Api.Report>} report
- */
-export function makeReportFields(report = {}) {
-  return [
-    textField("name", "Name", { required: true, maxlength: 255, value: report.name ?? "", autofocus: true }),
-    areaField("description", "Description", { value: report.description ?? "", rows: 2 }),
-    choiceField("type", "Type", TYPES, { value: report.type ?? "report" }),
-    textField("folder", "Folder", { value: report.folder ?? "", maxlength: 255 }),
-    textField("time_zone", "Time zone", {
-      required: true,
-      maxlength: 64,
-      value: report.time_zone ?? "UTC",
-      hint: "Its queries run in this zone, such as Europe/Berlin, and new schedules begin with it.",
-    }),
-  ];
-}
-
 /** @param {unknown} error */
 function tellFault(error) {
   if (!isAbort(error)) tell(describeError(error), "bad");
-}
-
-/** @returns {HTMLButtonElement} */
-const makeNewButton = () => button("New report", createReport, { kind: "primary" });
-
-function createReport() {
-  return showDialog("New report", (close) =>
-    makeForm({
-      fields: makeReportFields(),
-      submit: "Create",
-      cancel: () => close(null),
-      async send(values) {
-        /** @type {Api.One<Api.WholeReport>} */
-        const answer = await post("api/v1/report/", { ...values, folder: values.folder || null });
-        close(answer);
-        await go(`reports/${part(answer.result.uid)}`);
-      },
-    }),
-  );
-}
-
-function createFromYaml() {
-  return showDialog("New report from YAML", (close) =>
-    makeForm({
-      fields: [
-        areaField("document", "YAML", {
-          rows: 16,
-          isCode: true,
-          required: true,
-          hint: `As a report’s YAML tab shows it, or as “pm report yaml” writes it from ${ROOT.host}.`,
-        }),
-      ],
-      submit: "Create",
-      cancel: () => close(null),
-      async send({ document }) {
-        /** @type {{ result: Api.WholeReport }} */
-        const answer = await call("POST", "api/v1/report/config", { text: document });
-        close(answer);
-        await go(`reports/${part(answer.result.uid)}`);
-      },
-    }),
-  );
 }

@@ -14,7 +14,7 @@ import { go, link } from "./router.js";
 import { makeRunBlock } from "./run_block.js";
 import { runReport } from "./run_form.js";
 import { updateLog } from "./run_log.js";
-import { nameState } from "./run_states.js";
+import { describeLook } from "./run_states.js";
 import { makeSummary } from "./run_summary.js";
 import { getRunPath } from "./runs.js";
 import { pause } from "./waiting.js";
@@ -199,22 +199,6 @@ async function updateBlocks(view, run, signal) {
   });
   drawSummary(view, run, results);
 }
-
-/**
- * Write what the picture of a block is made of: while this stays, the block stays as it is.
- *
- * @param {Api.Run} run
- * @param {Ui.ShownResult} result
- */
-const describeLook = (run, result) =>
-  JSON.stringify([
-    nameState(run, result),
-    result.started_on,
-    result.is_truncated ?? false,
-    result.messages ?? [],
-    // Rows and charts are there before the run has ended, and stay.
-    ["sql", "chart"].includes(result.type) || isFinished(run.status),
-  ]);
 
 /**
  * @param {Ui.RunView} view

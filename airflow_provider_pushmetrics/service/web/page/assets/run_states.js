@@ -1,5 +1,7 @@
 // What the states of the blocks of a run mean together: what failed first, and when each block ran.
 
+import { isFinished } from "./format.js";
+
 /**
  * Find the block that failed first: others may have failed because of it, or after it.
  *
@@ -82,3 +84,19 @@ export function describeRuns(runs) {
   const parts = [...counts].map(([status, count]) => `${count} ${status}`);
   return `Last ${runs.length} runs: ${parts.join(", ")}`;
 }
+
+/**
+ * Write what the picture of a block is made of: while this stays, the block stays as it is.
+ *
+ * @param {Api.Run} run
+ * @param {Ui.ShownResult} result
+ */
+export const describeLook = (run, result) =>
+  JSON.stringify([
+    nameState(run, result),
+    result.started_on,
+    result.is_truncated ?? false,
+    result.messages ?? [],
+    // Rows and charts are there before the run has ended, and stay.
+    ["sql", "chart"].includes(result.type) || isFinished(run.status),
+  ]);
