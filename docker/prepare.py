@@ -172,11 +172,11 @@ def make_certificate(names: list[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def read_settings(path: Path) -> dict[str, str]:
-    """Read the settings of an ``.env`` file."""
+    """Read the settings of an ``.env`` file; quotes around a value are no part of it, as for Compose."""
     lines = [
         line.partition("=") for line in path.read_text("utf-8").splitlines() if line[:1] not in ("", "#")
     ]
-    return {name.strip(): value.strip() for name, _, value in lines}
+    return {name.strip(): re.sub(r"""\A(["'])(.*)\1\Z""", r"\2", value.strip()) for name, _, value in lines}
 
 
 def main() -> None:

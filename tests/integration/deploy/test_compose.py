@@ -199,6 +199,14 @@ def test_a_changed_name_and_port_reach_connections_and_certificate(tmp_path: Pat
     assert "does match" in checked.stdout
 
 
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_quotes_around_a_setting_are_no_part_of_it(tmp_path: Path, quote: str) -> None:
+    change_settings(tmp_path, PUSHMETRICS_HOST=f"{quote}push.example.com{quote}")
+    prepare(tmp_path)
+    connections = json.loads((tmp_path / "secrets" / "airflow_connections.json").read_text("utf-8"))
+    assert connections["pushmetrics_default"]["host"] == "https://push.example.com:8443"
+
+
 def test_a_certificate_of_ones_own_is_kept_whatever_its_names(tmp_path: Path) -> None:
     prepare(tmp_path)
     folder = tmp_path / "secrets"
