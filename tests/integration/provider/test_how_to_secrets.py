@@ -21,6 +21,8 @@ class Backend(BaseSecretsBackend):
         return {"a-key": "from-backend"}.get(key)
 """
 READ = """
+from airflow.providers_manager import ProvidersManager
+ProvidersManager().initialize_providers_configuration()  # as the API server does when it starts
 from airflow_provider_pushmetrics.plugins.configuration import ReceiverConfiguration, read_options
 options = read_options()
 settings = ReceiverConfiguration(options).build_settings()
