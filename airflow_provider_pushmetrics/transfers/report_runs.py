@@ -70,17 +70,21 @@ def _read_queries(facts: Mapping[str, Any]) -> tuple[QueryOutcome, ...]:
 
 def refuse_failed_run(outputs: RunOutputs, queries: Sequence[QueryOutcome]) -> None:
     """
-    Check that a run whose queries have no status of their own did not fail.
+    Check that a run without queries, or whose queries have no status of their own, did not fail.
 
     :param queries: Those that are saved.
     :raises PushMetricsRunFailed: if it failed.
     """
     unknown = [query.query_name or query.query_id for query in queries if query.status is None]
-    if unknown and outputs.status in (RunStatus.FAILED, RunStatus.CANCELLED):
+    if (unknown or not outputs.queries) and outputs.status in (RunStatus.FAILED, RunStatus.CANCELLED):
         block = outputs.find_failed_block()
         where = f" at block {block.name!r}: {block.error or 'no message'}" if block else ""
         raise PushMetricsRunFailed(
-            f"run {outputs.run_id} ended with status {outputs.status}{where}, and PushMetrics does not say"
-            f" whether these of its queries have a result: {', '.join(map(repr, unknown))}.",
+            f"run {outputs.run_id} ended with status {outputs.status}{where}, and PushMetrics "
+            + (
+                f"does not say whether these of its queries have a result: {', '.join(map(repr, unknown))}."
+                if unknown
+                else "lists no result of it."
+            ),
             run_id=outputs.run_id,
         )

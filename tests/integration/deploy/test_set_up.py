@@ -32,23 +32,29 @@ def receiver() -> Iterator[Subscriber]:
         yield receiver
 
 
-def set_up(service: ServiceProcess, receiver: Subscriber, trigger_token: str = TRIGGER_TOKEN) -> str:
-    """Run the command, which must succeed, and give what it says."""
+def run_set_up(
+    service: ServiceProcess, receiver: Subscriber, trigger_token: str, api_token: str = API_TOKEN
+) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "SERVICE_URL": f"http://127.0.0.1:{service.port}",
         "RECEIVER_URL": receiver.url.removesuffix("/hook"),
-        "PUSHMETRICS_API_TOKEN": API_TOKEN,
+        "PUSHMETRICS_API_TOKEN": api_token,
         "PUSHMETRICS_TRIGGER_TOKEN": trigger_token,
         "PUSHMETRICS_WEBHOOK_TOKEN": SENDER_TOKEN,
     }
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, str(ROOT / "docker" / "set_up.py")],
         env=environment,
         capture_output=True,
         text=True,
         timeout=300,
     )
+
+
+def set_up(service: ServiceProcess, receiver: Subscriber, trigger_token: str = TRIGGER_TOKEN) -> str:
+    """Run the command, which must succeed, and give what it says."""
+    done = run_set_up(service, receiver, trigger_token)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -119,3 +125,11 @@ def test_deleted_report_is_said_and_the_receiver_still_subscribed(
         service.client.delete(f"/api/v1/{path}").raise_for_status()
     assert "report 1 does not exist" in set_up(service, receiver)
     assert len(read(service, "webhook_subscription/")) == 1
+
+
+def test_refusal_says_what_was_asked_and_no_token(service: ServiceProcess, receiver: Subscriber) -> None:
+    done = run_set_up(service, receiver, TRIGGER_TOKEN, "another-api-token-0123456789")
+    assert done.returncode == 1
+    assert done.stderr.startswith("the service answered 401 to GET /api/v1/")
+    assert done.stderr.count("\n") == 1
+    assert "token" not in done.stderr

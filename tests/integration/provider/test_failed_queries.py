@@ -25,7 +25,7 @@ FAILED = {
     "data": [],
 }
 GOOD = b'{"data":[{"a":1}]}'
-WHAT = "'by_carrier' has no result: it ended with status failed: division by zero"
+WHAT = "'by_carrier' has no result: it has the status failed: division by zero"
 
 
 @pytest.fixture
@@ -69,6 +69,27 @@ def test_a_failed_run_whose_queries_have_no_status_saves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("ways", ["skip", "succeed"])
+def test_a_failed_run_without_queries_fails_the_task_also_where_no_results_may_be(
+    pushmetrics: FakePushMetrics, tmp_path: Path, ways: str
+) -> None:
+    run = pushmetrics.start_run()
+    answer = {"run_id": 1, "status": "failed", "queries": []}
+    pushmetrics.outputs_answers[run.id] = JSONResponse(answer)
+    with pytest.raises(PushMetricsRunFailed, match="run 1 ended with status failed.* lists no result of it"):
+        save(report_run=pushmetrics.build_event(run), path=str(tmp_path), on_no_results=ways)
+
+
+@pytest.mark.parametrize("status", ["not_run", "cancelled", "running"])
+def test_a_query_that_did_not_run_is_not_taken_for_one_without_rows(
+    pushmetrics: FakePushMetrics, url: str, tmp_path: Path, status: str
+) -> None:
+    pushmetrics.results["application/json"] = JSONResponse(FAILED | {"status": status, "error": None})
+    with pytest.raises(PushMetricsRunFailed, match=f"has no result: it has the status {status}: no message"):
+        save(query_result=url, path=str(tmp_path / "result.json"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def read_stream(hook: PushMetricsHook, url: str) -> bytes:
     with hook.stream_query_result(url, "json") as chunks:
         return b"".join(chunks)
@@ -104,10 +125,11 @@ def test_the_message_of_a_failed_query_has_no_token(pushmetrics: FakePushMetrics
         b"not JSON",
         GOOD,
         b'{"status":"success","data":[]}',
+        b'{"status":"of another server","data":[{"a":1}]}',
         b'{"data":[{"status":"failed"}]}',
         b'{"data":["' + b"x" * (3 * FAILED_RESULT_BYTES) + b'"],"status":"success"}',
     ],
-    ids=["empty", "list", "no-json", "without-status", "without-rows", "status-of-a-row", "large"],
+    ids=["empty", "list", "no-json", "without-status", "without-rows", "other-status", "status-of-a-row", "large"],
 )
 def test_other_results_are_saved_byte_for_byte(
     pushmetrics: FakePushMetrics, url: str, tmp_path: Path, body: bytes
