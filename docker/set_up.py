@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ import requests
 
 REPORT_ID = 1
 TIMEOUT_SECONDS = 30
+PAGE_SIZE = 100
+"""The rows that are read at a time; the service sends no more."""
+
 NAME = "docker compose"
 
 
@@ -52,6 +57,14 @@ class Service:
         answer = self._send("GET", path)
         return None if answer.status_code == requests.codes.not_found else self._read(answer, "GET", path)
 
+    def list_rows(self, path: str) -> Iterator[Any]:
+        """Read all rows of a list, page by page."""
+        for page in count():
+            rows = self.call("GET", f"{path}?q=(page:{page},page_size:{PAGE_SIZE})")
+            yield from rows
+            if len(rows) < PAGE_SIZE:
+                return
+
     def set_trigger_token(self, token: str) -> None:
         """Give a trigger of the report this token, unless one has it."""
         if self.find(f"/api/v1/report/{REPORT_ID}") is None:
@@ -60,7 +73,7 @@ class Service:
             )
             return
         listed = [
-            self.call("GET", f"/api/v1/webhook/{row['id']}") for row in self.call("GET", "/api/v1/webhook/")
+            self.call("GET", f"/api/v1/webhook/{row['id']}") for row in self.list_rows("/api/v1/webhook/")
         ]
         own = [trigger for trigger in listed if trigger["report_id"] == REPORT_ID]
         if not own:
@@ -71,7 +84,7 @@ class Service:
     def subscribe(self, url: str, token: str) -> None:
         """Have the reports' runs announced to this URL; the subscription of an earlier set-up is changed."""
         place = {"url": url, "headers": {"Authorization": f"Bearer {token}"}}
-        for row in self.call("GET", "/api/v1/webhook_subscription/"):
+        for row in self.list_rows("/api/v1/webhook_subscription/"):
             if row["name"] == NAME:
                 self.call("PUT", f"/api/v1/webhook_subscription/{row['id']}", place)
                 return

@@ -89,7 +89,8 @@ def refuse_failed_result(request: Request, result: Mapping[str, Any]) -> None:
     said = _clean(request, error).rstrip(".") if isinstance(error, str) and error else "no message"
     query = f"query {_clean(request, name)!r}" if isinstance(name, str) and name else "the query"
     raise PushMetricsRunFailed(
-        f"{query} has no result: it has the status {_clean(request, given)}: {said}. See {redact(request.url)}"
+        f"{query} has no result: it has the status {_clean(request, given)}: {said}."
+        f" See {redact(request.url)}"
     )
 
 

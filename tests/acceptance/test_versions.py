@@ -193,6 +193,11 @@ def answer_approval(system: System, run_id: str, answer: str) -> dict[str, str]:
         return dict(airflow.ask(query, dag_id, run_id))
 
     airflow.wait_until(lambda: read_states().get("approve") in ("deferred", "awaiting_input"), "the question")
+    # Airflow takes a task for dead that is resumed before the scheduler knows that it waits (seen on 3.2).
+    finished = f"TaskInstance Finished: dag_id={dag_id}, task_id=approve, run_id={run_id},"
+    airflow.wait_until(
+        partial(airflow.has_logged, "scheduler", finished), "the scheduler to know that it waits"
+    )
     assert not (system.results / "approved").exists()
     with system.open_api() as client:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"

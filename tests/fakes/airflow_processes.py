@@ -194,6 +194,9 @@ class AirflowProcesses:
             assert time.monotonic() < deadline, f"not in time: {what}; {self._describe()}"
             time.sleep(0.5)
 
+    def has_logged(self, part: str, text: str) -> bool:
+        return text in (self.home / f"{part}.log").read_text("utf-8", "replace")
+
     def _describe(self) -> object:
         runs = self.ask("SELECT dag_id, run_id, state FROM dag_run")
         tasks = self.ask("SELECT dag_id, task_id, state, try_number FROM task_instance")

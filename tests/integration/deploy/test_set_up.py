@@ -127,6 +127,19 @@ def test_deleted_report_is_said_and_the_receiver_still_subscribed(
     assert len(read(service, "webhook_subscription/")) == 1
 
 
+def test_subscription_behind_many_others_is_found(service: ServiceProcess, receiver: Subscriber) -> None:
+    """Another one at each start would send every event once more."""
+    for row in read(service, "webhook_subscription/"):
+        service.client.delete(f"/api/v1/webhook_subscription/{row['id']}").raise_for_status()
+    other = {"name": "another", "url": receiver.url, "events": ["query.run"]}
+    for _ in range(100):
+        service.client.post("/api/v1/webhook_subscription/", json=other).raise_for_status()
+    set_up(service, receiver)
+    set_up(service, receiver)
+    listed = [read(service, f"webhook_subscription/?q=(page:{page},page_size:100)") for page in (0, 1)]
+    assert [row["name"] for page in listed for row in page].count("docker compose") == 1
+
+
 def test_refusal_says_what_was_asked_and_no_token(service: ServiceProcess, receiver: Subscriber) -> None:
     done = run_set_up(service, receiver, TRIGGER_TOKEN, "another-api-token-0123456789")
     assert done.returncode == 1

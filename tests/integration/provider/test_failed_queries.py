@@ -76,7 +76,7 @@ def test_a_failed_run_without_queries_fails_the_task_also_where_no_results_may_b
     run = pushmetrics.start_run()
     answer = {"run_id": 1, "status": "failed", "queries": []}
     pushmetrics.outputs_answers[run.id] = JSONResponse(answer)
-    with pytest.raises(PushMetricsRunFailed, match="run 1 ended with status failed.* lists no result of it"):
+    with pytest.raises(PushMetricsRunFailed, match=r"run 1 ended with status failed.* lists no result of it"):
         save(report_run=pushmetrics.build_event(run), path=str(tmp_path), on_no_results=ways)
 
 
@@ -129,7 +129,16 @@ def test_the_message_of_a_failed_query_has_no_token(pushmetrics: FakePushMetrics
         b'{"data":[{"status":"failed"}]}',
         b'{"data":["' + b"x" * (3 * FAILED_RESULT_BYTES) + b'"],"status":"success"}',
     ],
-    ids=["empty", "list", "no-json", "without-status", "without-rows", "other-status", "status-of-a-row", "large"],
+    ids=[
+        "empty",
+        "list",
+        "no-json",
+        "without-status",
+        "without-rows",
+        "other-status",
+        "status-of-a-row",
+        "large",
+    ],
 )
 def test_other_results_are_saved_byte_for_byte(
     pushmetrics: FakePushMetrics, url: str, tmp_path: Path, body: bytes

@@ -168,7 +168,9 @@ test("signing out removes the drafts of the user in all workspaces, and no other
   const [sales, hr] = ["sales", "hr"].map((workspace) => new Drafts(storage, { ...OWNER, workspace }));
   const bob = new Drafts(storage, { ...OWNER, user: "bob" });
   for (const drafts of [sales, hr, bob]) drafts.keep("form", makeDraft({ sql: "a" }));
+  assert.equal(sales.countAll(), 2); // with those of the other workspace, which are removed too
   sales.removeAll();
+  assert.equal(sales.countAll(), 0);
   assert.deepEqual([sales.list(), new Drafts(storage, { ...OWNER, workspace: "hr" }).list()], [[], []]);
   assert.deepEqual(bob.list(), ["form"]);
   assert.equal(storage.length, 2);

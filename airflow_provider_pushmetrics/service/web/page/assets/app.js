@@ -17,7 +17,7 @@ import { showSchedules } from "./schedules.js";
 import { askForSignIn, findSession, rememberOwner, signOut } from "./session.js";
 import { showSubscriptions } from "./subscriptions.js";
 import { showTokens } from "./tokens.js";
-import { listDrafts, openDrafts } from "./unsaved.js";
+import { countDrafts, openDrafts } from "./unsaved.js";
 import { showUsers } from "./users.js";
 
 // A browser may load the icon when the address has changed already, and the icon's is relative to that.
@@ -82,7 +82,7 @@ async function showBar() {
 }
 
 async function leave() {
-  const drafts = listDrafts().length;
+  const drafts = countDrafts();
   const text = `${count(drafts, "draft")} with unsaved changes will be discarded.`;
   if (drafts && !(await confirmFirst("Sign out?", text, "Sign out"))) return;
   await signOut();

@@ -119,6 +119,12 @@ export class Drafts {
     return unstored;
   }
 
+  /** Count the drafts of the user in all workspaces: those that `removeAll` removes. */
+  countAll() {
+    const own = [...this.#memory.keys()].map((thing) => this.#prefix + thing);
+    return new Set([...this.#listKeys(this.#user), ...own]).size;
+  }
+
   /** Remove all drafts of the user in all workspaces, as signing out does, and tell other tabs. */
   removeAll() {
     this.#memory.clear();

@@ -34,6 +34,9 @@ export function removeDrafts() {
   drafts.removeAll();
 }
 
+/** Count the drafts that `removeDrafts` removes. */
+export const countDrafts = () => drafts.countAll();
+
 /** @type {(beginning?: string) => string[]} */
 export const listDrafts = (beginning) => drafts.list(beginning);
 
