@@ -425,7 +425,7 @@ async def test_failed_query_of_a_server_without_ndjson_is_no_empty_table(
     task.pushmetrics.results["application/json"] = JSONResponse(body)
     answer = await visit("/rows", query_id=1)
     assert answer.status_code == 502
-    assert "ended with status failed: division by zero" in answer.json()["message"]
+    assert "has the status failed: division by zero" in answer.json()["message"]
 
 
 async def test_parameters_that_airflow_masks_are_masked(task: ReportTask, visit: Visit) -> None:
