@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 import httpx
 
@@ -132,7 +132,7 @@ def hide_path(url: str) -> str:
 
 def list_secrets(url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
     """List what an endpoint's answer must not show of a request: values of headers, the path, the query."""
-    target = httpx.URL(url).raw_path.decode("ascii")
+    target = _find_target(url)
     path, _, query = target.partition("?")
     path = unquote(path)
     parts = [part for part in path.split("/") if len(part) >= MIN_WORD_SECRET_LENGTH]
@@ -140,6 +140,15 @@ def list_secrets(url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
     words = [word for value in headers.values() for word in _list_words(value)]
     asked = [target, unquote(target), *_list_query_words(query)] if query else []
     return tuple(filter(None, (*words, *asked, *parts, *whole)))
+
+
+def _find_target(url: str) -> str:
+    """Find the path and the query as they are sent; of a URL that cannot be sent, as they are written."""
+    try:
+        return httpx.URL(url).raw_path.decode("ascii")
+    except httpx.InvalidURL:
+        parts = urlsplit(url)
+        return f"{parts.path}?{parts.query}"
 
 
 def _list_query_words(query: str) -> Iterator[str]:
