@@ -522,6 +522,8 @@ declare namespace Ui {
     text?: string;
     query?: Api.Query;
     signal?: AbortSignal;
+    /** Nobody has asked for it, so nobody is to sign in for it. */
+    isUnasked?: boolean;
   }
 
   interface ListSettings {

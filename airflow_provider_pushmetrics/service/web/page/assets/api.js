@@ -26,9 +26,9 @@ export class ApiError extends Error {
  * @param {Ui.CallSettings} settings
  * @returns {Promise<Answer>}
  */
-export async function call(method, path, { body, text, query, signal } = {}) {
+export async function call(method, path, { body, text, query, signal, isUnasked } = {}) {
   const answer = await send(method, path, { body, text, query, signal });
-  if (answer.status !== 401) return readAnswer(answer);
+  if (answer.status !== 401 || isUnasked) return readAnswer(answer);
   await askForSignIn();
   return readAnswer(await send(method, path, { body, text, query, signal }));
 }

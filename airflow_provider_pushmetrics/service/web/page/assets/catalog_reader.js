@@ -33,13 +33,14 @@ export class CatalogReader {
    * List the tables of all schemas whose names contain a text.
    *
    * @param {string} pattern
+   * @param {Ui.CallSettings} [settings]
    * @returns {Promise<Api.FoundTable[]>}
    */
-  async searchTables(pattern) {
+  async searchTables(pattern, settings) {
     // In the path, since an empty parameter of a query is left out.
     const path = `${this.#path}/search_tables/?pattern=${part(pattern)}`;
     /** @type {{ results: Api.FoundTable[] }} */
-    const found = await this.#once(path, () => getRow(path));
+    const found = await this.#once(path, () => getRow(path, settings));
     return found.results;
   }
 

@@ -104,7 +104,7 @@ export function makeLanguage(settings) {
  */
 function readAhead({ getCatalog }) {
   getCatalog()
-    ?.searchTables("")
+    ?.searchTables("", { isUnasked: true })
     .catch(() => {}); // whoever opens the contents is told
 }
 
