@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from fastapi import HTTPException, Request, Response
 
@@ -70,13 +72,15 @@ def get_page(path: str) -> Response:
 # share, so that a browser would keep the old file; it takes the machine's media types; its 304 has no policy.
 @cache
 def _load_assets() -> dict[str, Asset]:
-    folder = files(__package__) / "page" / "assets"
-    return {
-        prefix + file.name: _load_asset(file.read_bytes(), MEDIA_TYPES[ending])
-        for prefix, place in (("", folder), ("vendored/", folder / "vendored"))
-        for file in place.iterdir()
-        if (ending := file.name.rpartition(".")[2]) in MEDIA_TYPES
-    }
+    return dict(_walk(files(__package__) / "page" / "assets", ""))
+
+
+def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Asset]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _walk(entry, f"{prefix}{entry.name}/")
+        elif (ending := entry.name.rpartition(".")[2]) in MEDIA_TYPES:
+            yield prefix + entry.name, _load_asset(entry.read_bytes(), MEDIA_TYPES[ending])
 
 
 def _load_asset(content: bytes, media_type: str) -> Asset:

@@ -459,7 +459,7 @@ declare namespace Ui {
     choice: HTMLSelectElement | null;
     /** The kind of the chosen database, such as `postgresql`; empty if there is none. */
     getBackend: () => string;
-    getCatalog: () => import("./page/assets/catalog_reader.js").CatalogReader | null;
+    getCatalog: () => import("./page/assets/sql/catalog_reader.js").CatalogReader | null;
     /** The blocks that the SQL may refer to. */
     listBlocks: () => Pick<Api.Block, "name" | "type">[];
   }
@@ -500,7 +500,7 @@ declare namespace Ui {
   }
 
   /** A block of the list, as the list sees it. */
-  type BlockEntry = import("./page/assets/block_view.js").BlockView;
+  type BlockEntry = import("./page/assets/blocks/block_view.js").BlockView;
 
   /** A block that is edited; a new one has only its type and no content. */
   type EditedBlock = Partial<Api.Block> & { type: Api.BlockType; content: Api.Content };

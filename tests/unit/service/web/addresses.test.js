@@ -11,7 +11,7 @@ import {
   part,
   ROOT,
   readPath,
-} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/addresses.js";
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/http/addresses.js";
 
 test("addresses are relative to the folder of the modules", () => {
   assert.match(new URL("assets/", APP).pathname, /\/service\/web\/page\/assets\/$/);

@@ -9,7 +9,7 @@ import {
   readNumber,
   writeChoices,
   writeDefault,
-} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/block_values.js";
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/blocks/block_values.js";
 
 test("a number that JavaScript would round stays a text", () => {
   assert.equal(

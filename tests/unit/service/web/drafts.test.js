@@ -6,7 +6,7 @@ import {
   Drafts,
   findChanged,
   withoutSecrets,
-} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/drafts.js";
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/drafts/drafts.js";
 
 const DAY_MILLISECONDS = 24 * 3600 * 1000;
 const OWNER = { place: "/", user: "ann", workspace: "sales" };

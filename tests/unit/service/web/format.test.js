@@ -8,7 +8,7 @@ import {
   number,
   span,
   writeParameters,
-} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/format.js";
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/elements/format.js";
 
 test("a length of time is written in its two largest units", () => {
   const expected = {

@@ -9,7 +9,7 @@ import {
   writeAddress,
   writeOrder,
   writePage,
-} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/list_address.js";
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/elements/list_address.js";
 
 const DEFAULTS = { search: "", folder: "", order: "-updated_on", page: "1" };
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import {
   choosePause,
   readEvents,
-} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/live_events.js";
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/http/live_events.js";
 
 test("an event says that something changed, and a comment does not", () => {
   assert.deepEqual(readEvents("event: runs\ndata: changed\n\n"), { hasChange: true, rest: "" });

@@ -8,7 +8,7 @@ import {
   fitsOwnField,
   readValue,
   writeValue,
-} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/parameter_values.js";
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/runs/parameter_values.js";
 
 const check = (type, text, content = {}) => checkText({ name: "top", content: { type, ...content } }, text);
 

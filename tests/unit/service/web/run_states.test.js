@@ -8,7 +8,7 @@ import {
   measureBars,
   nameState,
   placeBar,
-} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/run_states.js";
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/runs/run_states.js";
 
 const at = (seconds) => new Date(Date.UTC(2026, 2, 1, 12, 0, seconds)).toISOString();
 const block = (name, status, started, finished) => ({

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import {
   getServerTime,
   readServerTime,
-} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/server_time.js";
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/http/server_time.js";
 
 const NOW = Date.UTC(2026, 2, 1, 12, 0, 0);
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { writeTable } from "../../../../airflow_provider_pushmetrics/service/web/page/assets/spreadsheet.js";
+import { writeTable } from "../../../../airflow_provider_pushmetrics/service/web/page/assets/results/spreadsheet.js";
 
 test("cells have tabs between them, and rows end with a line", () => {
   assert.equal(

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { findChange } from "../../../../airflow_provider_pushmetrics/service/web/page/assets/sql_changes.js";
+import { findChange } from "../../../../airflow_provider_pushmetrics/service/web/page/assets/sql/sql_changes.js";
 
 /** @type {(text: string, change: { from: number, to: number, insert: string }) => string} */
 const apply = (text, { from, to, insert }) => text.slice(0, from) + insert + text.slice(to);

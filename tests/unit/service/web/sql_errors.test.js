@@ -5,7 +5,7 @@ import { test } from "node:test";
 import {
   findErrorLine,
   shortenError,
-} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/sql_errors.js";
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/sql/sql_errors.js";
 
 const NEAR =
   "You have an error in your SQL syntax; check the manual that corresponds to your MariaDB server version for the right syntax to use near";

@@ -8,7 +8,7 @@ import {
   quoteTable,
   readPath,
   readTemplate,
-} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/sql_names.js";
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/sql/sql_names.js";
 
 const TABLES = [
   { schema: "main", name: "orders" },

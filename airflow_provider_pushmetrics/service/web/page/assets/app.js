@@ -1,24 +1,24 @@
 // The frame around all pages, and which page shows which address.
 
-import { get } from "./api.js";
-import { button } from "./buttons.js";
-import { showDatabases } from "./databases.js";
-import { showDeliveries, showDelivery } from "./deliveries.js";
-import { el, fill, find } from "./dom.js";
-import { count } from "./format.js";
-import { showMessages } from "./messages.js";
-import { confirmFirst } from "./notices.js";
-import { showReport } from "./report.js";
-import { showReports } from "./reports.js";
-import { go, link, route, startRouting } from "./router.js";
-import { showRun } from "./run.js";
-import { showRuns } from "./runs.js";
-import { showSchedules } from "./schedules.js";
-import { askForSignIn, findSession, rememberOwner, signOut } from "./session.js";
-import { showSubscriptions } from "./subscriptions.js";
-import { showTokens } from "./tokens.js";
-import { countDrafts, openDrafts } from "./unsaved.js";
-import { showUsers } from "./users.js";
+import { countDrafts, openDrafts } from "./drafts/unsaved.js";
+import { button } from "./elements/buttons.js";
+import { el, fill, find } from "./elements/dom.js";
+import { count } from "./elements/format.js";
+import { confirmFirst } from "./elements/notices.js";
+import { go, link, route, startRouting } from "./elements/router.js";
+import { get } from "./http/api.js";
+import { askForSignIn, findSession, rememberOwner, signOut } from "./http/session.js";
+import { showReport } from "./reports/report.js";
+import { showReports } from "./reports/reports.js";
+import { showSchedules } from "./reports/schedules.js";
+import { showMessages } from "./runs/messages.js";
+import { showRun } from "./runs/run.js";
+import { showRuns } from "./runs/runs.js";
+import { showDatabases } from "./settings/databases.js";
+import { showTokens } from "./settings/tokens.js";
+import { showUsers } from "./settings/users.js";
+import { showDeliveries, showDelivery } from "./webhooks/deliveries.js";
+import { showSubscriptions } from "./webhooks/subscriptions.js";
 
 // A browser may load the icon when the address has changed already, and the icon's is relative to that.
 for (const icon of document.querySelectorAll("link")) {

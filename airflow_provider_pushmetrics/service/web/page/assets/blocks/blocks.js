@@ -1,0 +1,219 @@
+// The blocks of a report: showing, adding, moving and deleting them. Drawing them again touches only what has changed.
+
+import { hasDraft, listDrafts, moveDraft } from "../drafts/unsaved.js";
+import { button } from "../elements/buttons.js";
+import { arrange, el, empty } from "../elements/dom.js";
+import { confirmFirst, tell } from "../elements/notices.js";
+import { reload } from "../elements/router.js";
+import { part } from "../http/addresses.js";
+import { getAll, post, put, remove } from "../http/api.js";
+import { makeEditor } from "./block_editor.js";
+import { getBlocks } from "./block_list.js";
+import { BlockView, nameThing } from "./block_view.js";
+
+/** @type {[Api.BlockType, string][]} */
+const TYPES = [
+  ["parameter", "Parameter"],
+  ["sql", "SQL"],
+  ["text", "Text"],
+  ["chart", "Chart"],
+  ["email", "Email"],
+  ["slack", "Slack"],
+];
+const NEW = "new";
+
+/**
+ * @param {Api.Report} report
+ * @param {AbortSignal} signal
+ */
+export async function showBlocks(report, signal) {
+  const [blocks, databases] = await Promise.all([
+    getBlocks(report, signal),
+    getAll("api/v1/database/", { signal }),
+  ]);
+  return new BlockList({ report, blocks, databases, signal }).parts;
+}
+
+class BlockList {
+  #context;
+  /** @type {Map<string, BlockView>} */
+  #views = new Map();
+  /** @type {Map<string, HTMLElement>} The forms of blocks that are not saved yet, by what is typed in them. */
+  #forms = new Map();
+  #list = el("ol", { class: "blocks" });
+  #empty = empty(
+    "This report has no blocks yet",
+    "Begin with a SQL block that queries a database; text, charts and mails can use its rows. A parameter is a value that each run can set.",
+  );
+  #place = el("div", {});
+  #adders = el(
+    "div",
+    { class: "adders", role: "group", "aria-label": "Add a block" },
+    el("span", { class: "hint" }, "Add"),
+    TYPES.map(([type, label]) => button(label, () => this.#add(type), { "data-type": type })),
+  );
+  #turn = 0;
+  /** @type {Ui.BlockWork} */
+  #work = {
+    refresh: () => this.#refresh(),
+    placeAll: () => this.#placeAll(),
+    move: (view, way) => this.#move(view, way),
+    remove: (view) => this.#remove(view),
+  };
+
+  /** @param {Ui.BlockContext} context */
+  constructor(context) {
+    this.#context = context;
+    this.parts = [this.#empty, this.#list, this.#place, this.#adders];
+    this.#draw();
+    for (const [type] of TYPES) {
+      if (hasDraft(nameThing(context.report, type, NEW))) this.#openForm(type, NEW);
+    }
+    this.#openLost();
+  }
+
+  async #refresh() {
+    this.#turn += 1;
+    const turn = this.#turn;
+    const { report, signal } = this.#context;
+    const blocks = await getBlocks(report, signal);
+    if (turn !== this.#turn) return;
+    this.#context.blocks = blocks;
+    this.#draw();
+    this.#openLost();
+  }
+
+  #draw() {
+    const { blocks } = this.#context;
+    const before = this.#views;
+    this.#views = new Map();
+    for (const block of blocks) {
+      const view = before.get(block.uid) ?? new BlockView(block, this.#context, this.#work);
+      view.update(block);
+      this.#views.set(block.uid, view);
+    }
+    arrange(
+      this.#list,
+      [...this.#views.values()].map((view) => view.node),
+    );
+    this.#list.hidden = !blocks.length;
+    this.#empty.hidden = blocks.length > 0;
+    this.#placeAll();
+  }
+
+  #placeAll() {
+    const views = [...this.#views.values()];
+    views.forEach((view, index) => {
+      view.place({ isFirst: index === 0, isLast: index === views.length - 1 });
+    });
+  }
+
+  /** Open what was typed for blocks that others have deleted meanwhile: it can be added again. */
+  #openLost() {
+    for (const [type] of TYPES) {
+      const beginning = nameThing(this.#context.report, type, "");
+      const uids = listDrafts(beginning).map((thing) => thing.slice(beginning.length));
+      for (const uid of uids) if (uid !== NEW && !this.#views.has(uid)) this.#openForm(type, uid);
+    }
+  }
+
+  /** @param {Api.BlockType} type */
+  #add(type) {
+    const form = this.#openForm(type, NEW);
+    form.querySelector("input")?.focus();
+    form.scrollIntoView({ block: "nearest" });
+  }
+
+  /**
+   * @param {Api.BlockType} type
+   * @param {string} uid That of a block that was deleted, or "new".
+   */
+  #openForm(type, uid) {
+    const thing = nameThing(this.#context.report, type, uid);
+    const open = this.#forms.get(thing);
+    if (open) return open;
+    const label = TYPES.find(([key]) => key === type)?.[1];
+    const close = () => {
+      node.remove();
+      this.#forms.delete(thing);
+      this.#focusAdder(type);
+    };
+    /** @type {Ui.WhenSaved} */
+    const whenSaved = async (row, isDone) => {
+      const hadFocus = node.contains(document.activeElement) || document.activeElement === document.body;
+      node.remove();
+      this.#forms.delete(thing);
+      if (!isDone) moveDraft(thing)(nameThing(this.#context.report, type, row.uid));
+      await this.#refresh();
+      if (hadFocus) this.#views.get(row.uid)?.focus();
+    };
+    const node = el(
+      "section",
+      { class: "card block", "aria-label": `New ${label} block` },
+      el("h2", {}, uid === NEW ? `New block: ${label}` : `Deleted block: ${label}`),
+      uid !== NEW &&
+        el("p", { class: "warning" }, "Somebody has deleted this block. You can add it again, or cancel."),
+      makeEditor({ type, content: {} }, this.#context, { thing, close, whenSaved }),
+    );
+    this.#forms.set(thing, node);
+    this.#place.append(node);
+    return node;
+  }
+
+  /** @param {Api.BlockType} type */
+  #focusAdder(type) {
+    /** @type {HTMLElement | null} */ (this.#adders.querySelector(`[data-type="${type}"]`))?.focus();
+  }
+
+  /**
+   * @param {BlockView} view
+   * @param {"up" | "down"} way
+   */
+  async #move(view, way) {
+    const index = [...this.#views.keys()].indexOf(view.block.uid) + (way === "up" ? -1 : 1);
+    if (index < 0 || index >= this.#views.size) return;
+    await put(`api/v1/block/${part(view.block.uid)}`, { position: index });
+    await this.#refresh();
+    view.node.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {BlockView} view */
+  async #remove(view) {
+    const { block, thing } = view;
+    const what = hasDraft(thing) ? "It is deleted, and your unsaved changes of it" : "It is deleted";
+    const text = `${what}, with its own results and the schedules of its query. Blocks that refer to it fail from then on. Undo adds it again, with another id.`;
+    if (!(await confirmFirst(`Delete the block “${block.name}”?`, text, "Delete"))) return;
+    await remove(`api/v1/block/${part(block.uid)}`);
+    const giveDraft = moveDraft(thing);
+    const uids = [...this.#views.keys()];
+    const index = uids.indexOf(block.uid);
+    const undo = () => this.#restore(block, uids.slice(0, index), giveDraft);
+    tell(`The block “${block.name}” is deleted`, "good", { label: "Undo", work: undo });
+    await this.#refresh();
+    const next = this.#views.get(uids[index + 1] ?? uids[index - 1]);
+    if (next) next.focus();
+    else this.#focusAdder(block.type);
+  }
+
+  /**
+   * Add a deleted block again, behind those that were before it.
+   *
+   * @param {Api.Block} block
+   * @param {string[]} before
+   * @param {(thing: string) => void} giveDraft
+   */
+  async #restore({ type, name, verbose_name, content_json }, before, giveDraft) {
+    const { report, signal } = this.#context;
+    // The content as text: JavaScript would round some of its numbers.
+    const wanted = { report_id: report.id, type, name, verbose_name, content_json };
+    /** @type {{ result: Api.BlockRow }} */
+    const { result } = await post("api/v1/block/", wanted);
+    giveDraft(nameThing(report, type, result.uid));
+    const uids = (await getBlocks(report)).map((one) => one.uid).filter((uid) => uid !== result.uid);
+    const position = Math.max(-1, ...before.map((uid) => uids.indexOf(uid))) + 1;
+    await put(`api/v1/block/${part(result.uid)}`, { position });
+    if (signal.aborted) return reload();
+    await this.#refresh();
+    this.#views.get(result.uid)?.focus();
+  }
+}

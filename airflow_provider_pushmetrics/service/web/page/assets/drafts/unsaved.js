@@ -1,0 +1,183 @@
+// What was typed in the forms of this page and is not saved, and what would be lost if the page ended.
+
+import { ROOT } from "../http/addresses.js";
+import { Drafts, findChanged, isSame } from "./drafts.js";
+import { findLabel, listSecrets, readTexts, writeTexts } from "./form_texts.js";
+
+/** Marks what must not go away by a key or by leaving the page, such as a secret that is shown once. */
+export const ONCE = "data-once";
+
+let drafts = new Drafts(null, { place: "", user: "", workspace: "" });
+/** @type {WeakMap<Element, TypedText>} */
+const typed = new WeakMap();
+let isGuarding = true;
+
+/**
+ * Keep drafts for a user from now on, and ask before the page ends if something would be lost.
+ *
+ * @param {{ user: string, workspace: string }} owner
+ */
+export function openDrafts({ user, workspace }) {
+  drafts = new Drafts(findStorage(), { place: ROOT.pathname, user, workspace });
+  drafts.removeOld(Date.now());
+  window.addEventListener("beforeunload", (event) => {
+    if (isGuarding && (hasRisk() || drafts.findUnstored().length)) event.preventDefault();
+  });
+  window.addEventListener("storage", (event) => {
+    if (event.key === drafts.endKey) drafts.detach();
+  });
+}
+
+/** Remove all drafts of the user; the page ends without a question. */
+export function removeDrafts() {
+  isGuarding = false;
+  drafts.removeAll();
+}
+
+/** Count the drafts that `removeDrafts` removes. */
+export const countDrafts = () => drafts.countAll();
+
+/** @type {(beginning?: string) => string[]} */
+export const listDrafts = (beginning) => drafts.list(beginning);
+
+/**
+ * Remove the drafts of all things below a name, because these exist no more.
+ *
+ * @param {string} beginning
+ */
+export function removeDraftsOf(beginning) {
+  for (const thing of drafts.list(beginning)) drafts.remove(thing);
+}
+
+/** @type {(thing: string) => boolean} */
+export const hasDraft = (thing) => drafts.find(thing) !== null;
+
+/**
+ * Take a draft away from its thing, to give it to another one.
+ *
+ * @param {string} thing
+ * @returns {(other: string) => void}
+ */
+export function moveDraft(thing) {
+  const draft = drafts.find(thing);
+  drafts.remove(thing);
+  return (other) => draft && drafts.keep(other, draft);
+}
+
+/** Tell whether leaving would lose what no draft has: a form without drafts, or a secret that is shown once. */
+export function hasRisk() {
+  return (
+    document.querySelector(`[${ONCE}]`) !== null ||
+    [...document.forms].some((form) => typed.get(form)?.isAtRisk)
+  );
+}
+
+/**
+ * Tell whether something was typed in a form within an element, and not saved.
+ *
+ * @param {Element} element
+ */
+export const isTouched = (element) =>
+  [...element.querySelectorAll("form")].some((form) => typed.get(form)?.isTouched);
+
+function findStorage() {
+  try {
+    return window.localStorage;
+  } catch {
+    return null; // the browser forbids it
+  }
+}
+
+/** What is typed in one form. */
+export class TypedText {
+  #form;
+  #thing;
+  #base;
+  /** What was saved when the draft was begun, if it is not what is saved now. */
+  #begun;
+
+  /**
+   * @param {HTMLFormElement} form With what is saved in its fields.
+   * @param {string | null} thing The name of what is typed, if drafts of it are kept.
+   */
+  constructor(form, thing) {
+    this.#form = form;
+    this.#thing = thing;
+    this.#base = readTexts(form);
+    this.#begun = this.#base;
+    typed.set(form, this);
+    for (const name of ["input", "change"]) form.addEventListener(name, () => this.keep());
+  }
+
+  get isTouched() {
+    return !isSame(readTexts(this.#form), this.#base);
+  }
+
+  get isAtRisk() {
+    return this.#thing === null && this.isTouched;
+  }
+
+  /** The fields that were changed on the server since the draft was begun, with what stands there now. */
+  get newer() {
+    return Object.keys(this.#begun)
+      .filter((name) => this.#begun[name] !== this.#base[name])
+      .map((name) => ({ label: findLabel(this.#form, name), text: this.#base[name] ?? "" }));
+  }
+
+  /** Keep a draft of what stands in the form. */
+  keep() {
+    if (this.#thing === null) return;
+    const texts = readTexts(this.#form);
+    if (isSame(texts, this.#base)) return drafts.remove(this.#thing);
+    drafts.keep(this.#thing, {
+      texts,
+      base: this.#begun,
+      secrets: listSecrets(this.#form),
+      kept_on: Date.now(),
+    });
+  }
+
+  /**
+   * Put the draft into the form, if there is one.
+   *
+   * @param {{ isNew: boolean }} settings
+   * @returns {{ keptOn: number, gone: string[] } | null} With the labels of fields whose choice is no more.
+   */
+  restore({ isNew }) {
+    const draft = this.#thing === null ? null : drafts.find(this.#thing);
+    if (!draft || this.#thing === null) return null;
+    const texts = { ...this.#base, ...draft.texts };
+    if (isSame(texts, this.#base)) {
+      drafts.remove(this.#thing);
+      return null;
+    }
+    if (!isNew) this.#begun = { ...this.#base, ...draft.base };
+    writeTexts(this.#form, texts);
+    const gone = findChanged(readTexts(this.#form), texts).map((name) => findLabel(this.#form, name));
+    return { keptOn: draft.kept_on, gone };
+  }
+
+  /** Read what is about to be saved, for `accept`. */
+  read() {
+    return readTexts(this.#form);
+  }
+
+  /**
+   * Take what was sent as saved; tell whether nothing was typed since.
+   *
+   * @param {Ui.Texts} sent
+   */
+  accept(sent) {
+    this.#base = sent;
+    this.#begun = sent;
+    this.keep();
+    return !this.isTouched;
+  }
+
+  /** Put what is saved into the form again. */
+  discard() {
+    this.#begun = this.#base;
+    if (this.#thing !== null) drafts.remove(this.#thing);
+    writeTexts(this.#form, this.#base);
+  }
+}

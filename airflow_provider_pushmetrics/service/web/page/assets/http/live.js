@@ -1,0 +1,160 @@
+// Pages that stay up to date: one connection for a page, on which the service says that runs have changed.
+
+import { button } from "../elements/buttons.js";
+import { el, fill, find } from "../elements/dom.js";
+import { tell } from "../elements/notices.js";
+import { locate } from "./addresses.js";
+import { ApiError } from "./api.js";
+import { describeError, isAbort } from "./errors.js";
+import { choosePause, readEvents } from "./live_events.js";
+import { askForSignIn, OWN_PAGE } from "./session.js";
+
+/** Without a byte for so long, the service is gone: it sends one at least every 15 s. */
+const SILENCE_MILLISECONDS = 40_000;
+
+/** @type {Set<Ui.Watch>} */
+const watches = new Set();
+/** @type {AbortController | null} */
+let connection = null;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let retry;
+let failures = 0;
+
+document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+window.addEventListener("online", () => reconnect());
+
+/**
+ * Call a function whenever runs may have changed, until the page is left. While the tab is hidden nothing is
+ * called; it is once when the tab is shown again.
+ *
+ * @param {() => Promise<unknown>} read
+ * @param {AbortSignal} signal
+ */
+export function watchRuns(read, signal) {
+  if (signal.aborted) return;
+  /** @type {Ui.Watch} */
+  const watch = { read, isReading: false, isAgain: false };
+  watches.add(watch);
+  signal.addEventListener("abort", () => {
+    watches.delete(watch);
+    if (!watches.size) disconnect();
+  });
+  connect();
+}
+
+function connect() {
+  if (connection || document.hidden || !watches.size) return;
+  clearTimeout(retry);
+  connection = new AbortController();
+  listen(connection);
+}
+
+function disconnect() {
+  clearTimeout(retry);
+  connection?.abort();
+  connection = null;
+  hideOutage();
+}
+
+function reconnect() {
+  disconnect();
+  connect();
+}
+
+/** @param {AbortController} own */
+async function listen(own) {
+  let text = "";
+  let silence = setTimeout(() => own.abort(), SILENCE_MILLISECONDS);
+  /** @type {unknown} */
+  let fault = null;
+  try {
+    const answer = await fetch(locate("app/changes"), { headers: OWN_PAGE, signal: own.signal });
+    if (!answer.ok || !answer.body) throw new ApiError(answer.status, `The service answers ${answer.status}`);
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      clearTimeout(silence);
+      silence = setTimeout(() => own.abort(), SILENCE_MILLISECONDS);
+      const events = readEvents(text + part.value);
+      text = events.rest;
+      if (events.hasChange) await Promise.all([...watches].map(readAgain));
+      failures = 0;
+      hideOutage();
+    }
+  } catch (error) {
+    fault = error;
+  }
+  clearTimeout(silence);
+  own.abort();
+  if (connection !== own) return; // it was closed by the page itself
+  connection = null;
+  await followUp(fault);
+}
+
+/**
+ * Connect again: at once if the service ended the connection, later if it does not answer.
+ *
+ * @param {unknown} fault
+ */
+async function followUp(fault) {
+  if (document.hidden || !watches.size) return;
+  if (fault instanceof ApiError && fault.status === 401) {
+    await askForSignIn();
+    return connect();
+  }
+  failures += 1;
+  const seconds = choosePause(failures, Math.random());
+  if (fault || failures > 2) showOutage(seconds);
+  retry = setTimeout(connect, seconds * 1000);
+}
+
+/**
+ * Let a part of the page read what it shows; once more if something changed while it did.
+ *
+ * @param {Ui.Watch} watch
+ */
+async function readAgain(watch) {
+  if (watch.isReading) {
+    watch.isAgain = true;
+    return;
+  }
+  watch.isReading = true;
+  try {
+    do {
+      watch.isAgain = false;
+      await watch.read();
+    } while (watch.isAgain);
+  } catch (error) {
+    if (isAbort(error)) return;
+    if (isOutage(error)) throw error;
+    // Such as a run that was deleted: reading it again would not help.
+    watches.delete(watch);
+    tell(describeError(error), "bad");
+  } finally {
+    watch.isReading = false;
+  }
+}
+
+/** @param {unknown} error */
+const isOutage = (error) =>
+  error instanceof ApiError && (error.status === 0 || error.status === 429 || error.status >= 500);
+
+/** @param {number} seconds */
+function showOutage(seconds) {
+  const text = `The service does not respond, and this page may be out of date. Next attempt in ${Math.ceil(seconds)} s.`;
+  fill(findPlace(), el("span", {}, text), button("Try now", reconnect, { kind: "quiet reads" }));
+  findPlace().hidden = false;
+}
+
+function hideOutage() {
+  const place = document.getElementById("outage");
+  if (place) place.hidden = true;
+}
+
+/** Find the place of the notice, which is made when it is needed first. */
+function findPlace() {
+  const place = document.getElementById("outage");
+  if (place) return place;
+  const made = el("div", { id: "outage", role: "status", hidden: true });
+  find("page").before(made);
+  return made;
+}

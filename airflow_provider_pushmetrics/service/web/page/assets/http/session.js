@@ -1,0 +1,152 @@
+// Signing in, staying signed in while somebody works here, and signing out.
+// The token goes to the service once; the browser keeps a cookie that no script can read.
+
+import { removeDrafts } from "../drafts/unsaved.js";
+import { el, fill } from "../elements/dom.js";
+import { makeModal } from "../elements/notices.js";
+import { locate } from "./addresses.js";
+import { describeError } from "./errors.js";
+
+/** The header by which the service knows calls of its own pages; those of other sites cannot send it. */
+export const OWN_PAGE = { "X-PushMetrics-App": "1" };
+
+/** @type {Promise<void> | null} */
+let waiting = null;
+/** @type {ReturnType<typeof setInterval> | undefined} */
+let timer;
+let isActive = false;
+/** @type {string | null} */
+let owner = null;
+
+for (const name of ["pointerdown", "keydown", "input"]) {
+  document.addEventListener(
+    name,
+    () => {
+      isActive = true;
+    },
+    { passive: true, capture: true },
+  );
+}
+
+/** Tell whether there is a session; if so, it is renewed from now on. */
+export async function findSession() {
+  const session = await request("GET");
+  if (session.is_signed_in) keepAlive(session.renew_seconds);
+  return session.is_signed_in;
+}
+
+/** Ask for a token until there is a session; all who wait get the same one. */
+export function askForSignIn() {
+  waiting ??= /** @type {Promise<void>} */ (new Promise((resolve) => showForm(resolve))).finally(() => {
+    waiting = null;
+  });
+  return waiting;
+}
+
+/** Remember who is signed in, for whom the page is; somebody else who signs in gets a page of their own. */
+export async function rememberOwner() {
+  owner = await findOwner();
+}
+
+/** End the session, remove what was typed and not saved, and begin anew. */
+export async function signOut() {
+  clearInterval(timer);
+  await request("DELETE");
+  removeDrafts();
+  location.assign(new URL("app/", locate("")));
+}
+
+/** @param {() => void} done */
+function showForm(done) {
+  const field = el("input", {
+    type: "password",
+    id: "token",
+    name: "token",
+    required: true,
+    autocomplete: "off",
+    spellcheck: "false",
+    autofocus: true,
+  });
+  const fault = el("p", { class: "fault", role: "alert", hidden: true });
+  const submit = el("button", { type: "submit", class: "primary" }, "Sign in");
+  const form = el(
+    "form",
+    { method: "post", class: "stack" },
+    el("label", { for: "token" }, "API token"),
+    field,
+    fault,
+    submit,
+    el(
+      "p",
+      { class: "hint" },
+      "Create tokens under “API tokens”, or use the first one: the service was started with it, or wrote it to the file bootstrap-token in its data folder.",
+    ),
+  );
+  const dialog = el("dialog", { class: "sign-in", "aria-labelledby": "sign-in-title" });
+  fill(
+    dialog,
+    el("p", { class: "brand" }, "PushMetrics"),
+    el("h2", { id: "sign-in-title" }, "Sign in"),
+    form,
+  );
+  const hide = makeModal(dialog, () => field.focus());
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    submit.disabled = true;
+    try {
+      const session = await request("POST", { token: field.value.trim() });
+      if (owner !== null && owner !== (await findOwner())) return location.reload();
+      hide();
+      keepAlive(session.renew_seconds);
+      done();
+    } catch (error) {
+      fill(fault, describeError(error));
+      fault.hidden = false;
+      field.select();
+    } finally {
+      submit.disabled = false;
+    }
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+/** Find who is signed in, in which workspace. */
+async function findOwner() {
+  const paths = ["api/v1/user/current", "api/v1/workspace/current"];
+  const answers = await Promise.all(paths.map((path) => fetch(locate(path), { headers: OWN_PAGE })));
+  const rows = await Promise.all(answers.map((answer) => answer.json()));
+  return rows.map((row) => row.uid).join(" ");
+}
+
+/** @param {number} seconds */
+function keepAlive(seconds) {
+  clearInterval(timer);
+  timer = setInterval(async () => {
+    if (!isActive) return;
+    isActive = false;
+    try {
+      await request("PUT");
+    } catch {
+      isActive = true; // the next turn tries again; a session that has ended is asked for by the next call
+    }
+  }, seconds * 1000);
+}
+
+/**
+ * @param {string} method
+ * @param {unknown} [body]
+ * @returns {Promise<Api.Session>}
+ */
+async function request(method, body) {
+  const headers = { ...OWN_PAGE, ...(body ? { "Content-Type": "application/json" } : {}) };
+  const answer = await fetch(locate("app/session"), {
+    method,
+    headers,
+    body: body ? JSON.stringify(body) : undefined,
+  });
+  if (answer.ok) return answer.json();
+  if (answer.status === 401) throw new Error("This token is invalid, expired or revoked.");
+  const { message } = await answer.json().catch(() => ({}));
+  throw new Error(message ?? `The service answers ${answer.status}`);
+}

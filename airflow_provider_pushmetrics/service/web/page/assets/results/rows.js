@@ -1,0 +1,223 @@
+// Some rows of a result at a time: however many there are, the browser never holds more than a page.
+
+import { button } from "../elements/buttons.js";
+import { writeClipboard } from "../elements/clipboard.js";
+import { el, fill } from "../elements/dom.js";
+import { count, number } from "../elements/format.js";
+import { tell } from "../elements/notices.js";
+import { replaceKeeping } from "../elements/redraw.js";
+import { makeTable } from "../elements/tables.js";
+import { locate } from "../http/addresses.js";
+import { get } from "../http/api.js";
+import { describeError, isAbort } from "../http/errors.js";
+import { writeTable } from "./spreadsheet.js";
+
+const PAGE_SIZE = 50;
+const WAIT_MILLISECONDS = 250;
+/** The end of a cell of which the service sends only the beginning. */
+const CUT = /… \([\d,]+ characters\)$/;
+/** @type {[string, string][]} */
+const FORMATS = [
+  ["csv", "CSV"],
+  ["xlsx", "Excel"],
+  ["json", "JSON"],
+  ["ndjson", "NDJSON"],
+  ["parquet", "Parquet"],
+  ["arrow", "Arrow"],
+];
+
+/**
+ * Make the view of a query's result: downloads, and its first rows when they are there.
+ *
+ * @param {string} base
+ * @param {number | null} total
+ * @returns {Ui.Child}
+ */
+export function makeRows(base, total) {
+  const tools = el("div", { class: "row-tools" });
+  const place = el("div", { class: "rows" }, el("p", { class: "hint" }, "Reading rows…"));
+  /** @type {Ui.RowsView} */
+  const view = { base, place, tools, turn: 0, search: "" };
+  showRows(view, 0).catch((error) => showFault(view, error));
+  return [
+    el(
+      "p",
+      { class: "downloads" },
+      el("span", {}, count(total, "row")),
+      FORMATS.map(([key, label]) => makeDownload(base, key, label)),
+    ),
+    tools,
+    place,
+  ];
+}
+
+/**
+ * @param {Ui.RowsView} view
+ * @param {number} offset
+ * @returns {Promise<void>}
+ */
+async function showRows(view, offset) {
+  view.turn += 1;
+  const { turn } = view;
+  const [column, direction] = view.order ?? [];
+  /** @type {Api.Rows} */
+  const page = await get(`${view.base}/rows`, {
+    query: {
+      offset,
+      limit: PAGE_SIZE,
+      search: view.search,
+      column,
+      is_descending: direction === "desc" ? true : null,
+    },
+  });
+  if (turn !== view.turn) return; // other rows were asked for meanwhile
+  if (!view.tools.childElementCount && page.rows.length) fill(view.tools, makeTools(view, page));
+  view.shown = page;
+  const fresh = makePage(view, page);
+  const pager = el("div", {}, makePager(view, page));
+  const [oldTable, oldPager] = view.place.children;
+  if (oldPager) {
+    replaceKeeping(oldTable, fresh);
+    replaceKeeping(oldPager, pager);
+  } else fill(view.place, fresh, pager);
+}
+
+/**
+ * @param {Ui.RowsView} view
+ * @param {unknown} error
+ */
+function showFault(view, error) {
+  if (!isAbort(error)) fill(view.place, el("p", { class: "fault" }, describeError(error)));
+}
+
+/**
+ * Make the search of the rows, where the service can search them, and the button that copies those that are shown.
+ *
+ * @param {Ui.RowsView} view
+ * @param {Api.Rows} page
+ * @returns {Ui.Child}
+ */
+function makeTools(view, page) {
+  const copy = button("Copy rows", () => copyRows(view), { kind: "quiet reads" });
+  if (!page.can_sort) {
+    const text = "It has too many rows to be sorted and searched here: download it, or sort in SQL.";
+    return [copy, el("span", { class: "hint" }, text)];
+  }
+  const input = el("input", { type: "search", placeholder: "Search rows", "aria-label": "Search rows" });
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      view.search = input.value;
+      showRows(view, 0).catch((error) => showFault(view, error));
+    }, WAIT_MILLISECONDS);
+  });
+  return [input, copy];
+}
+
+/** @param {Ui.RowsView} view */
+async function copyRows({ shown }) {
+  if (!shown) return;
+  const { columns, rows, offset } = shown;
+  const isCopied = await writeClipboard(
+    writeTable([columns.map((column) => column.name), ...rows].map((row) => [...row])),
+  );
+  const range = `Rows ${number(offset + 1)} to ${number(offset + rows.length)} of ${number(shown.found_count)}`;
+  const isCut = rows.some((row) => row.some((cell) => cell !== null && CUT.test(cell)));
+  if (!isCopied) tell("This browser cannot copy here: download the rows", "bad");
+  else
+    tell(isCut ? `${range} copied, with long cells cut off: download them for the rest` : `${range} copied`);
+}
+
+/**
+ * @param {string} base
+ * @param {string} key
+ * @param {string} label
+ */
+function makeDownload(base, key, label) {
+  return el(
+    "a",
+    {
+      href: locate(`${base}/download`, { format: key }).href,
+      download: true,
+      "aria-label": `Download as ${label}`,
+    },
+    label,
+  );
+}
+
+/**
+ * @param {Ui.RowsView} view
+ * @param {Api.Rows} page
+ */
+function makePage(view, { columns, rows, offset, can_sort }) {
+  if (!rows.length && !view.search)
+    return el(
+      "p",
+      { class: "hint" },
+      columns.length ? `No rows, with the columns ${columns.map((one) => one.name).join(", ")}.` : "No rows.",
+    );
+  const isNumber = columns.map((one) => /^(u?int|float|double|decimal)/.test(one.type));
+  /** @type {Ui.Column<(string | null)[]>[]} */
+  const cells = columns.map((column, index) => [
+    el("span", { title: column.type }, column.name),
+    (row) => writeCell(row[index]),
+    isNumber[index] ? "number" : null,
+    String(index),
+  ]);
+  /** @param {Ui.Order} order */
+  const sort = async (order) => {
+    const before = view.order;
+    view.order = order;
+    try {
+      await showRows(view, 0);
+    } catch (error) {
+      view.order = before;
+      throw error;
+    }
+  };
+  const caption = rows.length
+    ? `Rows ${number(offset + 1)} to ${number(offset + rows.length)}`
+    : "No matching rows";
+  return makeTable(cells, rows, caption, can_sort ? { order: view.order, sort } : null);
+}
+
+/**
+ * @param {Ui.RowsView} view
+ * @param {Api.Rows} page
+ * @returns {Ui.Child}
+ */
+function makePager(view, { found_count: total, row_count: all, offset, rows }) {
+  const found = total < all ? ` (${number(all)} rows in all)` : "";
+  if (!total && view.search) return el("p", { class: "hint", role: "status" }, `No matching rows${found}.`);
+  if (total <= PAGE_SIZE)
+    return found && el("p", { class: "hint", role: "status" }, `${count(total, "matching row")}${found}`);
+  /**
+   * @param {string} label
+   * @param {number} to
+   * @param {boolean} isPossible
+   */
+  const turn = (label, to, isPossible) =>
+    isPossible
+      ? button(label, () => showRows(view, to), { kind: "quiet reads" })
+      : el("button", { type: "button", class: "quiet reads", disabled: true }, label);
+  const end = offset + rows.length;
+  return el(
+    "nav",
+    { class: "pager", "aria-label": "Pages of rows" },
+    el("span", { class: "hint" }, `Rows ${number(offset + 1)} to ${number(end)} of ${number(total)}${found}`),
+    turn("Previous", Math.max(0, offset - PAGE_SIZE), offset > 0),
+    turn("Next", end, end < total),
+  );
+}
+
+/**
+ * Cells come as texts, so that no digit is lost here; null and the empty text look different.
+ *
+ * @param {string | null} value
+ */
+function writeCell(value) {
+  if (value === null) return el("span", { class: "null" }, "null");
+  return value === "" ? el("span", { class: "null", title: "The empty text" }, "\u201c\u201d") : value;
+}

@@ -1,0 +1,240 @@
+// One run: what it does while it runs, and what it gave.
+
+import { button } from "../elements/buttons.js";
+import { elapsed } from "../elements/clock.js";
+import { card, el, fill } from "../elements/dom.js";
+import { isFinished, moment, state, writeParameters } from "../elements/format.js";
+import { tell } from "../elements/notices.js";
+import { drawAnew, replaceKeeping, updateChildren } from "../elements/redraw.js";
+import { go, link } from "../elements/router.js";
+import { part } from "../http/addresses.js";
+import { get, getRow, post } from "../http/api.js";
+import { describeError, isAbort } from "../http/errors.js";
+import { watchRuns } from "../http/live.js";
+import { pause } from "../http/waiting.js";
+import { makeRunBlock } from "./run_block.js";
+import { runReport } from "./run_form.js";
+import { updateLog } from "./run_log.js";
+import { describeLook } from "./run_states.js";
+import { makeSummary } from "./run_summary.js";
+import { getRunPath } from "./runs.js";
+
+/** How often the page looks for messages that wait for another attempt, which may come hours later. */
+const MOST_LOOKS = 100;
+
+/** @type {Ui.Show} */
+export async function showRun({ run: reference }, signal) {
+  const run = await getRow(`api/v1/noteflow_run/${reference}`, { signal });
+  const view = makeView(run);
+  await update(view, signal);
+  if (!isFinished(view.status)) watchRuns(() => updateUnfinished(view, signal), signal);
+  followMessages(view, signal);
+  return [
+    el(
+      "p",
+      { class: "trail" },
+      link("reports", "Reports"),
+      " / ",
+      link(`reports/${part(run.report_uid)}`, run.name),
+      " / ",
+      link(`reports/${part(run.report_uid)}/runs`, "Runs"),
+    ),
+    el("div", { class: "head" }, el("h1", {}, `Run ${run.id} of ${run.name}`), view.actions),
+    view.facts,
+    view.summary,
+    view.blocks,
+    card("Log", view.log),
+  ];
+}
+
+/**
+ * @param {Api.Run} run
+ * @returns {Ui.RunView}
+ */
+function makeView(run) {
+  return {
+    run,
+    facts: el("div", { "aria-live": "polite" }),
+    actions: el("div", { class: "actions" }),
+    summary: el("div", {}),
+    blocks: el("ol", { class: "blocks" }),
+    log: el("ol", { class: "log", tabindex: "0" }),
+    lastLine: 0,
+    status: null,
+    isSending: false,
+    isFollowed: false,
+  };
+}
+
+/**
+ * @param {Ui.RunView} view
+ * @param {AbortSignal} signal
+ */
+async function updateUnfinished(view, signal) {
+  if (isFinished(view.status)) return;
+  await update(view, signal);
+  if (isFinished(view.status)) followMessages(view, signal);
+}
+
+/**
+ * Look again for some minutes until the messages of a run that has ended are sent.
+ *
+ * @param {Ui.RunView} view
+ * @param {AbortSignal} signal
+ */
+async function followMessages(view, signal) {
+  if (view.isFollowed || !isFinished(view.status)) return;
+  view.isFollowed = true;
+  try {
+    for (let tries = 0; view.isSending && tries < MOST_LOOKS; tries += 1) {
+      await pause(tries, signal);
+      await update(view, signal);
+    }
+  } catch (error) {
+    if (!isAbort(error)) tell(describeError(error), "bad");
+  } finally {
+    view.isFollowed = false;
+  }
+}
+
+/**
+ * Show what becomes of a message of a block that is sent again.
+ *
+ * @param {Ui.RunView} view
+ * @param {string} uid
+ * @param {AbortSignal} signal
+ */
+function followMessage(view, uid, signal) {
+  drawAnew(view.blocks, uid);
+  view.isSending = true;
+  followMessages(view, signal);
+}
+
+/**
+ * @param {Ui.RunView} view
+ * @param {AbortSignal} signal
+ */
+async function update(view, signal) {
+  const run = await getRow(`api/v1/noteflow_run/${view.run.id}`, { signal });
+  await Promise.all([updateBlocks(view, run, signal), updateLog(view, run, signal)]);
+  const facts = el("div", {}, makeFacts(run));
+  if (view.facts.textContent !== facts.textContent) fill(view.facts, facts);
+  if (run.status !== view.status) {
+    const actions = el("div", { class: "actions" }, makeActions(run));
+    replaceKeeping(view.actions, actions);
+    view.actions = actions;
+  }
+  view.status = run.status;
+}
+
+/**
+ * @param {Api.Run} run
+ * @returns {Ui.Child}
+ */
+function makeFacts(run) {
+  /** @type {[string, Ui.Child][]} */
+  const facts = [
+    ["State", state(run.status)],
+    ["Began", moment(run.start_time)],
+    ["Ended", moment(run.end_time)],
+    ["Took", elapsed(run.start_time, run.end_time)],
+    ["Started by", run.started_by ?? run.origin],
+    ["Parameters", el("span", { class: "code" }, writeParameters(run.parameters))],
+  ];
+  return [
+    el(
+      "dl",
+      { class: "facts" },
+      facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
+    ),
+    run.error && el("pre", { class: "fault" }, run.error),
+  ];
+}
+
+/**
+ * @param {Api.Run} run
+ * @returns {Ui.Child}
+ */
+function makeActions(run) {
+  if (!isFinished(run.status)) {
+    return button(
+      "Cancel",
+      async () => {
+        await post(`api/v1/noteflow_run/${part(run.uid)}/cancel`);
+        tell("The run is cancelled");
+      },
+      { kind: "danger" },
+    );
+  }
+  const report = { id: run.report_id, uid: run.report_uid, name: run.name };
+  return [
+    button("Run again with changes", () => runReport(report, run.parameters)),
+    button(
+      "Run again",
+      async () => {
+        /** @type {Api.One<Api.Run>} */
+        const { result } = await post(`api/v1/noteflow_run/${part(run.uid)}/re_run`);
+        await go(getRunPath(result));
+      },
+      { kind: "primary" },
+    ),
+  ];
+}
+
+/**
+ * @param {Ui.RunView} view
+ * @param {Api.Run} run
+ * @param {AbortSignal} signal
+ */
+async function updateBlocks(view, run, signal) {
+  const outputs = isFinished(run.status) ? await getOutputs(run, signal) : null;
+  /** @type {Api.BlockActivity[]} */
+  const blocks = await getRow(`app/activity/run/${part(run.uid)}`, { signal });
+  const results = blocks.map((block, index) => ({ ...block, ...(outputs?.[index] ?? {}) })).filter(isShown);
+  view.isSending = results.some((row) => row.messages?.some((message) => message.status === "pending"));
+  updateChildren(view.blocks, results, {
+    getKey: (result) => result.block_uid,
+    getLook: (result) => describeLook(run, result),
+    make: (result) => makeRunBlock(run, result, () => followMessage(view, result.block_uid, signal)),
+  });
+  drawSummary(view, run, results);
+}
+
+/**
+ * @param {Ui.RunView} view
+ * @param {Api.Run} run
+ * @param {Ui.ShownResult[]} results
+ */
+function drawSummary(view, run, results) {
+  const fresh = makeSummary(run, results, (uid) => {
+    const block = [...view.blocks.children].find(
+      (one) => one instanceof HTMLElement && one.dataset.key === uid,
+    );
+    if (!(block instanceof HTMLElement)) return;
+    block.scrollIntoView({ block: "start" });
+    block.focus({ preventScroll: true });
+  });
+  replaceKeeping(view.summary, fresh);
+  view.summary = fresh;
+}
+
+/**
+ * Get what each block of a run that has ended gave.
+ *
+ * @param {Api.Run} run
+ * @param {AbortSignal} signal
+ * @returns {Promise<Api.Output[]>}
+ */
+async function getOutputs(run, signal) {
+  /** @type {Api.RunOutputs} */
+  const { blocks } = await get(`api/reports/${run.report_id}/run/${run.id}`, { signal });
+  return blocks;
+}
+
+/**
+ * A parameter stands above, among the run's parameters; unless it is what went wrong.
+ *
+ * @param {Ui.ShownResult} result
+ */
+const isShown = (result) =>
+  result.type !== "parameter" || !["success", "pending", "running"].includes(result.status);

@@ -1,0 +1,133 @@
+// The databases that SQL blocks ask. Passwords go in, and never come out.
+
+import { button } from "../elements/buttons.js";
+import { el, empty } from "../elements/dom.js";
+import { moment } from "../elements/format.js";
+import { makeForm, readValues, textField } from "../elements/forms.js";
+import { confirmFirst, showDialog, tell } from "../elements/notices.js";
+import { reload } from "../elements/router.js";
+import { makeList } from "../elements/tables.js";
+import { part } from "../http/addresses.js";
+import { post, put, remove } from "../http/api.js";
+
+const HINT =
+  "Such as postgresql://reader:password@host/database, sqlite:///shop.db, or duckdb:///sales.duckdb; duckdb:///exports is a folder of CSV and Parquet files. Files are in the folder sources of the data folder, or in one of the service's --source-dir; s3://bucket/folder is one of its --source-url. Give a user who can only read.";
+
+/** @type {Ui.Show} */
+export async function showDatabases(_, signal) {
+  const list = makeList({
+    path: "api/v1/database/",
+    caption: "Databases",
+    noun: "database",
+    signal,
+    columns: [
+      ["Name", (row) => row.database_name],
+      ["Kind", (row) => row.backend],
+      ["Where", (row) => el("span", { class: "code clip" }, row.sqlalchemy_uri)],
+      ["Added", (row) => moment(row.created_on), "tight"],
+      ["", makeActions, "actions-cell"],
+    ],
+    whenEmpty: () =>
+      empty(
+        "There are no databases yet",
+        "SQL blocks query databases: add the first one by its URL.",
+        makeNewButton(),
+      ),
+  });
+  await list.show(0);
+  return [
+    el("div", { class: "head" }, el("h1", {}, "Databases"), el("div", { class: "actions" }, makeNewButton())),
+    list.node,
+  ];
+}
+
+/** @returns {HTMLButtonElement} */
+const makeNewButton = () => button("Add a database", () => editDatabase(), { kind: "primary admins" });
+
+/** @param {Api.Database | null} row */
+async function editDatabase(row = null) {
+  const fields = [
+    textField("database_name", "Name", { required: true, maxlength: 255, value: row?.database_name ?? "" }),
+    textField("sqlalchemy_uri", "URL", {
+      required: !row,
+      class: "code",
+      autocomplete: "off",
+      spellcheck: "false",
+      hint: row ? `Empty: unchanged. ${HINT}` : HINT,
+    }),
+  ];
+  /** @type {{ result: Api.Database, isTested: boolean } | null} */
+  const done = await showDialog(row ? "Edit the database" : "Add a database", (close) =>
+    makeForm({
+      fields,
+      submit: "Save",
+      more: [button("Test", () => testUnsaved(row, fields), { kind: "quiet" })],
+      cancel: () => close(null),
+      async send({ database_name, sqlalchemy_uri }) {
+        const body = { database_name, ...(sqlalchemy_uri ? { sqlalchemy_uri } : {}) };
+        /** @type {{ result: Api.Database }} */
+        const { result } = row
+          ? await put(`api/v1/database/${part(row.uid)}`, body)
+          : await post("api/v1/database/", body);
+        close({ result, isTested: Boolean(sqlalchemy_uri) });
+      },
+    }),
+  );
+  if (!done) return;
+  await reload();
+  // The service saves a URL only when its database answers; a new name alone says nothing about that.
+  tell(
+    done.isTested ? `${done.result.database_name}: The database answers` : "The database is saved",
+    "good",
+  );
+}
+
+/** @param {Api.Database} row */
+function makeActions(row) {
+  return el(
+    "div",
+    { class: "actions end" },
+    button("Test", () => test(row)),
+    button("Edit", () => editDatabase(row), { kind: "quiet admins" }),
+    button("Delete", () => deleteDatabase(row), { kind: "danger admins" }),
+  );
+}
+
+/**
+ * Try what the form says before it is saved; an empty URL of a saved database stands for its own.
+ *
+ * @param {Api.Database | null} row
+ * @param {Ui.FormPart[]} fields
+ */
+async function testUnsaved(row, fields) {
+  const { sqlalchemy_uri } = readValues(fields);
+  if (row && !sqlalchemy_uri) return test(row);
+  /** @type {{ message: string }} */
+  const { message } = await post("api/v1/database/test_connection", {
+    sqlalchemy_uri,
+    ...(row ? { database: row.uid } : {}),
+  });
+  tell(message, "good");
+}
+
+/** @param {Api.Database} row */
+async function test(row) {
+  /** @type {{ result: { message: string, is_reachable: boolean } }} */
+  const { result } = await post(`api/v1/database/${part(row.uid)}/test`);
+  tell(`${row.database_name}: ${result.message}`, result.is_reachable ? "good" : "bad");
+}
+
+/** @param {Api.Database} row */
+async function deleteDatabase(row) {
+  if (
+    !(await confirmFirst(
+      "Delete the database?",
+      `“${row.database_name}” itself stays as it is; queries that ask it fail from then on.`,
+      "Delete",
+    ))
+  )
+    return;
+  await remove(`api/v1/database/${part(row.uid)}`);
+  await reload();
+  tell("The database is deleted");
+}
