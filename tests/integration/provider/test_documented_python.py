@@ -73,6 +73,8 @@ class Block:
             or "RetryPolicy" in self.code
         ):
             return (3, 3)
+        if 'updated_by="api_server"' in self.code:
+            return (3, 1)
         uses_watchers = any(name in self.code for name in ("build_run_asset", "_ran]", "airflow.sdk"))
         return max(NEEDS.get(self.page.stem, (2, 11)), (3, 0) if uses_watchers else (2, 11))
 
