@@ -28,7 +28,8 @@ READS_SANITISED_HTML = {"elements/prose.js": ["DOMParser"]}
 STORES_DRAFTS = {"drafts/unsaved.js": ["localStorage"]}
 """What is typed and not saved; ``drafts.js`` leaves out secrets."""
 STORES = re.compile(r"localStorage|sessionStorage|indexedDB|document\.cookie")
-ADDRESS = re.compile(r"https?://")
+ADDRESS = re.compile(r"https?://(?!www\.w3\.org/2000/svg\")")
+"""The name of SVG's elements looks like an address, and nothing is loaded from it."""
 IMPORT = re.compile(r'(?:from |import\()"(\.[\w./]+)"')
 IMPORT_AT_ONCE = re.compile(r'from "(\.[\w./]+)"')
 

@@ -1,9 +1,9 @@
 // The frame around all pages, and which page shows which address.
 
 import { countDrafts, openDrafts } from "./drafts/unsaved.js";
-import { button } from "./elements/buttons.js";
 import { el, fill, find } from "./elements/dom.js";
 import { count } from "./elements/format.js";
+import { iconButton } from "./elements/icons.js";
 import { confirmFirst } from "./elements/notices.js";
 import { go, link, route, startRouting } from "./elements/router.js";
 import { get } from "./http/api.js";
@@ -73,7 +73,7 @@ async function showBar() {
       "div",
       { class: "who" },
       el("span", { class: "hint clip", title: `${user.email}, ${user.main_role.name}` }, workspace.name),
-      button("Sign out", leave),
+      iconButton("sign-out", "Sign out", leave),
     ),
   );
   // What a role may not do is not offered; the service refuses it in any case.
