@@ -379,12 +379,18 @@ def test_metrics_of_a_teams_task_have_its_name(system: System, statsd: FakeStats
 
 
 def start_waiting(system: System, endless: FakePushMetrics) -> int:
-    """Run the Dag that waits; return its triggerer when its task is deferred."""
+    """Run the Dag that waits; return its triggerer when the trigger of its task has started there."""
     airflow, runs = system.airflow, len(endless.runs)
     airflow.wait_until(partial(airflow.is_known, "waits"), "waits to be known")
     airflow.run("dags", "trigger", "waits")
     airflow.wait_until(lambda: len(endless.runs) > runs, "the run of the report")
     airflow.wait_until(lambda: find_triggerer(system), "the triggerer of the task")
+    # Airflow deletes a trigger that was not started yet without a word to it.
+    folder = airflow.home / "logs" / "dag_id=waits" / f"run_id={find_newest_run(system, 'waits')}"
+    airflow.wait_until(
+        lambda: any("starting" in log.read_text() for log in folder.rglob("*.trigger.*.log")),
+        "the trigger to start",
+    )
     return find_triggerer(system)
 
 
