@@ -68,7 +68,15 @@ from airflow_provider_pushmetrics.service.reports.parameter_types import Paramet
 from airflow_provider_pushmetrics.service.results.stored_result import ResultError, ResultGoneError
 from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
-from airflow_provider_pushmetrics.service.web import activity, block_results, live, pages, redirects, sessions
+from airflow_provider_pushmetrics.service.web import (
+    activity,
+    block_results,
+    live,
+    notebook,
+    pages,
+    redirects,
+    sessions,
+)
 from airflow_provider_pushmetrics.serving.http.access_log import AccessLog
 from airflow_provider_pushmetrics.serving.http.body_limit import BodyLimit
 from airflow_provider_pushmetrics.serving.http.headers import NoStore
@@ -81,7 +89,7 @@ ROUTERS = (
     users.router, user_tokens.router, roles.router, workspaces.router, tokens.router, report_configs.router,
     reports.router, runs.router, run_logs.router, blocks.router, databases.router, catalogs.router,
     schedules.router, triggers.router, subscriptions.router, deliveries.router, messages.router,
-    redirects.router, sessions.router, block_results.router, activity.router, live.router,
+    redirects.router, sessions.router, block_results.router, activity.router, live.router, notebook.router,
     pages.router,
 )  # fmt: skip
 """The pages are last: they match every URL that the others do not."""

@@ -169,6 +169,7 @@ def change_block(session: Session, block: Block, changes: Mapping[str, Any]) -> 
     if changes.get("content") is not None:
         changes["content"] = check_block_content(session, block.report, block.type, changes["content"])
     if apply_fields(block, changes):
+        block.report.updated_on = get_now()
         session.flush()
         check_order(session, block.report)
         _add_block_event(session, block, QUERY_UPDATED)

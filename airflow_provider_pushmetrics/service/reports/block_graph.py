@@ -81,7 +81,7 @@ def plan_waves(blocks: Sequence[PlannedBlock]) -> list[list[PlannedBlock]]:
     """
     by_name = {block.name: block for block in blocks}
     references = {block.name: _find_block_references(block, by_name) for block in blocks}
-    sorter = TopologicalSorter({name: found.outputs | found.texts for name, found in references.items()})
+    sorter = _sort_references(references)
     try:
         sorter.prepare()
     except CycleError as error:
@@ -93,6 +93,49 @@ def plan_waves(blocks: Sequence[PlannedBlock]) -> list[list[PlannedBlock]]:
         waves.append([_with_needs(by_name[name], references, by_name) for name in names])
         sorter.done(*names)
     return waves
+
+
+def _sort_references(references: Mapping[str, References]) -> TopologicalSorter[str]:
+    return TopologicalSorter({name: found.outputs | found.texts for name, found in references.items()})
+
+
+@dataclass(frozen=True)
+class BlockGraph:
+    """
+    The references between the blocks of a report.
+
+    :param uses: The names that each block refers to, by its name.
+    :param missing: The references of blocks to names that the report does not have.
+    :param circle: The names of blocks with circular references, the first of them also last; empty if there
+        are none.
+    """
+
+    uses: Mapping[str, frozenset[str]]
+    missing: Mapping[str, MissingReferences]
+    circle: tuple[str, ...] = ()
+
+    def find_upstream(self, name: str) -> frozenset[str]:
+        """Find the blocks that a block uses, directly and indirectly."""
+        found: set[str] = set()
+        pending = [name]
+        while pending:
+            added = self.uses.get(pending.pop(), frozenset()) - found
+            found |= added
+            pending += added
+        return frozenset(found - {name})
+
+
+def read_graph(blocks: Sequence[PlannedBlock]) -> BlockGraph:
+    """Read the references between blocks, also where they are circular or a template is not valid."""
+    names = {block.name for block in blocks}
+    references = {block.name: _find_block_references(block, names) for block in blocks}
+    circle: tuple[str, ...] = ()
+    try:
+        _sort_references(references).prepare()
+    except CycleError as error:
+        circle = tuple(error.args[1])
+    uses = {name: found.outputs | found.texts for name, found in references.items()}
+    return BlockGraph(uses, find_missing_references(blocks), circle)
 
 
 def plan_block(block: Block) -> PlannedBlock:
@@ -176,9 +219,15 @@ def _name_queries(block: PlannedBlock) -> set[str]:
     if block.type == CHART:
         return {str(block.content.get("query"))}
     if block.type == EMAIL:
-        return {str(file.get("query")) for file in block.content.get("attachments") or ()}
+        files = block.content.get("attachments")
+        # A block that is being written may hold anything.
+        return {str(file.get("query")) for file in _list_mappings(files)}
     choices = block.content.get("choices") if block.type == PARAMETER else None
-    return {str(choices["query"])} if isinstance(choices, Mapping) else set()
+    return {str(choices["query"])} if isinstance(choices, Mapping) and "query" in choices else set()
+
+
+def _list_mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list | tuple) else []
 
 
 def _find_block_references(block: PlannedBlock, names: Collection[str]) -> References:

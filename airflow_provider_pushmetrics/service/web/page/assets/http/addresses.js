@@ -76,6 +76,6 @@ export function isPage(url) {
   return (
     url.origin === APP.origin &&
     pathname.startsWith(APP.pathname) &&
-    !/^(assets|activity|changes|results|session)\b/.test(pathname.slice(APP.pathname.length))
+    !/^(assets|activity|changes|notebook|results|session)\b/.test(pathname.slice(APP.pathname.length))
   );
 }

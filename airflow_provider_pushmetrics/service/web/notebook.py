@@ -1,0 +1,218 @@
+"""What the page of a report shows beside its blocks: their references, newest results and what runs now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, TypeAlias
+
+from pydantic import Field
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+from typing_extensions import TypedDict
+
+from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
+from airflow_provider_pushmetrics.service.api.conventions.fields import Moment
+from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
+from airflow_provider_pushmetrics.service.api.conventions.shapes import (
+    RequestBody,
+    Wrapped,
+    answer,
+    build_answer,
+    wrap,
+)
+from airflow_provider_pushmetrics.service.api.results import list_messages
+from airflow_provider_pushmetrics.service.api.schemas.messages import SentMessage
+from airflow_provider_pushmetrics.service.models import Report, Run, StandaloneQueryRun
+from airflow_provider_pushmetrics.service.reports.block_graph import (
+    BlockGraph,
+    MissingReferences,
+    PlannedBlock,
+    plan_block,
+    read_graph,
+)
+from airflow_provider_pushmetrics.service.reports.block_types import check_block_type, check_json
+from airflow_provider_pushmetrics.service.runs.execution.progress import list_progress
+from airflow_provider_pushmetrics.service.runs.newest_results import NewestResult, find_newest_results
+
+router = make_router("/app/notebook")
+
+MAX_DRAFTS = 500
+MAX_UID_LENGTH = 64
+MAX_NAME_LENGTH = 255
+
+Kind: TypeAlias = Literal["run", "block_run"]
+
+
+class TypedBlock(RequestBody):
+    """A block as it is being written; one that is not saved yet has a uid that no other block has."""
+
+    uid: str = Field(min_length=1, max_length=MAX_UID_LENGTH)
+    type: str = Field(max_length=32)
+    name: str = Field(min_length=1, max_length=MAX_NAME_LENGTH)
+    content: dict[str, Any]
+
+
+class TypedBlocks(RequestBody):
+    """The blocks that are being written."""
+
+    blocks: list[TypedBlock] = Field(max_length=MAX_DRAFTS)
+
+
+@answer
+class BlockReferences(TypedDict):
+    """What a block refers to."""
+
+    uid: str
+    name: str
+    uses: list[str]
+    """The blocks that it refers to."""
+    upstream: list[str]
+    """The blocks that it uses, directly and indirectly."""
+    unknown: list[str]
+    """Names that no block has; a trigger may give a value for some of them."""
+
+
+@answer
+class ReportReferences(TypedDict):
+    """The references between the blocks of a report."""
+
+    blocks: list[BlockReferences]
+    circle: list[str]
+    """The blocks with circular references, the first of them also last; empty if there are none."""
+
+
+@answer
+class NewestBlockResult(TypedDict):
+    """The newest result of a block."""
+
+    block_uid: str
+    kind: Kind
+    run_id: int
+    status: str
+    error: str | None
+    output: str | None
+    output_html: str | None
+    messages: list[SentMessage]
+    row_count: int | None
+    max_rows: int | None
+    is_truncated: bool
+    started_on: Moment | None
+    finished_on: Moment | None
+    parameters: dict[str, Any]
+    """The values with which the run was started."""
+    changed: list[str]
+    """The blocks that were changed since: the block itself comes first, then those that it uses."""
+
+
+@answer
+class UnfinishedBlock(TypedDict):
+    """A block that runs now, or waits for its turn."""
+
+    block_uid: str
+    kind: Kind
+    run_id: int
+    status: str
+    started_on: Moment | None
+
+
+@answer
+class Notebook(TypedDict):
+    """The state of the blocks of a report."""
+
+    references: ReportReferences
+    results: list[NewestBlockResult]
+    unfinished: list[UnfinishedBlock]
+
+
+@router.get("/{reference}")
+def show_notebook(reference: str, parts: Parts, caller: Caller) -> Wrapped[Notebook]:
+    """Show the references, the newest results and the unfinished runs of the blocks of a report."""
+    with parts.database.reading() as session:
+        report = find_by_reference(session, Report, reference, caller)
+        blocks = [plan_block(block) for block in report.blocks]
+        graph = read_graph(blocks)
+        found = find_newest_results(session, report, graph)
+        return wrap(
+            Notebook(
+                references=_build_references(blocks, graph),
+                results=[_build_result(found[block.uid]) for block in blocks if block.uid in found],
+                unfinished=[*_list_unfinished(session, report)],
+            )
+        )
+
+
+@router.post("/{reference}/references")
+def read_references(
+    reference: str, wanted: TypedBlocks, parts: Parts, caller: Caller
+) -> Wrapped[ReportReferences]:
+    """Read the references of the blocks of a report, with some of them as they are being written."""
+    with parts.database.reading() as session:
+        report = find_by_reference(session, Report, reference, caller)
+        blocks = [plan_block(block) for block in report.blocks]
+    blocks = _put_in(blocks, wanted.blocks)
+    return wrap(_build_references(blocks, read_graph(blocks)))
+
+
+def _put_in(blocks: Sequence[PlannedBlock], typed: Iterable[TypedBlock]) -> list[PlannedBlock]:
+    """Put blocks in place of those that they are written for; the last of several with one name counts."""
+    placed = {block.uid: block for block in blocks}
+    for place, one in enumerate(typed):
+        check_json(one.content)
+        old = placed.get(one.uid)
+        placed[one.uid] = PlannedBlock(
+            id=old.id if old else 0,
+            uid=one.uid,
+            position=old.position if old else len(blocks) + place,
+            name=one.name,
+            type=check_block_type(one.type),
+            content=one.content,
+            query_id=None,
+        )
+    return list({block.name: block for block in placed.values()}.values())
+
+
+def _build_references(blocks: Sequence[PlannedBlock], graph: BlockGraph) -> ReportReferences:
+    return {
+        "blocks": [
+            {
+                "uid": block.uid,
+                "name": block.name,
+                "uses": sorted(graph.uses[block.name]),
+                "upstream": sorted(graph.find_upstream(block.name)),
+                "unknown": _list_unknown(graph.missing.get(block.name, MissingReferences())),
+            }
+            for block in blocks
+        ],
+        "circle": list(graph.circle),
+    }
+
+
+def _list_unknown(missing: MissingReferences) -> list[str]:
+    return sorted(missing.names | missing.queries)
+
+
+def _build_result(found: NewestResult) -> NewestBlockResult:
+    return build_answer(
+        NewestBlockResult,
+        found.result,
+        kind="run" if isinstance(found.run, Run) else "block_run",
+        run_id=found.run.id,
+        messages=list_messages(found.result),
+        parameters=found.run.given_parameters,
+        changed=list(found.changed),
+    )
+
+
+def _list_unfinished(session: Session, report: Report) -> Iterable[UnfinishedBlock]:
+    """List the unfinished blocks of the newest run of the report, and of the runs of single blocks."""
+    mine = select(Run).where(Run.report_id == report.id, Run.finished_on.is_(None))
+    run = session.scalars(mine.order_by(Run.id.desc()).limit(1)).first()
+    for block in list_progress(session, run) if run else ():
+        if block.finished_on is None and block.status in ("pending", "running"):
+            yield build_answer(UnfinishedBlock, block, kind="run", run_id=run.id if run else 0)
+    alone = StandaloneQueryRun
+    waiting = select(alone).where(alone.report_id == report.id, alone.finished_on.is_(None))
+    waiting = waiting.options(joinedload(alone.block))
+    for one in session.scalars(waiting.order_by(alone.id)):
+        yield build_answer(UnfinishedBlock, one, block_uid=one.block.uid, kind="block_run", run_id=one.id)

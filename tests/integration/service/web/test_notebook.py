@@ -1,0 +1,137 @@
+"""What the page of a report shows beside its blocks: references, newest results, and what runs now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.integration.service.api.test_lists import record_statements
+from tests.integration.service.conftest import Api, read_accepted, read_result
+
+REGION = {"type": "parameter", "name": "region", "content": {"type": "text", "default": "EMEA"}}
+BASE = {"type": "sql", "name": "base", "content": {"database_id": 1, "sql": "SELECT {{ region }} AS region"}}
+TOP = {"type": "sql", "name": "top", "content": {"database_id": 1, "sql": "SELECT * FROM ({{ base }})"}}
+WORDS = {"type": "text", "name": "words", "content": {"text": "{{ top.data | length }} rows"}}
+
+
+async def read_notebook(api: Api, report: dict[str, Any]) -> dict[str, Any]:
+    return read_result(await api.client.get(f"/app/notebook/{report['uid']}"))
+
+
+async def read_changed(api: Api, report: dict[str, Any]) -> dict[str, list[str]]:
+    """The blocks that were changed since the newest results, by the name of the block with the result."""
+    state = await read_notebook(api, report)
+    names = {one["uid"]: one["name"] for one in state["references"]["blocks"]}
+    return {names[one["block_uid"]]: one["changed"] for one in state["results"]}
+
+
+def find_uid(report: dict[str, Any], name: str) -> str:
+    return str(next(block["uid"] for block in report["blocks"] if block["name"] == name))
+
+
+async def change(api: Api, report: dict[str, Any], name: str, content: dict[str, Any]) -> None:
+    read_accepted(await api.client.put(f"/api/v1/block/{find_uid(report, name)}", json={"content": content}))
+
+
+async def run_alone(api: Api, report: dict[str, Any], name: str, **body: Any) -> int:
+    uid = find_uid(report, name)
+    run_id = await api.run_block(uid, **body)
+    while (await read_notebook(api, report))["unfinished"]:
+        pass
+    return run_id
+
+
+async def test_references_lead_from_each_block_to_those_that_it_uses(api: Api) -> None:
+    report = await api.create_report(REGION, BASE, TOP, WORDS)
+    references = (await read_notebook(api, report))["references"]
+    assert {one["name"]: one["uses"] for one in references["blocks"]} == {
+        "region": [], "base": ["region"], "top": ["base"], "words": ["top"],
+    }  # fmt: skip
+    assert {one["name"]: one["upstream"] for one in references["blocks"]}["words"] == [
+        "base", "region", "top",
+    ]  # fmt: skip
+    assert references["circle"] == []
+
+
+async def test_circle_and_unknown_names_are_found_in_what_is_not_saved(api: Api) -> None:
+    report = await api.create_report(REGION, BASE, TOP, WORDS)
+    typed = {"uid": find_uid(report, "base"), "type": "sql", "name": "base"}
+    new = {"uid": "new", "type": "text", "name": "new", "content": {"text": "{{ nowhere }} {{ top.data }}"}}
+    body = {"blocks": [{**typed, "content": {"sql": "SELECT {{ words }}"}}, new]}
+    path = f"/app/notebook/{report['uid']}/references"
+    found = read_result(await api.client.post(path, json=body))
+    assert set(found["circle"]) == {"base", "top", "words"}
+    by_uid = {one["uid"]: one for one in found["blocks"]}
+    assert (by_uid["new"]["uses"], by_uid["new"]["unknown"]) == (["top"], ["nowhere"])
+    assert (await read_notebook(api, report))["references"]["circle"] == []
+    broken = {"blocks": [{**typed, "content": {"sql": "SELECT {{ "}}]}
+    assert read_result(await api.client.post(path, json=broken))["circle"] == []
+    strange = {"blocks": [{**typed, "type": "magic", "content": {}}]}
+    assert (await api.client.post(path, json=strange)).status_code == 422
+    mail = {"uid": "mail", "type": "email", "name": "mail", "content": {"attachments": ["base"]}}
+    choices = {"uid": "p", "type": "parameter", "name": "p", "content": {"choices": {"sql": 1}}}
+    assert (await api.client.post(path, json={"blocks": [mail, choices]})).status_code == 200
+
+
+async def test_newest_result_is_that_of_the_newest_run_of_any_kind(api: Api) -> None:
+    report = await api.create_report(REGION, BASE, TOP, WORDS)
+    assert (await read_notebook(api, report))["results"] == []
+    outputs = await api.run_by_api(report["id"], parameters={"region": "APAC"})
+    results = {one["block_uid"]: one for one in (await read_notebook(api, report))["results"]}
+    assert {(one["kind"], one["run_id"]) for one in results.values()} == {("run", outputs["run_id"])}
+    assert results[find_uid(report, "words")]["output"] == "1 rows"
+    assert results[find_uid(report, "top")]["parameters"] == {"region": "APAC"}
+    assert await read_changed(api, report) == {"region": [], "base": [], "top": [], "words": []}
+
+    alone = await run_alone(api, report, "words")
+    results = {one["block_uid"]: one for one in (await read_notebook(api, report))["results"]}
+    assert [results[find_uid(report, name)]["kind"] for name in ("words", "top", "base")] == [
+        "block_run", "block_run", "run",
+    ]  # fmt: skip
+    assert results[find_uid(report, "words")]["run_id"] == alone
+
+
+async def test_changed_block_makes_its_own_result_and_those_that_use_it_old(api: Api) -> None:
+    report = await api.create_report(REGION, BASE, TOP, WORDS)
+    await api.run_by_api(report["id"])
+    await change(api, report, "base", {"database_id": 1, "sql": "SELECT {{ region }} AS other"})
+    assert await read_changed(api, report) == {
+        "region": [], "base": ["base"], "top": ["base"], "words": ["base"],
+    }  # fmt: skip
+    await change(api, report, "base", BASE["content"])  # type: ignore[arg-type]
+    assert await read_changed(api, report) == {"region": [], "base": [], "top": [], "words": []}
+    await change(api, report, "region", {"type": "text", "default": "APAC"})
+    assert (await read_changed(api, report))["words"] == ["region"]
+
+
+async def test_query_of_which_only_the_text_is_used_counts_also_where_the_block_ran_alone(api: Api) -> None:
+    report = await api.create_report(REGION, BASE, TOP, WORDS)
+    await run_alone(api, report, "top")
+    assert (await read_changed(api, report))["top"] == []
+    await change(api, report, "base", {"database_id": 1, "sql": "SELECT 'changed' AS region"})
+    assert (await read_changed(api, report))["top"] == ["base"]
+
+
+async def test_result_of_text_that_is_not_saved_is_not_one_of_the_saved_block(api: Api) -> None:
+    report = await api.create_report(REGION, BASE)
+    await run_alone(api, report, "base", content_json={"sql": "SELECT 'typed' AS region"})
+    assert (await read_changed(api, report))["base"] == ["base"]
+    await change(api, report, "base", {"database_id": 1, "sql": "SELECT 'typed' AS region"})
+    assert (await read_changed(api, report))["base"] == []
+
+
+async def test_state_of_many_blocks_takes_as_many_statements_as_that_of_one(api: Api) -> None:
+    counts = []
+    for number in (1, 60):
+        texts = ({"type": "text", "name": f"t{place}", "content": {"text": "x"}} for place in range(number))
+        report = await api.create_report(*texts)
+        await api.run_by_api(report["id"])
+        with record_statements(api.parts.database) as statements:
+            assert len((await read_notebook(api, report))["results"]) == number
+        counts.append(len(statements))
+    assert counts[0] == counts[1]
+
+
+async def test_notebook_of_another_workspace_is_not_found(api: Api) -> None:
+    assert (await api.client.get("/app/notebook/999999")).status_code == 404
+    answer = await api.client.post("/app/notebook/999999/references", json={"blocks": []})
+    assert answer.status_code == 404
