@@ -123,6 +123,7 @@ async def test_events_are_shown_while_pushmetrics_is_away(
     assert len((await visitor.get("/events")).json()["events"]) == 1
 
 
+@pytest.mark.parametrize("tables_url", ["sqlite"], indirect=True)
 async def test_silent_pushmetrics_does_not_hide_the_runs_of_another(
     tables: AirflowTables, pushmetrics: FakePushMetrics, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,7 +138,7 @@ async def test_silent_pushmetrics_does_not_hide_the_runs_of_another(
         run = pushmetrics.start_run()
         urls = [f"{silent_url}/api/reports/1/run/1", f"{pushmetrics.url}/api/reports/1/run/{run.id}"]
         subjects = {number: EventSubject("Delays", url, 1) for number, url in enumerate(urls)}
-        shown = await EventRunFacts(timeout_seconds=10.0).fetch(subjects)
+        shown = await EventRunFacts(timeout_seconds=5.0).fetch(subjects)
     assert shown == {0: {"url": urls[0], "status": None}, 1: {"url": urls[1], "status": "success"}}
 
 

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.usefixtures("supervisor")
 
 MODES = [False, True]
 NO_RECEIVER: dict[str, Any] = {"receiver_url": None, "receiver_token": None}
+DEFERRED: dict[str, Any] = {"deferrable": True, "defer_after": 0.05}
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_a_worker_that_dies_while_its_task_is_deferred_leaves_one_run(pushmetric
     pushmetrics.honours_keys = False
     pushmetrics.outcomes = ["running"]
     with pytest.raises(TaskDeferred):
-        build(deferrable=True).execute(build_context())
+        build(**DEFERRED).execute(build_context())
     pushmetrics.runs[0].status = "success"
     assert run_task(FakeTaskInstance(try_number=2), deferrable=True)["run_id"] == 1
     assert len(pushmetrics.runs) == 1
@@ -105,7 +106,7 @@ def test_a_worker_that_dies_while_its_task_is_deferred_leaves_one_run(pushmetric
 async def test_a_triggerer_that_is_restarted_waits_for_the_same_run(pushmetrics: FakePushMetrics) -> None:
     pushmetrics.outcomes = ["running"]
     with pytest.raises(TaskDeferred) as deferral:
-        await asyncio.to_thread(build(deferrable=True).execute, build_context())
+        await asyncio.to_thread(build(**DEFERRED).execute, build_context())
     first = asyncio.create_task(fire(deferral.value.trigger))
     await asyncio.sleep(0.1)
     first.cancel()
@@ -432,7 +433,7 @@ def test_killing_a_deferred_task_cancels_its_run(
 ) -> None:
     pushmetrics.outcomes = ["running"]
     with pytest.raises(TaskDeferred) as deferral:
-        build(deferrable=True, cancel_on_kill=cancel_on_kill).execute(build_context())
+        build(**DEFERRED, cancel_on_kill=cancel_on_kill).execute(build_context())
     asyncio.run(build_trigger(deferral.value.trigger).on_kill())
     assert pushmetrics.runs[0].status == status
 

@@ -25,6 +25,7 @@ def write_project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @needs_dag_test
 def test_tests_of_the_page_pass(project: Path) -> None:
     environment = os.environ | {

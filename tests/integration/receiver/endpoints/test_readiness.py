@@ -17,6 +17,9 @@ from tests.fakes.receiver_server import ReceiverServer, start_receiver
 from tests.fakes.waiting import until_async, wait_until
 
 
+TOO_LONG_ON_POSTGRES = pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])
+
+
 def is_ready(server: ReceiverServer) -> bool:
     with server.open_reader() as client:
         return client.get("/health/ready").status_code == 200
@@ -33,6 +36,15 @@ def test_full_disk_is_not_ready_before_a_webhook_is_lost_and_ready_again_after_i
         assert is_ready(server)
         with fill_disk(server.process.pid):
             wait_until(lambda: not is_ready(server))
+        wait_until(lambda: is_ready(server))
+        assert store(server, 1) == 202
+
+
+@pytest.mark.slow  # it counts as failing for 10 s
+def test_receiver_that_failed_is_ready_again_without_another_webhook(sqlite_url: str) -> None:
+    with start_receiver(sqlite_url, "--no-access-log") as server:
+        with fill_disk(server.process.pid):
+            wait_until(lambda: not is_ready(server))
             assert store(server, 1) == 503
             assert not is_ready(server)
         wait_until(lambda: is_ready(server))
@@ -46,6 +58,8 @@ def test_webhook_that_failed_is_not_ready_at_once(sqlite_url: str) -> None:
         with fill_disk(server.process.pid):
             assert store(server, 2) == 503
             wait_until(lambda: not is_ready(server), limit_seconds=10)
+        assert store(server, 2) == 202
+        wait_until(lambda: is_ready(server))
 
 
 @pytest.mark.parametrize("replaced", [False, True])
@@ -86,6 +100,7 @@ def test_database_that_accepts_no_writes_is_not_ready(postgres_url: str) -> None
         assert store(server, 1) == 202
 
 
+@pytest.mark.slow  # it is late after 5 s
 @pytest.mark.postgres
 def test_writer_that_waits_for_a_lock_is_not_ready(postgres_url: str) -> None:
     with start_receiver(postgres_url, "--no-access-log") as server:
@@ -121,6 +136,7 @@ async def test_stream_of_webhooks_needs_no_write_of_the_check(
     await until_async(is_ready_beside_a_writer)
 
 
+@pytest.mark.parametrize("inbox_url", ["sqlite", TOO_LONG_ON_POSTGRES], indirect=True)
 async def test_check_that_takes_too_long_is_answered(inbox_url: str, app: Starlette) -> None:
     """A balancer waits for 5 seconds; then it has to know."""
     transport = httpx.ASGITransport(app)

@@ -50,7 +50,8 @@ async def test_service_answers_while_many_requests_wait_for_a_silent_database(ap
         assert answer.status_code == (200 if path == "test" else 422)
 
 
-@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("scheme", ["postgresql", pytest.param("mysql", marks=pytest.mark.slow)])
 async def test_look_at_a_silent_database_ends_by_itself(api: Api, scheme: str) -> None:
     with listen_silently() as port:
         waiting, silent = [

@@ -351,6 +351,7 @@ class SlowStore(ResultStore):
         return super().clean_unfinished(before)
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)  # it waits for 5 s
 def test_worker_that_is_still_deleting_has_ended_its_work(database: Database, tmp_path: Path) -> None:
     settings, cipher, results = ServiceSettings(tmp_path), Cipher("k" * 32), SlowStore(tmp_path / "results")
     places = SourcePlaces(tmp_path, ())

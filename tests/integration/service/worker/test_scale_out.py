@@ -162,6 +162,7 @@ def test_outage_of_the_database_loses_no_run_and_repeats_no_event(
         assert len(session.scalars(select(OutboxEvent)).all()) == len(accepted)
 
 
+@pytest.mark.slow
 def test_frozen_worker_stops_no_run_and_no_delivery_of_others(
     tmp_path: Path, shared: Database, postgres_url: str, subscriber: Subscriber
 ) -> None:

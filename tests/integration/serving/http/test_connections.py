@@ -18,12 +18,20 @@ from airflow_provider_pushmetrics.serving.http.connections import MAX_HEAD_BYTES
 from airflow_provider_pushmetrics.testing.servers import run_receiver, run_service
 from tests.fakes.waiting import LIMIT_SECONDS, wait_until
 
-CONNECTIONS = 4
+CONNECTIONS = 6
 DEADLINE_SECONDS = 2.0
 STALL_LIMIT_SECONDS = 3.0
 MANY_RESPONSES = 40
 """More than a system keeps for a connection: some megabytes."""
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+INCOMPLETE = (
+    b"",
+    b"PO",
+    b"POST PATH HTTP/1.1\r\nHost: x\r\n",
+    b'POST PATH HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"event"',
+    b"POST PATH HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+)
+"""Requests that do not arrive: nothing, a part of the method, of the head, of the body, and no chunk."""
 
 
 @contextmanager
@@ -58,6 +66,13 @@ def url(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def path(kind: str) -> bytes:
     """Give the path that takes a body from anybody, as far as its limits."""
     return b"/api/v1/report/1/webhook?token=x" if kind == "service" else b"/webhooks/demo"
+
+
+def is_live(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/live", timeout=LIMIT_SECONDS).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def connect(url: str) -> socket.socket:
@@ -138,34 +153,21 @@ def test_large_body_in_one_piece_is_no_head(url: str, path: bytes) -> None:
     assert answer.status_code == 401
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"",
-        b"PO",
-        b"POST PATH HTTP/1.1\r\nHost: x\r\n",
-        b'POST PATH HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"event"',
-        b"POST PATH HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
-    ],
-    ids=["nothing", "method", "headers", "body", "chunks"],
-)
-def test_request_that_does_not_arrive_is_answered_by_408(url: str, path: bytes, sent: bytes) -> None:
-    with connect(url) as connection:
-        connection.sendall(sent.replace(b"PATH", path))
-        answer = read_answer(connection)
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert answer.count(b"HTTP/1.1") == 1
-    assert "not arrive" in read_message(answer)
+def test_request_that_does_not_arrive_is_answered_by_408(url: str, path: bytes) -> None:
+    wait_until(lambda: is_live(url))  # the connections of other tests have ended
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connect(url)) for _ in INCOMPLETE]
+        for connection, sent in zip(connections, INCOMPLETE, strict=True):
+            connection.sendall(sent.replace(b"PATH", path))
+        answers = [read_answer(connection) for connection in connections]
+    for answer, sent in zip(answers, INCOMPLETE, strict=True):
+        assert answer.startswith(b"HTTP/1.1 408 "), sent
+        assert answer.count(b"HTTP/1.1") == 1, sent
+        assert "not arrive" in read_message(answer), sent
 
 
 def test_one_address_has_so_many_connections_and_then_a_clear_refusal(url: str) -> None:
-    def is_live() -> bool:
-        try:
-            return httpx.get(f"{url}/health/live", timeout=LIMIT_SECONDS).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    wait_until(is_live)  # the connections of other tests have ended
+    wait_until(lambda: is_live(url))  # the connections of other tests have ended
     with ExitStack() as stack:
         for _ in range(CONNECTIONS):
             connection = stack.enter_context(connect(url))
@@ -176,20 +178,14 @@ def test_one_address_has_so_many_connections_and_then_a_clear_refusal(url: str) 
         assert answer.startswith(b"HTTP/1.1 429 ")
         assert b"\r\nretry-after: 1\r\n" in answer
         assert read_message(answer) == "Too many connections from this address: try again later"
-    wait_until(is_live)
+    wait_until(lambda: is_live(url))
 
 
 @pytest.mark.parametrize("kind", ["service"], indirect=True)
 def test_client_that_does_not_read_its_responses_is_disconnected_and_a_slow_one_is_not(
     url: str, kind: str
 ) -> None:
-    def is_live() -> bool:
-        try:
-            return httpx.get(f"{url}/health/live", timeout=LIMIT_SECONDS).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    wait_until(is_live)
+    wait_until(lambda: is_live(url))
     many = MANY_RESPONSES * b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
     with ExitStack() as stack:
         slow, *stalled = (stack.enter_context(connect(url)) for _ in range(CONNECTIONS))
@@ -198,11 +194,11 @@ def test_client_that_does_not_read_its_responses_is_disconnected_and_a_slow_one_
 
         def is_live_while_one_reads() -> bool:
             assert slow.recv(65536), "the server ended the connection of a client that reads"
-            return is_live()
+            return is_live(url)
 
-        assert not is_live()
+        assert not is_live(url)
         wait_until(is_live_while_one_reads)
-    wait_until(is_live)
+    wait_until(lambda: is_live(url))
 
 
 def test_service_goes_on_after_a_sender_that_leaves_in_its_body(

@@ -205,7 +205,7 @@ async def test_reading_that_hangs_is_given_up_and_its_late_end_changes_nothing(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     backend = HangingBackend()
-    current = CurrentAccess(build_access("old"), backend.read, clock=clock)
+    current = CurrentAccess(build_access("old"), backend.read, ages=Ages(patience=0.01), clock=clock)
     clock.now += AGES.refresh
     await current.get()
     await turn_until(lambda: len(backend.begun) == 1)
