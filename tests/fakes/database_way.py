@@ -52,6 +52,8 @@ class DatabaseWay(ABC):
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self.listener.accept()
+                # Else each of several small messages waits 40 ms for the confirmation of the one before.
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if not self.is_open():
                     client.close()
                     continue

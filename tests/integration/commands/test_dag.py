@@ -96,17 +96,6 @@ def test_choices_of_a_query_are_in_the_dag(reports: Reports, run: Run) -> None:
     assert '"APAC"' in after.stdout, after.stdout
 
 
-def test_file_is_overwritten_only_by_force(reports: Reports, run: Run, tmp_path: Path) -> None:
-    report = reports.add("Kept")
-    (tmp_path / "kept.py").write_text("mine", "utf-8")
-    refused = run("dag", "new", str(report["id"]), "--output", "kept.py")
-    assert refused.returncode == 2
-    assert "--force" in refused.stderr
-    assert (tmp_path / "kept.py").read_text("utf-8") == "mine"
-    assert run("dag", "new", str(report["id"]), "--output", "kept.py", "--force").returncode == 0
-    assert "PushMetricsTriggerReportOperator" in (tmp_path / "kept.py").read_text("utf-8")
-
-
 def test_url_and_a_token_of_the_environment_replace_a_connection(reports: Reports, run: Run) -> None:
     report = reports.add("By URL")
     arguments = ["dag", "new", str(report["id"]), "--url", reports.url, "--conn-id", "other"]
@@ -155,6 +144,22 @@ DIFFERENCES = {
         "is integer, and its Param is string"
     ),
 }
+SAVE = (
+    "PushMetricsToObjectStorageOperator(task_id='save', report_run=run_report.output,"
+    " path='x', queries=['gone'])"
+)
+
+
+SENSORS = """
+from airflow.providers.common.compat.sdk import DAG
+from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
+
+with DAG("sensors", schedule=None):
+    for report_id in {report_ids}:
+        PushMetricsRunSensor(
+            task_id=f"wait_{{report_id}}", event="query.run", report_id=report_id, query_id=4711
+        )
+"""
 
 
 def test_differences_are_named(reports: Reports, run: Run, tmp_path: Path) -> None:
@@ -165,29 +170,24 @@ def test_differences_are_named(reports: Reports, run: Run, tmp_path: Path) -> No
     report = reports.add("Compared", parameters)
     for number, arguments in enumerate(DIFFERENCES):
         write_dag(tmp_path / f"dag_{number}.py", report["id"], arguments)
+    disabled = reports.add("Disabled", orders="SELECT 1 AS n")
+    reports.request("PUT", f"webhook/{disabled['webhook']['id']}", {"active": False})
+    write_dag(tmp_path / "disabled.py", disabled["id"], "", SAVE)
+    write_dag(tmp_path / "unknown.py", 4711, "")
+    without_queries = reports.add("Without queries")["id"]
+    (tmp_path / "sensors.py").write_text(SENSORS.format(report_ids=[without_queries]), "utf-8")
     ended = run("dag", "check", ".")
     assert ended.returncode == 1, ended.stdout + ended.stderr
-    for number, said in enumerate(DIFFERENCES.values()):
-        lines = [line for line in ended.stdout.splitlines() if f"dag_{number}.run_report" in line]
-        assert [line for line in lines if said.format(id=report["id"]) in line], ended.stdout
-
-
-def test_unknown_report_disabled_trigger_and_lost_query_differ(
-    reports: Reports, run: Run, tmp_path: Path
-) -> None:
-    report = reports.add("Disabled", orders="SELECT 1 AS n")
-    more = (
-        "PushMetricsToObjectStorageOperator(task_id='save', report_run=run_report.output,"
-        " path='x', queries=['gone'])"
-    )
-    write_dag(tmp_path / "disabled.py", report["id"], "", more)
-    write_dag(tmp_path / "unknown.py", 4711, "")
-    reports.request("PUT", f"webhook/{report['webhook']['id']}", {"active": False})
-    ended = run("dag", "check", "disabled.py", "unknown.py")
-    assert ended.returncode == 1, ended.stdout + ended.stderr
-    assert f"the trigger of report {report['id']} is disabled" in ended.stdout
-    assert "has no query 'gone'; it has 'orders'" in ended.stdout
-    assert "there is no report 4711" in ended.stdout
+    said = {f"dag_{number}.run_report": text for number, text in enumerate(DIFFERENCES.values())}
+    said |= {
+        "disabled.run_report": f"the trigger of report {disabled['id']} is disabled",
+        "disabled.save": "has no query 'gone'; it has 'orders'",
+        "unknown.run_report": "there is no report 4711",
+        f"sensors.wait_{without_queries}": "has no query with the id 4711; it has none",
+    }
+    lines = [line for line in ended.stdout.splitlines() if line.startswith("DIFFERS")]
+    for task, text in said.items():
+        assert [line for line in lines if task in line and text.format(id=report["id"]) in line], task
 
 
 @pytest.mark.slow
@@ -219,13 +219,6 @@ with DAG("any_report", schedule=None):
 """
 
 
-def test_check_that_compared_nothing_is_no_success(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "any_report.py").write_text(ANY_REPORT, "utf-8")
-    ended = run("dag", "check", "any_report.py")
-    assert (ended.returncode, "0 tasks" in ended.stdout) == (2, True), ended.stdout + ended.stderr
-    assert "no task that names a report" in ended.stdout
-
-
 @pytest.mark.slow
 @needs_dag_test
 def test_task_that_fails_early_logs_nothing_about_links(run: Run, airflow_home: Path) -> None:
@@ -239,18 +232,12 @@ def test_task_that_fails_early_logs_nothing_about_links(run: Run, airflow_home: 
 
 
 def write_team(folder: Path, report_id: int, parameter: str) -> None:
-    """Write a Dags folder whose Dag takes its parameters, and an event filter, from a module beside it."""
+    """Write a Dags folder whose Dag takes its parameters from a module beside it."""
     folder.mkdir()
-    common = f"PARAMETERS = {{{parameter!r}: 1}}\n\n\ndef is_wanted(event):\n    return True\n"
-    (folder / "common.py").write_text(common, "utf-8")
-    wait = f"PushMetricsRunSensor(task_id='wait', report_id={report_id}, event_filter='common.is_wanted')"
-    write_dag(folder / f"{folder.name}.py", report_id, "parameters=PARAMETERS", wait)
-    source = (folder / f"{folder.name}.py").read_text("utf-8")
-    imports = (
-        "from common import PARAMETERS\n"
-        "from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor\n"
-    )
-    (folder / f"{folder.name}.py").write_text(imports + source, "utf-8")
+    (folder / "common.py").write_text(f"PARAMETERS = {{{parameter!r}: 1}}\n", "utf-8")
+    path = folder / f"{folder.name}.py"
+    write_dag(path, report_id, "parameters=PARAMETERS")
+    path.write_text("from common import PARAMETERS\n" + path.read_text("utf-8"), "utf-8")
 
 
 def test_dags_import_modules_of_their_own_folder_as_in_airflow(
@@ -259,16 +246,11 @@ def test_dags_import_modules_of_their_own_folder_as_in_airflow(
     report = reports.add("Team", {"month": {"type": "integer"}})
     write_team(tmp_path / "good", report["id"], "month")
     write_team(tmp_path / "bad", report["id"], "orign")
-    ended = run("dag", "check", "good/good.py")
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    ended = run("dag", "check", "good", "bad")
+    ended = run("dag", "check", "good/good.py", "bad")
     assert ended.returncode == 1, ended.stdout + ended.stderr
-    assert "2 tasks" not in ended.stdout
-    assert "bad.run_report" in ended.stdout
-    assert "has no parameter 'orign'" in ended.stdout
-    found = run("doctor", "--dags", "good")
-    assert "is in the Dags folder, which the triggerer may not import from" in found.stdout
-    assert "Mend the import error" not in found.stdout
+    (line,) = [line for line in ended.stdout.splitlines() if ".run_report" in line]
+    assert "bad.run_report" in line
+    assert "has no parameter 'orign'" in line
 
 
 LEAVES_PROCESS = """
@@ -278,14 +260,17 @@ pathlib.Path("left.pid").write_text(str(left.pid))
 """
 
 
-def test_process_that_a_dag_file_leaves_behind_does_not_hold_up_the_result(run: Run, tmp_path: Path) -> None:
+def test_check_that_compared_nothing_is_no_success_and_waits_for_no_process_that_a_dag_file_leaves_behind(
+    run: Run, tmp_path: Path
+) -> None:
     (tmp_path / "leaves.py").write_text(ANY_REPORT + LEAVES_PROCESS, "utf-8")
     ended = run("dag", "check", "leaves.py")
     os.kill(int((tmp_path / "left.pid").read_text("utf-8")), signal.SIGKILL)  # it still runs
+    assert (ended.returncode, "0 tasks" in ended.stdout) == (2, True), ended.stdout + ended.stderr
     assert "no task that names a report" in ended.stdout
 
 
-def test_defaults_that_are_texts_mean_in_the_dag_what_they_mean_in_the_report(
+def test_file_is_overwritten_by_force_by_a_dag_in_which_defaults_mean_what_they_mean_in_the_report(
     reports: Reports, run: Run, tmp_path: Path
 ) -> None:
     parameters: dict[str, dict[str, Any]] = {
@@ -295,7 +280,12 @@ def test_defaults_that_are_texts_mean_in_the_dag_what_they_mean_in_the_report(
         "amount": {"type": "number", "default": "12345678901234567.89", "choices": ["12345678901234567.890"]},
     }
     report = reports.add("Texts", parameters)
-    written = run("dag", "new", str(report["id"]), "--output", "texts.py")
+    (tmp_path / "texts.py").write_text("mine", "utf-8")
+    refused = run("dag", "new", str(report["id"]), "--output", "texts.py")
+    assert refused.returncode == 2
+    assert "--force" in refused.stderr
+    assert (tmp_path / "texts.py").read_text("utf-8") == "mine"
+    written = run("dag", "new", str(report["id"]), "--output", "texts.py", "--force")
     assert written.returncode == 0, written.stderr
     values = read_params(ast.parse((tmp_path / "texts.py").read_text("utf-8")))
     assert values == {"names": ["a", "b"], "months": [1, 2], "none": None, "amount": "12345678901234567.89"}
@@ -313,28 +303,6 @@ def read_params(source: ast.Module) -> dict[str, Any]:
     names = [ast.literal_eval(key) for key in params.keys if key is not None]
     calls = [value for value in params.values if isinstance(value, ast.Call)]
     return {name: ast.literal_eval(call.args[0]) for name, call in zip(names, calls, strict=True)}
-
-
-SENSORS = """
-from airflow.providers.common.compat.sdk import DAG
-from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
-
-with DAG("sensors", schedule=None):
-    for report_id in {report_ids}:
-        PushMetricsRunSensor(
-            task_id=f"wait_{{report_id}}", event="query.run", report_id=report_id, query_id=4711
-        )
-"""
-
-
-def test_query_of_a_sensor_differs_if_its_report_has_no_query_at_all(
-    reports: Reports, run: Run, tmp_path: Path
-) -> None:
-    report = reports.add("Without queries")
-    (tmp_path / "sensors.py").write_text(SENSORS.format(report_ids=[report["id"]]), "utf-8")
-    ended = run("dag", "check", "sensors.py")
-    assert ended.returncode == 1, ended.stdout + ended.stderr
-    assert "has no query with the id 4711; it has none" in ended.stdout
 
 
 BLOCKS: dict[str, list[dict[str, Any]]] = {

@@ -22,6 +22,7 @@ print("a Dag file may print")
 with DAG("with_filter", schedule=None):
     PushMetricsRunSensor(task_id="a", report_id=1, event_filter="os.path.exists")
     PushMetricsRunSensor(task_id="b", report_id=1, event_filter="nowhere_at_all.f")
+    PushMetricsRunSensor(task_id="c", report_id=1, event_filter="common.is_wanted")
 """
 
 
@@ -46,7 +47,9 @@ def test_installation_that_works_has_no_failure(reports: Reports, run: Run) -> N
 
 
 def test_each_failure_has_its_row(reports: Reports, run: Run, tmp_path: Path) -> None:
-    (tmp_path / "dag.py").write_text(DAG, "utf-8")
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "dag.py").write_text(DAG, "utf-8")
+    (tmp_path / "dags" / "common.py").write_text("def is_wanted(event):\n    return True\n", "utf-8")
     connection = json.dumps(
         {
             "conn_type": "pushmetrics",
@@ -59,12 +62,14 @@ def test_each_failure_has_its_row(reports: Reports, run: Run, tmp_path: Path) ->
             },
         }
     )
-    ended = run("doctor", "--dags", "dag.py", AIRFLOW_CONN_PUSHMETRICS_DEFAULT=connection)
+    ended = run("doctor", "--dags", "dags", AIRFLOW_CONN_PUSHMETRICS_DEFAULT=connection)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "rejects the API token, which is the password" in ended.stdout
     assert "could not connect to '127.0.0.1' at port 1" in ended.stdout
     assert "'nowhere_at_all.f', which cannot be imported" in ended.stdout
     assert "os.path.exists can be imported here" in ended.stdout
+    assert "is in the Dags folder, which the triggerer may not import from" in ended.stdout
+    assert "Mend the import error" not in ended.stdout
     assert "-0123456789" not in ended.stdout + ended.stderr
 
 

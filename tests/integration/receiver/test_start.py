@@ -112,6 +112,7 @@ def test_receiver_waits_for_another_that_migrates_and_says_so_once(postgres_url:
         assert server.read_all_lines().count(LOCKED) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_receiver_ends_with_a_sentence_if_another_does_not_end_its_migration(postgres_url: str) -> None:
     with (

@@ -16,7 +16,6 @@ from tests.fakes.receiver_requests import DELIVERY_URL, REPORT_RUN
 from tests.fakes.receiver_server import ReceiverServer, start_receiver
 from tests.fakes.waiting import until_async, wait_until
 
-
 TOO_LONG_ON_POSTGRES = pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])
 
 

@@ -75,7 +75,7 @@ HEADERS: tuple[dict[str, bytes], ...] = (
 )
 
 
-SHARES = (7, pytest.param(1, marks=pytest.mark.slow))
+SHARES = (14, pytest.param(1, marks=pytest.mark.slow))
 """One of so many bodies is sent to each route, the next one another; and all of them."""
 
 

@@ -18,9 +18,11 @@ from typer.testing import CliRunner, Result
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.cli import app
+from airflow_provider_pushmetrics.service.maintenance.backup import back_up
 from airflow_provider_pushmetrics.service.maintenance.spare_ids import ID_GAP, count_spare_ids
 from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run, Workspace
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.serving.backups.postgresql_dump import dump_tables
@@ -158,18 +160,23 @@ async def test_backup_without_its_results_is_refused(tmp_path: Path, database_ur
     assert "there is no folder" in result.stderr
     assert not results.exists(), "a folder that nobody meant is not made"
     results.mkdir()
-    result = await asyncio.to_thread(run_command, "backup", archive, data_dir, database_url)
-    assert result.exit_code == 1
-    assert f"1 results of the database are not in the folder {str(results)!r}, such as 'run-" in result.stderr
-    assert not archive.exists()
-    options = ("--result-retention-days", "7")
-    result = await asyncio.to_thread(run_command, "backup", archive, data_dir, database_url, *options)
-    assert result.exit_code == 1, "it is not old enough to be deleted"
-    assert not archive.exists()
+    # Both wait for 5 s. In the second, it is not old enough to be deleted.
+    backups = [
+        asyncio.to_thread(back_up, settings, tmp_path / f"{settings.result_retention_days}.tar")
+        for settings in (
+            ServiceSettings(data_dir, database_url=database_url, result_retention_days=days)
+            for days in (None, 7)
+        )
+    ]
+    for refusal in await asyncio.gather(*backups, return_exceptions=True):
+        assert isinstance(refusal, PushMetricsConfigurationError)
+        assert f"1 results of the database are not in the folder {str(results)!r}, such as" in str(refusal)
+    assert {path.name for path in (archive.parent).iterdir()} == {"data", "elsewhere"}
     database = Database(database_url or f"sqlite:///{data_dir}/service.db")
     with database.writing() as session:
         session.execute(update(BlockResult).values(finished_on=get_now() - timedelta(days=7)))
     database.close()
+    options = ("--result-retention-days", "7")
     result = await asyncio.to_thread(run_command, "backup", archive, data_dir, database_url, *options)
     assert result.exit_code == 0, result.stderr
     assert "0 results. 1 more had been deleted." in result.stdout

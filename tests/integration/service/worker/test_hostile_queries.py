@@ -15,18 +15,18 @@ import pytest
 
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
-from tests.fakes.service_process import ServiceProcess, run_service
+from tests.fakes.service_process import ServiceProcess, run_ready_service
 from tests.fakes.service_reports import TRIGGER_TOKEN, make_report
 from tests.fakes.waiting import wait_until
 from tests.integration.service.processes.test_whole_service import open_data
 from tests.integration.service.worker.test_fairness import LATE_SECONDS, START_SECONDS, trigger_and_measure
 
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 3
 STOP_SECONDS = 60.0  # on any machine; two on one that has nothing else to do
 MAX_GROWTH_BYTES = 64 * 2**20
 
 MEMORY = "bytes of memory, the limit"
-TIME = "took longer than 10 s"
+TIME = f"took longer than {TIMEOUT_SECONDS} s"
 VALUE = "has more than 16,777,216 bytes"
 
 QUERIES = {
@@ -46,6 +46,8 @@ QUERIES = {
     ),
 }
 SQLITE = {"randomblob", "sqlite"}
+ENDLESS = {"replace", "endless", "sqlite"}
+OTHERS = {"quick": ("SELECT 1 AS v", ""), "cancelled": QUERIES["replace"]}
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,15 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
         session.flush()
         sqlite_id = source.id
     reports = {}
-    for name, (query, _) in {**QUERIES, "quick": ("SELECT 1 AS v", "")}.items():
-        content = {"sql": query, **({"database_id": sqlite_id} if name in SQLITE else {})}
+    for name, (query, _) in {**QUERIES, **OTHERS}.items():
+        content: dict[str, Any] = {"sql": query}
+        if name in SQLITE:
+            content["database_id"] = sqlite_id
+        if name in ENDLESS:
+            content["timeout_seconds"] = TIMEOUT_SECONDS
         reports[name] = make_report(database, cipher, data_dir, q=("sql", content)).id
     database.close()
-    with run_service(data_dir, "--query-timeout-seconds", str(TIMEOUT_SECONDS)) as service:
-        service.wait_until_ready()
+    with run_ready_service(data_dir) as service:
         token = service.client.post("/api/v1/workspace/", json={"name": "other"}).json()["token"]
         headers = {"Authorization": f"Bearer {token}"}
         with httpx.Client(
@@ -127,7 +132,7 @@ def test_hostile_queries_fail_with_a_sentence_and_hurt_nobody_else(hostile: Host
 
 
 def test_query_that_duckdb_does_not_interrupt_is_cancelled_in_time(hostile: Hostile) -> None:
-    run_id = hostile.trigger("replace")
+    run_id = hostile.trigger("cancelled")
     run = f"/api/v1/noteflow_run/{run_id}"
     wait_until(lambda: hostile.service.client.get(run).json()["result"]["status"] == "running")
     uid = hostile.service.client.get(run).json()["result"]["uid"]
@@ -136,7 +141,7 @@ def test_query_that_duckdb_does_not_interrupt_is_cancelled_in_time(hostile: Host
     while _list_busy_children(hostile.service):
         assert time.monotonic() - began < STOP_SECONDS
         time.sleep(0.02)
-    assert hostile.wait_for_end("replace", run_id)["status"] == "cancelled"
+    assert hostile.wait_for_end("cancelled", run_id)["status"] == "cancelled"
 
 
 def test_children_end_with_a_worker_that_is_killed_in_the_middle_of_a_query(hostile: Hostile) -> None:
