@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import threading
-import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -131,17 +130,3 @@ class BackgroundLoop:
             self._log.error("%s failed, retrying: %s\n%s", self._name, type(error).__name__, where)
             return None
         return self._interval_seconds if seconds is None else seconds
-
-
-def stop_loops(loops: Iterable[BackgroundLoop], timeout_seconds: float = STOP_SECONDS) -> bool:
-    """
-    Stop all loops at once.
-
-    :param timeout_seconds: How long to wait for all of them.
-    :return: Whether all have ended.
-    """
-    loops = list(loops)
-    for loop in loops:
-        loop.request_stop()
-    deadline = time.monotonic() + timeout_seconds
-    return all([loop.stop(max(deadline - time.monotonic(), 0)) for loop in loops])

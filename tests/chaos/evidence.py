@@ -12,7 +12,6 @@ from tests.chaos.servers import connect
 WEBHOOK_DAG = "example_pushmetrics_webhook_receiver"
 CONTINUOUS_DAG = "example_pushmetrics_webhook_receiver_continuous"
 POLLING_DAG = "example_pushmetrics_without_receiver"
-ENDED_TASKS = ("success", "skipped")
 
 CLAIMS = """
     SELECT value FROM xcom

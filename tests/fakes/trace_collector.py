@@ -86,7 +86,7 @@ def collect_traces() -> Iterator[TraceCollector]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     collector = TraceCollector(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
         yield collector

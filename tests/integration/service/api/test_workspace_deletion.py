@@ -12,7 +12,7 @@ from sqlalchemy import select
 from airflow_provider_pushmetrics.service.models import OutboxEvent, Report, Subscription, Workspace
 from tests.integration.service.conftest import Api, open_client
 
-ROUNDS = 6
+ROUNDS = 4
 REQUESTS_OF_EACH_KIND = 4
 
 REPORT: dict[str, Any] = {
@@ -67,7 +67,7 @@ async def test_request_during_the_deletion_is_done_or_refused_and_nothing_is_lef
                 await send("DELETE", f"/api/v1/workspace/{workspace_id}", {})
 
             requests = list_requests(report_id) * REQUESTS_OF_EACH_KIND
-            deletion = delete(0.02 * number)
+            deletion = delete(0.03 * number)
             await asyncio.gather(deletion, *(send(*request) for request in requests))
             # A run that ends at the same time can win, and the deletion is answered 409.
             while await asyncio.to_thread(has_workspace, api, workspace_id):
