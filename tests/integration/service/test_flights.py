@@ -20,6 +20,9 @@ from tests.integration.service.conftest import Api, open_client, run_parts
 
 Flight = dict[str, str]
 
+in_files = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+"""For what depends on the files, and not on the service's own database."""
+
 
 @pytest.fixture(scope="module")
 def flights() -> list[Flight]:
@@ -84,6 +87,7 @@ def check_worst(rows: list[dict[str, Any]], flights: list[Flight]) -> None:
         ) in known  # fmt: skip
 
 
+@in_files
 @pytest.mark.parametrize(
     ("body", "query"),
     [
@@ -108,6 +112,7 @@ async def test_figures_are_those_of_the_files(
     check_worst(await api.fetch_rows(outputs, "worst"), chosen)
 
 
+@in_files
 @pytest.mark.parametrize("origin", ["JFK'; DROP TABLE flights; --", "' OR '1'='1", "jfk", "\\", "é"])
 async def test_hostile_origin_is_harmless_and_gives_no_rows(api: Api, origin: str) -> None:
     outputs = await api.run(1, {"origin": origin})
@@ -117,6 +122,7 @@ async def test_hostile_origin_is_harmless_and_gives_no_rows(api: Api, origin: st
     assert again["queries"][0]["row_count"] == 10
 
 
+@in_files
 @pytest.mark.parametrize("nothing", [None, "", "all"])
 async def test_all_is_said_in_several_ways(api: Api, nothing: str | None) -> None:
     outputs = await api.run(1, {"origin": nothing, "month": nothing})

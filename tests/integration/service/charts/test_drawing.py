@@ -53,7 +53,7 @@ def test_what_is_no_chart_is_refused_in_one_line(spec: str) -> None:
 def test_runaway_is_ended() -> None:
     data = {"sequence": {"start": 0, "stop": 10**10, "as": "a"}}
     with pytest.raises(DrawingError):
-        draw(write(data), timeout_seconds=5)
+        draw(write(data), timeout_seconds=3)
 
 
 def test_chart_that_takes_too_long_says_so() -> None:

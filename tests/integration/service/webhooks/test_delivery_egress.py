@@ -60,6 +60,7 @@ def deliver(
         return session.get_one(Delivery, 1).attempts[0]
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("host", CORPUS)
 def test_hostile_endpoint_is_sent_nothing(database: Database, subscriber: Subscriber, host: str) -> None:
     port = urlsplit(subscriber.url).port
