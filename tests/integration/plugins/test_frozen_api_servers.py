@@ -83,6 +83,7 @@ async def test_an_api_server_that_was_frozen_starts_nothing_twice(
     async with run_updater(frozen.runtime, pace=WOKEN_BY_EVENTS):
         await deliver(frozen.runtime, 1)
         await wait_for_numbers(asset, [1])
+        await wait_for(lambda: fetch_position() == 1)  # it has left the transaction that locks the inbox
         frozen.freeze_at_its_position()
         async with run_updater(other.runtime):
             await deliver(other.runtime, 2)
