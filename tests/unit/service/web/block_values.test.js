@@ -10,6 +10,10 @@ import {
   writeChoices,
   writeDefault,
 } from "../../../../airflow_provider_pushmetrics/service/web/page/assets/blocks/block_values.js";
+import {
+  parseJson,
+  writeJson,
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/http/exact_json.js";
 
 test("a number that JavaScript would round stays a text", () => {
   assert.equal(
@@ -18,19 +22,20 @@ test("a number that JavaScript would round stays a text", () => {
   );
 });
 
-test("an integer that JavaScript would round stays a text", () => {
-  assert.equal(readDefault("9007199254740993", "integer"), "9007199254740993");
+test("an integer that JavaScript would round keeps its digits", () => {
+  for (const type of ["integer", "any"])
+    assert.equal(writeJson(readDefault("9007199254740993", type)), "9007199254740993");
   assert.equal(readDefault("42", "integer"), 42);
 });
 
-test("a list with a number that JavaScript would round stays a text", () => {
-  assert.equal(readDefault("[1, 9007199254740993]", "list"), "[1, 9007199254740993]");
+test("a list with an integer that JavaScript would round keeps its digits", () => {
+  assert.equal(writeJson(readDefault("[1, 9007199254740993]", "list")), "[1,9007199254740993]");
   assert.deepEqual(readDefault('[1, "9007199254740993"]', "list"), [1, "9007199254740993"]);
 });
 
-test("of any type, a number that JavaScript would round is refused", () => {
-  for (const text of ["9007199254740993", "1e400", "[1e-400]", "0.12345678901234567890"]) {
-    assert.throws(() => readDefault(text, "any"), /would round a number/, text);
+test("of any type, a number that the service would round is refused", () => {
+  for (const text of ["1e400", "[1e-400]", "0.12345678901234567890"]) {
+    assert.throws(() => readDefault(text, "any"), /has too many digits/, text);
   }
   for (const value of [0, -0.5, 1e21, 0.1, 1.7976931348623157e308, 9007199254740992]) {
     assert.equal(readDefault(JSON.stringify(value), "any"), value);
@@ -54,6 +59,12 @@ test("what is written is read as it was", () => {
   for (const choices of [null, ["a", "b"], { query: "regions of sales" }]) {
     assert.deepEqual(readChoices(writeChoices(choices), "text"), choices);
   }
+});
+
+test("a default with more digits than JavaScript has is shown and saved with all of them", () => {
+  for (const text of ["9007199254740993", "1.0", "[9007199254740993]"])
+    assert.equal(writeJson(readDefault(writeDefault(parseJson(text)), "any")), text);
+  assert.equal(writeChoices([parseJson("9007199254740993")]), "9007199254740993");
 });
 
 test("choices are the lines that are not empty", () => {

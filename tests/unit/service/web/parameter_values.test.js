@@ -3,6 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  parseJson,
+  writeJson,
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/http/exact_json.js";
+import {
   checkText,
   describeParameter,
   fitsOwnField,
@@ -88,6 +92,16 @@ test("a moment with a zone is not put into a field that has none", () => {
     assert.equal(fitsOwnField(content, text), false);
   assert.equal(fitsOwnField({ type: "date" }, "2026-02-30"), false);
   assert.equal(fitsOwnField({ type: "integer" }, "7"), true);
+});
+
+test("numbers that JavaScript would round are shown and sent with all their digits", () => {
+  const run = parseJson('{"id":9007199254740993,"ids":[9007199254740993,1.0],"any":{"a":1.0}}');
+  assert.equal(writeValue({ type: "integer" }, run.id), "9007199254740993");
+  assert.equal(writeValue({ type: "integer", multiple: true }, run.ids), "9007199254740993, 1.0");
+  assert.equal(writeValue({}, run.any), '{"a":1.0}');
+  const unchanged = readValue({ type: "integer" }, "9007199254740993", "9007199254740993", run.id);
+  assert.equal(writeJson({ id: unchanged }), '{"id":9007199254740993}');
+  assert.equal(describeParameter({ type: "integer", default: run.id }), "integer, default 9007199254740993");
 });
 
 test("what a parameter takes is described", () => {

@@ -8,6 +8,7 @@ import { part } from "../http/addresses.js";
 import { getRow, post, put } from "../http/api.js";
 import { showFailure } from "../sql/sql_registry.js";
 import { EDITORS } from "./block_fields.js";
+import { readBlock } from "./block_list.js";
 import { tryContent } from "./block_trial.js";
 
 /**
@@ -42,7 +43,7 @@ export function makeEditor(block, context, { thing, close, whenSaved }) {
       const content = { ...keepUnknown(saved, fields), ...makeContent(values) };
       const body = { name, verbose_name: verbose_name || null, content };
       const { warnings = [], ...row } = await sendBlock(saved, context, body);
-      saved = { ...row, content: JSON.parse(row.content_json) };
+      saved = readBlock(row);
       await whenSaved(row, accept());
       tell([`Block “${name}” is saved`, ...findOwn(warnings, name)].join(". Warning: "));
     },

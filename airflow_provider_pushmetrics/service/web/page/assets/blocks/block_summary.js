@@ -1,6 +1,7 @@
 // What the list of blocks shows of each type of block.
 
 import { el } from "../elements/dom.js";
+import { writeJson } from "../http/exact_json.js";
 
 /**
  * Show what a block says, while nobody edits it.
@@ -20,7 +21,7 @@ export function makeSummary(block, { databases }) {
         {},
         content.multiple ? "list of " : "",
         `${content.type ?? "any"}, `,
-        content.required ? "required" : ["default ", el("code", {}, JSON.stringify(content.default ?? null))],
+        content.required ? "required" : ["default ", el("code", {}, writeJson(content.default ?? null))],
         describeChoices(content.choices),
       ),
     sql: () => [
@@ -59,6 +60,6 @@ export function makeSummary(block, { databases }) {
 function describeChoices(choices) {
   if (!choices) return "";
   return Array.isArray(choices)
-    ? [", one of ", el("code", {}, choices.map((one) => JSON.stringify(one)).join(", "))]
+    ? [", one of ", el("code", {}, choices.map((one) => writeJson(one)).join(", "))]
     : [", choices from ", el("code", {}, choices.query)];
 }

@@ -1,6 +1,7 @@
 // Values of blocks: as the texts of fields, and read from them.
 
 import { describeError } from "../http/errors.js";
+import { parseJson, writeJson } from "../http/exact_json.js";
 
 /**
  * Read a number; undefined if there is none.
@@ -30,7 +31,7 @@ export function readJson(text) {
  */
 export function writeDefault(value) {
   if (value === null || value === undefined) return "";
-  return typeof value === "string" ? value : JSON.stringify(value);
+  return typeof value === "string" ? value : writeJson(value);
 }
 
 /**
@@ -73,13 +74,11 @@ export function readDefault(text, type) {
   if (text === "") return null;
   // These stay texts, which the service reads exactly: JavaScript would round some numbers.
   if (["text", "date", "timestamp", "number"].includes(type)) return text;
-  const value = parseJson(text);
+  const value = tryJson(text);
   if (value === undefined) return text;
   if (!roundsNumber(text)) return value;
   if (type !== "any") return text;
-  throw new Error(
-    `JavaScript would round a number in ${text}: choose a type, or write the number in quotes.`,
-  );
+  throw new Error(`A number in ${text} has too many digits: choose a type, or write the number in quotes.`);
 }
 
 /**
@@ -88,22 +87,22 @@ export function readDefault(text, type) {
  * @param {string} text
  * @returns {unknown}
  */
-function parseJson(text) {
+function tryJson(text) {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return undefined;
   }
 }
 
 /**
- * Tell whether a number in JSON would not come out as it is written.
+ * Tell whether the service would round a number in JSON. Whole numbers have all their digits there.
  *
  * @param {string} json
  */
 function roundsNumber(json) {
   return (json.match(NUMBER) ?? []).some((token) => {
-    if (token.startsWith('"')) return false;
+    if (token.startsWith('"') || /^-?\d+$/.test(token)) return false;
     const value = Number(token);
     const digits = token
       .replace(/e.*$/i, "")

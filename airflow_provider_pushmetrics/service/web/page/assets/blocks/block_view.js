@@ -5,6 +5,7 @@ import { hasDraft } from "../drafts/unsaved.js";
 import { button } from "../elements/buttons.js";
 import { el, fill } from "../elements/dom.js";
 import { hasSameText, makeEditor } from "./block_editor.js";
+import { readBlock } from "./block_list.js";
 import { makeSummary } from "./block_summary.js";
 import { makeTrial } from "./block_trial.js";
 
@@ -96,7 +97,7 @@ export class BlockView {
     };
     /** @type {Ui.WhenSaved} */
     const whenSaved = async (row, isDone) => {
-      this.block = { ...row, content: JSON.parse(row.content_json) };
+      this.block = readBlock(row);
       const hadFocus =
         this.#body.contains(document.activeElement) || document.activeElement === document.body;
       if (isDone) {

@@ -1,5 +1,6 @@
 // Numbers, times and states as people read them.
 
+import { writeJson } from "../http/exact_json.js";
 import { el } from "./dom.js";
 
 const NUMBER = new Intl.NumberFormat();
@@ -115,7 +116,7 @@ export const isFinished = (status) => status !== null && FINISHED.has(status);
  */
 export function writeParameters(parameters) {
   const pairs = Object.entries(parameters ?? {}).map(
-    ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+    ([name, value]) => `${name}=${typeof value === "string" ? value : writeJson(value)}`,
   );
   return pairs.join(", ") || "–";
 }

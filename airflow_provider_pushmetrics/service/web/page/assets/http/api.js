@@ -2,8 +2,12 @@
 
 import { locate } from "./addresses.js";
 import { isAbort } from "./errors.js";
+import { parseJson, writeJson } from "./exact_json.js";
 import { readServerTime } from "./server_time.js";
 import { askForSignIn, OWN_PAGE } from "./session.js";
+
+/** Lists and rows that have values of users, whose numbers keep their digits. */
+const USER_VALUES = /^api\/v1\/(block|noteflow_run|webhook_delivery)\//;
 
 /** An answer that is not 2xx; its message is the service's. */
 export class ApiError extends Error {
@@ -28,9 +32,9 @@ export class ApiError extends Error {
  */
 export async function call(method, path, { body, text, query, signal, isUnasked } = {}) {
   const answer = await send(method, path, { body, text, query, signal });
-  if (answer.status !== 401 || isUnasked) return readAnswer(answer);
+  if (answer.status !== 401 || isUnasked) return readAnswer(answer, path);
   await askForSignIn();
-  return readAnswer(await send(method, path, { body, text, query, signal }));
+  return readAnswer(await send(method, path, { body, text, query, signal }), path);
 }
 
 /** @type {<Answer = unknown>(path: string, settings?: Ui.CallSettings) => Promise<Answer>} */
@@ -98,7 +102,7 @@ async function send(method, path, { body, text, query, signal }) {
   const headers = { Accept: "application/json", ...OWN_PAGE };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (text !== undefined) headers["Content-Type"] = "text/plain; charset=utf-8";
-  const payload = text ?? (body === undefined ? undefined : JSON.stringify(body));
+  const payload = text ?? (body === undefined ? undefined : writeJson(body));
   try {
     const answer = await fetch(locate(path, query), {
       method,
@@ -118,11 +122,14 @@ async function send(method, path, { body, text, query, signal }) {
   }
 }
 
-/** @param {Response} answer */
-async function readAnswer(answer) {
+/**
+ * @param {Response} answer
+ * @param {string} path
+ */
+async function readAnswer(answer, path) {
   const text = await answer.text();
   const isJson = (answer.headers.get("content-type") ?? "").includes("json");
-  const value = isJson && text ? JSON.parse(text) : text;
+  const value = isJson && text ? (USER_VALUES.test(path) ? parseJson : JSON.parse)(text) : text;
   if (answer.ok) return value;
   const wait = answer.headers.get("retry-after");
   const message = value?.message ?? `The service answers ${answer.status}`;

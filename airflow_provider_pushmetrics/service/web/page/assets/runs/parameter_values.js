@@ -1,5 +1,7 @@
 // Values of parameters as texts of a form, and back. The service checks them again, by the same rules.
 
+import { ExactNumber, writeJson } from "../http/exact_json.js";
+
 /** @type {Record<string, string>} */
 const NAMES = {
   text: "a text",
@@ -44,10 +46,13 @@ function isDate(text) {
  */
 export function writeValue(content, value) {
   if (value === null || value === undefined) return "";
-  if (!content.multiple) return typeof value === "string" ? value : JSON.stringify(value);
+  if (!content.multiple) return typeof value === "string" ? value : writeJson(value);
   const values = [value].flat();
-  const isPlain = values.every((one) => typeof one !== "object" && !/[,[\]"]|^\s|\s$|^$/.test(String(one)));
-  return isPlain ? values.map(String).join(", ") : JSON.stringify(values);
+  const isPlain = values.every(
+    (one) =>
+      (typeof one !== "object" || one instanceof ExactNumber) && !/[,[\]"]|^\s|\s$|^$/.test(String(one)),
+  );
+  return isPlain ? values.map(String).join(", ") : writeJson(values);
 }
 
 /**

@@ -10,6 +10,7 @@ import { makeList, makeTable } from "../elements/tables.js";
 import { part } from "../http/addresses.js";
 import { getAll, getRow, post } from "../http/api.js";
 import { describeError, isAbort } from "../http/errors.js";
+import { writeJson } from "../http/exact_json.js";
 import { pause } from "../http/waiting.js";
 
 const STATES = ["pending", "delivered", "failed"];
@@ -152,7 +153,7 @@ function makeDelivery(row, whenResent) {
         ? makeTable(columns, row.attempts, "Attempts")
         : el("p", { class: "hint" }, "None yet."),
     ),
-    card("Payload", el("pre", { class: "code" }, JSON.stringify(row.body, null, 2))),
+    card("Payload", el("pre", { class: "code" }, writeJson(row.body, 2))),
   ];
 }
 
