@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.fakes.browser import Visit
+from tests.fakes.browser import Visit, find_violations
 from tests.fakes.service_process import ServiceProcess, run_ready_service
 
 LARGE = 9007199254740993
 """The first whole number that JavaScript rounds."""
 
+ENDLESS = "SELECT sum(hash(a.range + b.range)) AS n FROM range(1200000000) a, range(20000) b"
+
+
+@pytest.fixture(scope="module", name="data_dir")
+def make_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("details") / "data"
+
 
 @pytest.fixture(scope="module", name="service")
-def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    with run_ready_service(tmp_path_factory.mktemp("details") / "data", "--demo") as service:
+def start_service(data_dir: Path) -> Iterator[ServiceProcess]:
+    with run_ready_service(data_dir, "--demo") as service:
         yield service
 
 
@@ -101,3 +111,249 @@ def test_default_with_many_digits_is_shown_and_saved_with_all_of_them(
     saved = service.client.get(f"/api/v1/block/{row['uid']}").json()["result"]["content_json"]
     assert f'"default": {LARGE}' in saved
     assert f'"choices": [1, {LARGE}]' in saved
+
+
+@pytest.fixture(name="report")
+def make_page_report(service: ServiceProcess) -> dict[str, Any]:
+    """A report with one text block."""
+    content = {"text": "Hello"}
+    made = service.client.post(
+        "/api/v1/report/",
+        json={"name": "Page", "blocks": [{"type": "text", "name": "words", "content": content}]},
+    )
+    row: dict[str, Any] = made.json()["result"]
+    return row
+
+
+def edit_words(page: Page) -> Locator:
+    page.get_by_role("button", name="Edit words").click()
+    return find_words(page)
+
+
+def find_words(page: Page) -> Locator:
+    return page.get_by_label("Block words").locator("textarea").first
+
+
+def create_user(service: ServiceProcess, email: str) -> str:
+    """Add a user to the workspace, and return a token of theirs."""
+    user = {"email": email, "roles": [2]}
+    made = service.client.post("/api/v1/user/?skip_welcome_email=true", json=user).json()
+    answer = service.client.post(f"/api/v1/user/{made['id']}/access_token/", json={"name": "t"})
+    return str(answer.json()["token"])
+
+
+def test_opening_a_page_does_not_renew_the_age_of_a_draft(visit: Visit, report: dict[str, Any]) -> None:
+    page = visit.enter(f"app/reports/{report['uid']}")
+    edit_words(page).fill("Typed days ago")
+    age = """() => {
+        const key = Object.keys(localStorage).find((one) => localStorage[one].includes("Typed days ago"));
+        const draft = JSON.parse(localStorage[key]);
+        localStorage[key] = JSON.stringify({...draft, kept_on: draft.kept_on - 1e9});
+        return draft.kept_on;
+    }"""
+    first = page.evaluate(age)
+    page.reload()
+    expect(find_words(page)).to_have_value("Typed days ago")
+    assert page.evaluate(age) == first - 1e9
+
+
+def test_draft_discarded_in_one_tab_does_not_come_back_from_another(
+    visit: Visit, report: dict[str, Any]
+) -> None:
+    page = visit.enter(f"app/reports/{report['uid']}")
+    edit_words(page).fill("Typed in one tab")
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(find_words(other)).to_have_value("Typed in one tab")
+    page.get_by_label("Block words").get_by_role("button", name="Cancel").click()
+    visit.press("Discard")
+    expect(find_words(page)).to_have_count(0)
+    other.reload()
+    expect(other.get_by_label("Block words")).to_contain_text("Hello")
+    expect(find_words(other)).to_have_count(0)
+
+
+def test_discarding_in_a_dialog_removes_the_draft(visit: Visit, report: dict[str, Any]) -> None:
+    page = visit.enter(f"app/reports/{report['uid']}")
+    page.get_by_role("button", name="Edit", exact=True).click()
+    visit.fill("Description", "Typed in the dialog")
+    page.keyboard.press("Escape")
+    visit.press("Discard")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("button", name="Edit", exact=True).click()
+    expect(page.get_by_role("dialog").get_by_label("Description")).to_have_value("")
+    expect(page.get_by_role("dialog")).not_to_contain_text("Unsaved changes")
+
+
+def test_page_does_nothing_for_another_user_who_signed_in_in_another_tab(
+    service: ServiceProcess, visit: Visit, report: dict[str, Any]
+) -> None:
+    visit.expected = ["status of 401"]
+    page = visit.enter(f"app/reports/{report['uid']}")
+    edit_words(page).fill("Of the first user")
+    token = create_user(service, "second@example.com")
+    other = Visit(page.context.new_page(), visit.base_url)
+    other.page.goto(f"{visit.base_url}/app/runs")
+    expect(other.page.get_by_role("heading", name="Runs")).to_be_visible()
+    page.context.clear_cookies()  # as when the session has ended
+    other.page.reload()
+    other.sign_in(token)
+    expect(other.page.get_by_role("heading", name="Runs")).to_be_visible()
+
+    page.get_by_label("Block words").get_by_role("button", name="Save").click()
+    expect(visit.front).to_contain_text("Another user has signed in since this page was opened")
+    path = f"/api/v1/block/{report['blocks'][0]['uid']}"
+    assert "Hello" in service.client.get(path).json()["result"]["content_json"]
+    visit.sign_in()
+    visit.wait_for_notice("“words” is saved")
+    assert "Of the first user" in service.client.get(path).json()["result"]["content_json"]
+
+
+def test_truncated_result_stays_as_it_is_when_its_run_ends(service: ServiceProcess, visit: Visit) -> None:
+    report = make_report(
+        service,
+        "Truncated",
+        ("sql", "rows", {"database_id": 1, "sql": "SELECT * FROM range(90)", "limit": 60}),
+        ("sql", "endless", {"database_id": 1, "sql": ENDLESS}),
+    )
+    run = start_run(service, report)
+    page = visit.enter(f"app/reports/{report}/runs/{run}")
+    block = page.get_by_label("Block rows")
+    expect(block).to_contain_text("Truncated after 60 rows")
+    block.get_by_role("button", name="Next").click()
+    expect(block).to_contain_text("Rows 51 to 60 of 60")
+    expect(block.get_by_role("button", name="Next")).to_be_focused()
+    expect(block.get_by_role("button", name="Next")).to_be_disabled()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        assert find_violations(page) == []
+    visit.press("Cancel")
+    expect(page.locator("dl.facts")).to_contain_text("cancelled")
+    expect(page.get_by_role("button", name="Run again", exact=True)).to_be_visible()
+    expect(block).to_contain_text("Rows 51 to 60 of 60")
+    expect(block).to_contain_text("Truncated after 60 rows")
+
+
+def test_press_on_a_pager_is_not_lost_when_the_list_changes(service: ServiceProcess, visit: Visit) -> None:
+    report = make_report(service, "Many runs", ("text", "words", {"text": "Hello"}))
+    for _ in range(27):
+        last = start_run(service, report)
+    page = visit.enter(f"app/reports/{report}/runs")
+    expect(page.get_by_role("link", name=f"Run {last}", exact=True)).to_be_visible()
+    following = page.get_by_role("button", name="Next")
+    following.hover()
+    page.mouse.down()
+    new = start_run(service, report)
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=f"Run {new}", exact=True))
+    expect(row).to_contain_text("success")
+    page.mouse.up()
+    expect(page.get_by_role("navigation", name="Pages of runs")).to_contain_text("28 runs, page 2 of 2")
+    expect(following).to_be_disabled()
+    expect(following).to_be_focused()
+    assert find_violations(page) == []
+    page.get_by_role("button", name="Previous").click()
+    expect(page.get_by_role("navigation", name="Pages of runs")).to_contain_text("page 1 of 2")
+
+
+def test_page_and_order_stay_what_is_shown_when_others_cannot_be_read(visit: Visit) -> None:
+    visit.expected = ["status of 503", "ERR_FAILED"]
+    page = visit.enter("app/reports")
+    name = page.get_by_role("columnheader", name="Name")
+    expect(name).to_be_visible()
+    before = name.get_attribute("aria-sort")
+    page.route("**/api/v1/report/?*", lambda route: route.abort())
+    name.get_by_role("button").click()
+    visit.wait_for_notice("The service does not respond")
+    assert name.get_attribute("aria-sort") == before
+    page.unroute_all()
+    name.get_by_role("button").dblclick()  # up, and down at once
+    expect(name).to_have_attribute("aria-sort", "descending")
+
+
+def test_filter_of_runs_that_fails_says_so(visit: Visit) -> None:
+    visit.expected = ["ERR_FAILED"]
+    page = visit.enter("app/runs")
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    page.route("**/api/v1/noteflow_run/?*", lambda route: route.abort())
+    page.get_by_label("State").select_option("failed")
+    visit.wait_for_notice("The service does not respond")
+
+
+def test_live_page_asks_less_often_while_its_reads_fail(service: ServiceProcess, visit: Visit) -> None:
+    visit.expected = ["status of 503"]
+    page = visit.enter("app/runs")
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    page.route("**/api/v1/noteflow_run/?*", lambda route: route.fulfill(status=503, body="{}"))
+    start_run(service, 1)
+    outage = page.locator("#outage")
+    expect(outage).to_contain_text(re.compile(r"Next attempt in ([4-9]|\d\d) s"))
+    page.unroute_all()
+    outage.get_by_role("button", name="Try now").click()
+    expect(outage).to_be_hidden()
+
+
+def test_ended_session_is_said_on_a_live_page_without_a_dialog(service: ServiceProcess, visit: Visit) -> None:
+    visit.expected = ["status of 401"]
+    page = visit.enter("app/runs")
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    page.context.clear_cookies()
+    start_run(service, 1)
+    outage = page.locator("#outage")
+    expect(outage).to_contain_text("You are signed out, and this page may be out of date.")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert find_violations(page) == []
+    outage.get_by_role("button", name="Sign in").click()
+    visit.sign_in()
+    expect(outage).to_be_hidden()
+    run = start_run(service, 1)
+    expect(page.get_by_role("link", name=f"Run {run}", exact=True)).to_be_visible()
+
+
+def test_late_answer_does_not_show_the_names_of_another_database(
+    service: ServiceProcess, visit: Visit, data_dir: Path
+) -> None:
+    folder = next(data_dir.rglob("flights.duckdb")).parent
+    with duckdb.connect(folder / "other.duckdb") as connection:
+        connection.execute("CREATE TABLE only_here (a INTEGER)")
+    database = {"database_name": "other", "sqlalchemy_uri": "duckdb:///other.duckdb"}
+    assert service.client.post("/api/v1/database/", json=database).status_code == 201
+    report = make_report(service, "Catalog", ("sql", "q", {"database_id": 1, "sql": "SELECT 1"}))
+    page = visit.enter(f"app/reports/{report}")
+    page.get_by_role("button", name="Edit q").click()
+    held: list[Route] = []
+    page.route("**/schemas/", lambda route: held.append(route) if not held else route.continue_())
+    contents = page.locator("details.catalog").first
+    contents.locator("summary").first.click()
+    expect(contents).to_contain_text("Reading…")
+    page.get_by_label("Block q").get_by_label("Database").select_option(label="other")
+    expect(contents.locator("details summary")).to_have_text(["main"])
+    names = contents.inner_text()
+    with page.expect_response("**/schemas/"):
+        held[0].continue_()
+    contents.locator("details summary").first.click()
+    expect(contents).to_contain_text("only_here")
+    assert contents.inner_text().startswith(names)
+
+
+def test_run_form_takes_the_services_own_values_and_ticks_those_of_a_url(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    report = make_report(
+        service,
+        "Defaults",
+        ("parameter", "top", {"type": "integer", "default": 1.0}),
+        ("parameter", "regions", {"type": "text", "multiple": True, "choices": ["EMEA", "APAC", "LATAM"]}),
+        ("parameter", "names", {"type": "text", "multiple": True}),
+        ("text", "words", {"text": "{{ top }} {{ regions }} {{ names }}"}),
+    )
+    run = start_run(service, report, regions="EMEA,LATAM", names="a,b")
+    page = visit.enter(f"app/reports/{report}/runs/{run}")
+    visit.press("Run again with changes")
+    dialog = page.get_by_role("dialog")
+    for name, is_ticked in {"EMEA": True, "APAC": False, "LATAM": True}.items():
+        expect(dialog.get_by_label(name)).to_be_checked(checked=is_ticked)
+    expect(dialog.get_by_label("names")).to_have_value("a, b")
+    assert find_violations(page) == []
+    dialog.get_by_label("names").fill("a, b, c")
+    visit.press("Run")
+    expect(page.get_by_label("Block words")).to_contain_text('1 ["EMEA","LATAM"] ["a","b","c"]')

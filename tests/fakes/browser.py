@@ -76,7 +76,7 @@ class Visit:
 
     def sign_in(self, token: str = API_TOKEN) -> None:
         self.page.get_by_label("API token").fill(token)
-        self.page.get_by_role("button", name="Sign in").click()
+        self.front.get_by_role("button", name="Sign in", exact=True).click()
 
     @property
     def front(self) -> Locator:

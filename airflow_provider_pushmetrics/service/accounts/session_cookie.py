@@ -13,6 +13,11 @@ COOKIE = "pushmetrics_session"
 HEADER = "X-PushMetrics-App"
 """A page of another site cannot send it: the CORS request for it is never granted."""
 
+OWNER_HEADER = "X-PushMetrics-Owner"
+"""For whom a page was opened: the ids of the user and the workspace, such as ``1.1``."""
+
+OTHER_USER = "Another user has signed in since this page was opened. Sign in again to go on here."
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FOREIGN = f"The request does not come from the web interface: it must have the header {HEADER}"
 
@@ -38,6 +43,17 @@ def check_own_page(request: Request) -> None:
     # SameSite=Strict alone would accept a page on another port of this host.
     if HEADER not in request.headers or request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         raise HTTPException(403, FOREIGN)
+
+
+def check_owner(request: Request, user_id: int, workspace_id: int) -> None:
+    """
+    Refuse what a page asks for that was opened by another user of the same browser.
+
+    :raises HTTPException: 401, with a header that tells the page why.
+    """
+    owner = request.headers.get(OWNER_HEADER)
+    if owner is not None and owner != f"{user_id}.{workspace_id}":
+        raise HTTPException(401, OTHER_USER, headers={"X-PushMetrics-Reason": "other-user"})
 
 
 def set_session(request: Request, response: Response, session: str, settings: ServiceSettings) -> None:

@@ -34,6 +34,8 @@ class BlockActivity(TypedDict):
     status: str
     error: str | None
     row_count: int | None
+    max_rows: int | None
+    is_truncated: bool
     started_on: Moment | None
     finished_on: Moment | None
 

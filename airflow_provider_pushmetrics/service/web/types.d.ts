@@ -132,6 +132,8 @@ declare namespace Api {
     status: BlockStatus;
     error: string | null;
     row_count: number | null;
+    max_rows: number | null;
+    is_truncated: boolean;
     started_on: Moment | null;
     finished_on: Moment | null;
   }
@@ -393,10 +395,16 @@ declare namespace Ui {
 
   type Order = readonly [column: string, direction: "asc" | "desc"];
 
-  /** The order of a table, and what changes it. */
+  /** The order of a table, and what orders it by a column: again in the other direction. */
   interface Sorting {
     order?: Order;
-    sort: (order: Order) => unknown;
+    sort: (column: string) => unknown;
+  }
+
+  /** The buttons between the pages of a list, and what brings them up to date. */
+  interface Pager {
+    node: HTMLElement;
+    update: (state: { text: string; hasPrevious: boolean; hasNext: boolean }) => void;
   }
 
   /** What shows the page of an address; the signal is aborted when the page is left. */
@@ -440,6 +448,7 @@ declare namespace Ui {
     search: string;
     order?: Order;
     shown?: Api.Rows;
+    pager: Pager;
   }
 
   /** The values of a form by the names of its fields. */
@@ -477,7 +486,7 @@ declare namespace Ui {
     turn: number;
     looks: number;
     order?: Order;
-    show: (page?: number) => Promise<unknown>;
+    show: (page?: number, settings?: { isUnasked?: boolean }) => Promise<unknown>;
   }
 
   /** What the editor of a block needs to know of its report. */
@@ -533,6 +542,7 @@ declare namespace Ui {
     order?: Order;
     query?: Api.Query;
     signal?: AbortSignal;
+    isUnasked?: boolean;
   }
 
   interface ListViewSettings<Path extends keyof Api.Lists> {
@@ -604,14 +614,21 @@ declare namespace Ui {
   type ShownResult = Pick<Api.BlockActivity, "block_uid" | "name" | "type" | "status"> &
     Partial<Api.BlockActivity & Api.Output>;
 
+  /** The top of the page of a run. */
+  interface RunSummary {
+    node: HTMLElement;
+    update: (run: Api.Run, results: readonly ShownResult[]) => void;
+  }
+
   /** What the page of a run shows, and what of it is known already. */
   interface RunView {
     run: Api.Run;
     facts: HTMLElement;
+    shownFacts: string;
     actions: HTMLElement;
     blocks: HTMLElement;
     log: HTMLElement;
-    summary: HTMLElement;
+    summary: RunSummary;
     lastLine: number;
     status: Api.RunStatus | null;
     /** Whether a message of the run waits to be sent. */

@@ -10,7 +10,7 @@ from fastapi.security import HTTPBearer
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.accounts.roles import Role
-from airflow_provider_pushmetrics.service.accounts.session_cookie import read_session
+from airflow_provider_pushmetrics.service.accounts.session_cookie import check_owner, read_session
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.serving.http.headers import parse_bearer
 
@@ -43,6 +43,8 @@ def authenticate(request: Request, parts: Parts, _: Annotated[Any, Security(BEAR
         principal = parts.authenticator.find_principal(read_bearer(request))
     else:
         principal = parts.authenticator.find_session(read_session(request))
+        if principal is not None:
+            check_owner(request, principal.user_id, principal.workspace_id)
     if principal is None:
         raise HTTPException(401, NOT_AUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
     return principal

@@ -30,6 +30,8 @@ class BlockProgress:
     position: int
     error: str | None = None
     row_count: int | None = None
+    max_rows: int | None = None
+    is_truncated: bool = False
     started_on: datetime | None = None
     finished_on: datetime | None = None
 
@@ -81,6 +83,8 @@ def _describe(result: BlockResult) -> BlockProgress:
         position=result.position,
         error=result.error,
         row_count=result.row_count,
+        max_rows=result.max_rows,
+        is_truncated=result.is_truncated,
         started_on=result.started_on,
         finished_on=result.finished_on,
     )

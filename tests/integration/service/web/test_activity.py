@@ -43,6 +43,14 @@ async def test_block_that_ended_has_its_state_and_its_times(api: Api) -> None:
     assert (await api.client.get("/app/activity/run/999999")).status_code == 404
 
 
+async def test_truncated_result_is_known_as_such_before_its_run_has_ended(api: Api) -> None:
+    query = {"database_id": 1, "sql": "SELECT * FROM range(9)", "limit": 3}
+    report = await api.create_report({"type": "sql", "name": "rows", "content": query})
+    outputs = await api.run_by_api(report["id"])
+    (row,) = await read_blocks(api, outputs["run_id"])
+    assert (row["row_count"], row["max_rows"], row["is_truncated"]) == (3, 3, True)
+
+
 def add_run(api: Api, report_id: int, *recorded: str) -> list[tuple[str, str, bool]]:
     """Add a run that is being executed, with these blocks recorded; give its progress, and remove it."""
     now = get_now()

@@ -53,6 +53,24 @@ async def test_token_buys_a_session_that_reads_and_changes_until_it_is_signed_ou
     assert (await browser.get("/api/v1/user/current")).status_code == 401
 
 
+async def test_page_of_another_user_or_workspace_is_refused_with_the_reason(
+    browser: httpx.AsyncClient, api: Api
+) -> None:
+    await sign_in(browser)
+    user = (await browser.get("/api/v1/user/current")).json()["id"]
+    workspace = (await browser.get("/api/v1/workspace/current")).json()["id"]
+    own = {**OWN, "X-PushMetrics-Owner": f"{user}.{workspace}"}
+    assert (await browser.get("/api/v1/report/", headers=own)).status_code == 200
+    for owner in (f"{user + 1}.{workspace}", f"{user}.{workspace + 1}", ""):
+        other = {**OWN, "X-PushMetrics-Owner": owner}
+        refused = await browser.post("/api/v1/report/", json={"name": "Of another user"}, headers=other)
+        assert refused.status_code == 401
+        assert "Another user has signed in" in refused.json()["message"]
+        assert refused.headers["x-pushmetrics-reason"] == "other-user"
+    assert "Of another user" not in (await browser.get("/api/v1/report/")).text
+    assert (await api.client.get("/api/v1/report/", headers=other)).status_code == 200
+
+
 @pytest.mark.parametrize("token", ["pmpat_" + "x" * 43, "", "a.b.c", "x" * 10_000, "pmpat_é"])
 async def test_every_wrong_token_is_refused_alike(browser: httpx.AsyncClient, token: str) -> None:
     answer = await sign_in(browser, token)

@@ -97,6 +97,12 @@ test("secrets are never stored, and are not lost without a question", () => {
     url: "postgresql://reader:abcdef@db/sales",
     link: "https://reports.example/api/v1/report/1/webhook?token=abcdef",
     slack: "xoxb-1234567890-abcdef",
+    curl: "curl -H 'Authorization: Bearer abcdefghijklmnopqrst' https://api.example",
+    jwt: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+    aws: "key AKIAIOSFODNN7EXAMPLE",
+    github: "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+    dsn_text: "host=db user=reader password=abcdef",
+    json: '{"password": "abcdef"}',
   };
   for (const [name, text] of Object.entries(secrets)) {
     const storage = new MemoryStorage();

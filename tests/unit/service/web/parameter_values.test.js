@@ -10,6 +10,7 @@ import {
   checkText,
   describeParameter,
   fitsOwnField,
+  listValues,
   readValue,
   writeValue,
 } from "../../../../airflow_provider_pushmetrics/service/web/page/assets/runs/parameter_values.js";
@@ -68,6 +69,17 @@ test("a value is written as it can be read again", () => {
   assert.equal(writeValue({ multiple: true }, [1, 2]), "1, 2");
   for (const values of [["a,b"], [" a"], [""], [["a"]], ["[1"]])
     assert.equal(writeValue({ multiple: true }, values), JSON.stringify(values));
+});
+
+test("a list that a URL gave as text is shown as the values that the service reads", () => {
+  const content = { type: "text", multiple: true };
+  assert.deepEqual(listValues("a, b"), ["a", "b"]);
+  assert.deepEqual(listValues('["a,b"]'), ["a,b"]);
+  assert.deepEqual(listValues(" "), []);
+  assert.deepEqual(listValues(null), []);
+  assert.deepEqual(listValues(7), [7]);
+  assert.equal(writeValue(content, "a,b"), "a, b");
+  assert.equal(writeValue(content, '["a", "b"]'), "a, b");
 });
 
 test("a text that was not changed stands for the value that it was made of", () => {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  describeLook,
   describeRuns,
   findFirstFailed,
   measureBars,
@@ -55,6 +56,14 @@ test("the bar of a running block reaches to now, and none leaves its place", () 
     start: 100,
     width: 0,
   });
+});
+
+test("the end of its run does not change how a truncated result looks", () => {
+  const running = { ...block("rows", "success", 0, 1), is_truncated: true, max_rows: 10 };
+  const ended = { ...running, messages: [], output: null };
+  assert.equal(describeLook({ status: "running" }, running), describeLook({ status: "success" }, ended));
+  const text = { ...running, type: "text" };
+  assert.notEqual(describeLook({ status: "running" }, text), describeLook({ status: "success" }, text));
 });
 
 test("the bars of the last runs are the oldest first, and as high as the runs were long", () => {

@@ -59,6 +59,7 @@ async function showBar() {
   /** @type {[Promise<Api.User>, Promise<Api.Workspace>]} */
   const reading = [get("api/v1/user/current"), get("api/v1/workspace/current")];
   const [user, workspace] = await Promise.all(reading);
+  rememberOwner({ user, workspace });
   openDrafts({ user: user.uid, workspace: workspace.uid });
   const bar = find("bar");
   fill(
@@ -89,5 +90,5 @@ async function leave() {
 }
 
 if (!(await findSession())) await askForSignIn();
-await Promise.all([showBar(), rememberOwner()]);
+await showBar();
 await startRouting();

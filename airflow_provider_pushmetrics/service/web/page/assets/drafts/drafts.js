@@ -7,9 +7,20 @@ const KEPT_MILLISECONDS = 30 * 24 * 3600 * 1000;
 /** Names of fields that never reach the storage. */
 const SECRET_NAME =
   /token|secret|passw|pwd|credential|authorization|api_?key|private_?key|access_?key|headers|uri\b|dsn/i;
-/** Texts that contain a credential: tokens of PushMetrics and Slack, signing secrets, and URLs with a password or token. */
-const SECRET_TEXT =
-  /pmpat_[\w-]{8}|whsec_[\w+/=-]{8}|xox[a-z]-[\w-]{8}|\/\/[^\s/:@]*:[^\s/@]+@|[?&](access_)?token=|-----BEGIN/i;
+/** Texts that contain a credential: of PushMetrics, Slack, AWS and GitHub, of HTTP, in URLs and in assignments. */
+const SECRET_TEXT = new RegExp(
+  [
+    /pmpat_[\w-]{8}|whsec_[\w+/=-]{8}|xox[a-z]-[\w-]{8}|gh[oprsu]_\w{20}/,
+    /\b(AKIA|ASIA)[A-Z0-9]{12}/,
+    /\bbearer\s+[\w.~+/=-]{16}|\beyJ[\w-]{8,}\.eyJ/,
+    /\/\/[^\s/:@]*:[^\s/@]+@|[?&](access_)?token=/,
+    /(passw(or)?d|pwd|secret|api_?key)["']?\s*[=:]\s*["']?[^\s"']/,
+    /-----BEGIN/,
+  ]
+    .map((one) => one.source)
+    .join("|"),
+  "i",
+);
 
 /**
  * Tell whether two sets of texts are the same.

@@ -80,6 +80,15 @@ export function hasRisk() {
 export const isTouched = (element) =>
   [...element.querySelectorAll("form")].some((form) => typed.get(form)?.isTouched);
 
+/**
+ * Discard what was typed in the forms within an element, with its drafts.
+ *
+ * @param {Element} element
+ */
+export function discardTyped(element) {
+  for (const form of element.querySelectorAll("form")) typed.get(form)?.discard();
+}
+
 function findStorage() {
   try {
     return window.localStorage;
@@ -95,6 +104,7 @@ export class TypedText {
   #base;
   /** What was saved when the draft was begun, if it is not what is saved now. */
   #begun;
+  #isRestoring = false;
 
   /**
    * @param {HTMLFormElement} form With what is saved in its fields.
@@ -126,7 +136,7 @@ export class TypedText {
 
   /** Keep a draft of what stands in the form. */
   keep() {
-    if (this.#thing === null) return;
+    if (this.#thing === null || this.#isRestoring) return;
     const texts = readTexts(this.#form);
     if (isSame(texts, this.#base)) return drafts.remove(this.#thing);
     drafts.keep(this.#thing, {
@@ -152,7 +162,10 @@ export class TypedText {
       return null;
     }
     if (!isNew) this.#begun = { ...this.#base, ...draft.base };
+    // Nobody has typed this here: the draft keeps its age, and another tab can still discard it.
+    this.#isRestoring = true;
     writeTexts(this.#form, texts);
+    this.#isRestoring = false;
     const gone = findChanged(readTexts(this.#form), texts).map((name) => findLabel(this.#form, name));
     return { keptOn: draft.kept_on, gone };
   }

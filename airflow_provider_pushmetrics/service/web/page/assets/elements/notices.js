@@ -1,6 +1,6 @@
 // What is told at the edge of the page, and what is asked before something is done.
 
-import { isTouched, ONCE } from "../drafts/unsaved.js";
+import { discardTyped, isTouched, ONCE } from "../drafts/unsaved.js";
 import { describeError, isAbort } from "../http/errors.js";
 import { writeClipboard } from "./clipboard.js";
 import { el, fill, find, makeId } from "./dom.js";
@@ -81,8 +81,12 @@ export function showDialog(title, build, { refuse = null } = {}) {
     };
     const cancel = () => close(null);
     const hideModal = makeModal(dialog, async () => {
-      if (refuse) refuse();
-      else if (!isTouched(dialog) || (await confirmDiscard())) cancel();
+      if (refuse) return refuse();
+      if (isTouched(dialog)) {
+        if (!(await confirmDiscard())) return;
+        discardTyped(dialog);
+      }
+      cancel();
     });
     fill(dialog, heading, build(close));
     openDialogs.add(cancel);

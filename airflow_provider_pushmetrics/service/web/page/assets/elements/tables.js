@@ -6,6 +6,7 @@ import { pause } from "../http/waiting.js";
 import { button } from "./buttons.js";
 import { el, fill } from "./dom.js";
 import { count } from "./format.js";
+import { makePager } from "./pager.js";
 import { replaceKeeping, updateChildren } from "./redraw.js";
 
 /**
@@ -43,7 +44,7 @@ export function makeTable(columns, rows, caption, sorting = null) {
 }
 
 /**
- * Make a heading that sorts: first in its own direction, then in the other.
+ * Make a heading that sorts.
  *
  * @param {Ui.Child} title
  * @param {string | null | undefined} kind
@@ -62,13 +63,25 @@ function makeSortHead(title, kind, key, { order, sort }) {
     },
     button(
       "",
-      () => sort([key, direction === "asc" ? "desc" : "asc"]),
+      () => sort(key),
       { kind: "sort reads" },
       title,
       el("span", { class: "mark", "aria-hidden": "true" }, direction ? mark[direction] : "↕"),
     ),
   );
 }
+
+/**
+ * Give the order that the heading of a column stands for: up, and down if it is up already.
+ *
+ * @param {Ui.Order | undefined} order
+ * @param {string} column
+ * @returns {Ui.Order}
+ */
+export const turnOrder = (order, column) => [
+  column,
+  order?.[0] === column && order[1] === "asc" ? "desc" : "asc",
+];
 
 /**
  * @template Row
@@ -112,28 +125,33 @@ export function makeList({
   const place = el("div", {});
   /** @type {Ui.ListView} */
   const list = { node: place, page: 0, turn: 0, looks: 0, order, show };
-  if (isLive) watchRuns(() => show(), signal);
+  const pager = makePager(`Pages of ${caption.toLowerCase()}`, (step) => turnTo(list.page + step));
+  /** What stands on the page: if something else cannot be read, this is still what is shown. */
+  let drawn = { page: 0, order };
+  if (isLive) watchRuns(() => show(list.page, { isUnasked: true }), signal);
 
   /**
    * @param {number} page
+   * @param {{ isUnasked?: boolean }} settings
    * @returns {Promise<unknown>}
    */
-  async function show(page = list.page) {
+  async function show(page = list.page, { isUnasked } = {}) {
     list.page = page;
     list.turn += 1;
     const { turn } = list;
-    const answer = await getList(path, {
-      filters: getFilters(),
-      page,
-      size,
-      order: list.order,
-      query,
-      signal,
-    });
-    const rows = complete && answer.result.length ? await complete(answer.result) : answer.result;
+    const wanted = { filters: getFilters(), page, size, order: list.order, query, signal, isUnasked };
+    let answer;
+    let rows;
+    try {
+      answer = await getList(path, wanted);
+      rows = complete && answer.result.length ? await complete(answer.result) : answer.result;
+    } catch (error) {
+      if (turn === list.turn) Object.assign(list, drawn);
+      throw error;
+    }
     if (turn !== list.turn) return; // another page, or another look at this one, was asked for meanwhile
     if (!answer.count) return fill(place, whenEmpty());
-    if (!answer.result.length) return show(Math.max(0, Math.ceil(answer.count / size) - 1));
+    if (!answer.result.length) return show(Math.max(0, Math.ceil(answer.count / size) - 1), { isUnasked });
     draw(answer.count, rows);
     if (!isLive && answer.result.some(isMoving)) lookAgain(list.turn);
   }
@@ -145,28 +163,25 @@ export function makeList({
   function draw(total, rows) {
     const table = place.querySelector(".scroll");
     const body = place.querySelector("tbody");
-    const pager = place.querySelector("nav");
-    if (!table || !body || !pager) return fill(place, makeBody(rows), makePager(total));
-    if (drawnOrder === list.order) updateRows(body, rows);
+    const isSame = drawn.order === list.order;
+    drawn = { page: list.page, order: list.order };
+    if (!table || !body) fill(place, makeBody(rows), pager.node);
+    else if (isSame) updateRows(body, rows);
     else replaceKeeping(table, makeBody(rows));
-    replaceKeeping(pager, makePager(total));
+    updatePager(total);
   }
-
-  /** @type {Ui.ListView["order"]} */
-  let drawnOrder;
 
   /** @param {Api.Lists[Path][]} rows */
   function makeBody(rows) {
-    drawnOrder = list.order;
     const table = makeTable(columns, [], caption, { order: list.order, sort });
     const body = table.querySelector("tbody");
     if (body) updateRows(body, rows);
     return table;
   }
 
-  /** @param {readonly [column: string, direction: "asc" | "desc"]} wanted */
-  function sort(wanted) {
-    list.order = wanted;
+  /** @param {string} column */
+  function sort(column) {
+    list.order = turnOrder(list.order, column);
     return turnTo(0);
   }
 
@@ -198,38 +213,21 @@ export function makeList({
     if (list.looks > MOST_LOOKS) return;
     try {
       await pause(list.looks, signal);
-      if (turn === list.turn) await show();
+      if (turn === list.turn) await show(list.page, { isUnasked: true });
     } catch {
       // The page was left, or the service is away: whoever acts next is told.
     }
   }
 
   /** @param {number} total */
-  function makePager(total) {
+  function updatePager(total) {
     const pages = Math.ceil(total / size);
-    /**
-     * @param {string} label
-     * @param {number} page
-     * @param {boolean} isPossible
-     */
-    const turn = (label, page, isPossible) =>
-      isPossible
-        ? button(label, () => turnTo(page), { kind: "quiet reads" })
-        : el("button", { type: "button", class: "quiet reads", disabled: true }, label);
-    return el(
-      "nav",
-      { class: "pager", "aria-label": `Pages of ${caption.toLowerCase()}` },
-      el(
-        "span",
-        { class: "hint" },
-        count(total, noun, nouns),
-        pages > 1 ? `, page ${list.page + 1} of ${pages}` : "",
-      ),
-      pages > 1 && [
-        turn("Previous", list.page - 1, list.page > 0),
-        turn("Next", list.page + 1, list.page + 1 < pages),
-      ],
-    );
+    const place = pages > 1 ? `, page ${list.page + 1} of ${pages}` : "";
+    pager.update({
+      text: count(total, noun, nouns) + place,
+      hasPrevious: list.page > 0,
+      hasNext: list.page + 1 < pages,
+    });
   }
 
   return list;

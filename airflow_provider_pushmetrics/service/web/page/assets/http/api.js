@@ -4,7 +4,7 @@ import { locate } from "./addresses.js";
 import { isAbort } from "./errors.js";
 import { parseJson, writeJson } from "./exact_json.js";
 import { readServerTime } from "./server_time.js";
-import { askForSignIn, OWN_PAGE } from "./session.js";
+import { askForSignIn, countSignIns, OWN_PAGE } from "./session.js";
 
 /** Lists and rows that have values of users, whose numbers keep their digits. */
 const USER_VALUES = /^api\/v1\/(block|noteflow_run|webhook_delivery)\//;
@@ -31,9 +31,11 @@ export class ApiError extends Error {
  * @returns {Promise<Answer>}
  */
 export async function call(method, path, { body, text, query, signal, isUnasked } = {}) {
+  const signIns = countSignIns();
   const answer = await send(method, path, { body, text, query, signal });
   if (answer.status !== 401 || isUnasked) return readAnswer(answer, path);
-  await askForSignIn();
+  // Another call may have been answered, and somebody have signed in, since this one was sent.
+  if (signIns === countSignIns()) await askForSignIn(await findReason(answer));
   return readAnswer(await send(method, path, { body, text, query, signal }), path);
 }
 
@@ -68,11 +70,14 @@ export async function getRow(path, settings) {
  * @param {Ui.ListSettings} settings
  * @returns {Promise<Api.List<Api.Lists[Path]>>}
  */
-export async function getList(path, { filters = [], page = 0, size = 25, order, signal, query = {} } = {}) {
+export async function getList(
+  path,
+  { filters = [], page = 0, size = 25, order, signal, query = {}, isUnasked } = {},
+) {
   const [order_column, order_direction] = order ?? [];
   const wanted = filters.flatMap((one) => (one ? [{ col: one[0], opr: one[1], value: one[2] }] : []));
   const q = { filters: wanted, page, page_size: size, order_column, order_direction };
-  return get(path, { query: { ...query, q: JSON.stringify(q) }, signal });
+  return get(path, { query: { ...query, q: JSON.stringify(q) }, signal, isUnasked });
 }
 
 /**
@@ -120,6 +125,17 @@ async function send(method, path, { body, text, query, signal }) {
       "The service does not respond. Check that it is running and that the network works.",
     );
   }
+}
+
+/**
+ * Find why one is to sign in, unless it is only that nobody is signed in.
+ *
+ * @param {Response} answer
+ * @returns {Promise<string>}
+ */
+async function findReason(answer) {
+  const { message } = await answer.json().catch(() => ({}));
+  return answer.headers.get("x-pushmetrics-reason") === "other-user" ? message : "";
 }
 
 /**

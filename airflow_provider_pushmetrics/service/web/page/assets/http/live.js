@@ -7,7 +7,7 @@ import { locate } from "./addresses.js";
 import { ApiError } from "./api.js";
 import { describeError, isAbort } from "./errors.js";
 import { choosePause, readEvents } from "./live_events.js";
-import { askForSignIn, OWN_PAGE } from "./session.js";
+import { askForSignIn, OWN_PAGE, whenSignedIn } from "./session.js";
 
 /** Without a byte for so long, the service is gone: it sends one at least every 15 s. */
 const SILENCE_MILLISECONDS = 40_000;
@@ -22,6 +22,7 @@ let failures = 0;
 
 document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
 window.addEventListener("online", () => reconnect());
+whenSignedIn(() => reconnect());
 
 /**
  * Call a function whenever runs may have changed, until the page is left. While the tab is hidden nothing is
@@ -76,7 +77,9 @@ async function listen(own) {
       silence = setTimeout(() => own.abort(), SILENCE_MILLISECONDS);
       const events = readEvents(text + part.value);
       text = events.rest;
-      if (events.hasChange) await Promise.all([...watches].map(readAgain));
+      if (!events.hasChange) continue;
+      await Promise.all([...watches].map(readAgain));
+      // Only now: a service that answers with heartbeats, and with errors to what is read, is not there again.
       failures = 0;
       hideOutage();
     }
@@ -87,7 +90,7 @@ async function listen(own) {
   own.abort();
   if (connection !== own) return; // it was closed by the page itself
   connection = null;
-  await followUp(fault);
+  followUp(fault);
 }
 
 /**
@@ -95,12 +98,9 @@ async function listen(own) {
  *
  * @param {unknown} fault
  */
-async function followUp(fault) {
+function followUp(fault) {
   if (document.hidden || !watches.size) return;
-  if (fault instanceof ApiError && fault.status === 401) {
-    await askForSignIn();
-    return connect();
-  }
+  if (fault instanceof ApiError && fault.status === 401) return showSignedOut();
   failures += 1;
   const seconds = choosePause(failures, Math.random());
   if (fault || failures > 2) showOutage(seconds);
@@ -136,12 +136,23 @@ async function readAgain(watch) {
 
 /** @param {unknown} error */
 const isOutage = (error) =>
-  error instanceof ApiError && (error.status === 0 || error.status === 429 || error.status >= 500);
+  error instanceof ApiError && ([0, 401, 429].includes(error.status) || error.status >= 500);
 
 /** @param {number} seconds */
 function showOutage(seconds) {
   const text = `The service does not respond, and this page may be out of date. Next attempt in ${Math.ceil(seconds)} s.`;
   fill(findPlace(), el("span", {}, text), button("Try now", reconnect, { kind: "quiet reads" }));
+  findPlace().hidden = false;
+}
+
+/** Say that nobody is signed in. A dialog for it would come over whatever one does or reads here. */
+function showSignedOut() {
+  const text = "You are signed out, and this page may be out of date.";
+  fill(
+    findPlace(),
+    el("span", {}, text),
+    button("Sign in", () => askForSignIn(), { kind: "quiet reads" }),
+  );
   findPlace().hidden = false;
 }
 

@@ -7,16 +7,23 @@ import { makeModal } from "../elements/notices.js";
 import { locate } from "./addresses.js";
 import { describeError } from "./errors.js";
 
-/** The header by which the service knows calls of its own pages; those of other sites cannot send it. */
+/**
+ * The headers of calls: by one the service knows its own pages, since those of other sites cannot send it. The other
+ * names the user and the workspace of this page, so that the service refuses its calls when somebody else has signed in.
+ *
+ * @type {Record<string, string>}
+ */
 export const OWN_PAGE = { "X-PushMetrics-App": "1" };
+const OWNER = "X-PushMetrics-Owner";
 
 /** @type {Promise<void> | null} */
 let waiting = null;
 /** @type {ReturnType<typeof setInterval> | undefined} */
 let timer;
 let isActive = false;
-/** @type {string | null} */
-let owner = null;
+let signInCount = 0;
+/** @type {Set<() => void>} */
+const listeners = new Set();
 
 for (const name of ["pointerdown", "keydown", "input"]) {
   document.addEventListener(
@@ -35,17 +42,39 @@ export async function findSession() {
   return session.is_signed_in;
 }
 
-/** Ask for a token until there is a session; all who wait get the same one. */
-export function askForSignIn() {
-  waiting ??= /** @type {Promise<void>} */ (new Promise((resolve) => showForm(resolve))).finally(() => {
-    waiting = null;
-  });
+/** Count how often somebody has signed in on this page: what was refused before may be tried again. */
+export const countSignIns = () => signInCount;
+
+/**
+ * Call a function whenever somebody has signed in on this page.
+ *
+ * @param {() => void} listener
+ */
+export const whenSignedIn = (listener) => listeners.add(listener);
+
+/**
+ * Ask for a token until there is a session; all who wait get the same one.
+ *
+ * @param {string} [reason]
+ */
+export function askForSignIn(reason = "") {
+  waiting ??= /** @type {Promise<void>} */ (new Promise((resolve) => showForm(resolve, reason))).finally(
+    () => {
+      waiting = null;
+      signInCount += 1;
+      for (const listener of listeners) listener();
+    },
+  );
   return waiting;
 }
 
-/** Remember who is signed in, for whom the page is; somebody else who signs in gets a page of their own. */
-export async function rememberOwner() {
-  owner = await findOwner();
+/**
+ * Remember for whom the page is; somebody else who signs in gets a page of their own.
+ *
+ * @param {{ user: { id: number }, workspace: { id: number } }} owner
+ */
+export function rememberOwner({ user, workspace }) {
+  OWN_PAGE[OWNER] = `${user.id}.${workspace.id}`;
 }
 
 /** End the session, remove what was typed and not saved, and begin anew. */
@@ -56,8 +85,11 @@ export async function signOut() {
   location.assign(new URL("app/", locate("")));
 }
 
-/** @param {() => void} done */
-function showForm(done) {
+/**
+ * @param {() => void} done
+ * @param {string} reason
+ */
+function showForm(done, reason) {
   const field = el("input", {
     type: "password",
     id: "token",
@@ -67,7 +99,7 @@ function showForm(done) {
     spellcheck: "false",
     autofocus: true,
   });
-  const fault = el("p", { class: "fault", role: "alert", hidden: true });
+  const fault = el("p", { class: "fault", role: "alert", hidden: !reason }, reason);
   const submit = el("button", { type: "submit", class: "primary" }, "Sign in");
   const form = el(
     "form",
@@ -95,7 +127,7 @@ function showForm(done) {
     submit.disabled = true;
     try {
       const session = await request("POST", { token: field.value.trim() });
-      if (owner !== null && owner !== (await findOwner())) return location.reload();
+      if (!(await isOwner())) return location.reload();
       hide();
       keepAlive(session.renew_seconds);
       done();
@@ -111,12 +143,10 @@ function showForm(done) {
   dialog.showModal();
 }
 
-/** Find who is signed in, in which workspace. */
-async function findOwner() {
-  const paths = ["api/v1/user/current", "api/v1/workspace/current"];
-  const answers = await Promise.all(paths.map((path) => fetch(locate(path), { headers: OWN_PAGE })));
-  const rows = await Promise.all(answers.map((answer) => answer.json()));
-  return rows.map((row) => row.uid).join(" ");
+/** Tell whether the page is for whoever is signed in now. */
+async function isOwner() {
+  const { status } = await fetch(locate("api/v1/user/current"), { headers: OWN_PAGE });
+  return status !== 401;
 }
 
 /** @param {number} seconds */

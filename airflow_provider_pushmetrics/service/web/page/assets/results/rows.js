@@ -5,8 +5,9 @@ import { writeClipboard } from "../elements/clipboard.js";
 import { el, fill } from "../elements/dom.js";
 import { count, number } from "../elements/format.js";
 import { tell } from "../elements/notices.js";
+import { makePager } from "../elements/pager.js";
 import { replaceKeeping } from "../elements/redraw.js";
-import { makeTable } from "../elements/tables.js";
+import { makeTable, turnOrder } from "../elements/tables.js";
 import { locate } from "../http/addresses.js";
 import { get } from "../http/api.js";
 import { describeError, isAbort } from "../http/errors.js";
@@ -37,8 +38,20 @@ export function makeRows(base, total) {
   const tools = el("div", { class: "row-tools" });
   const place = el("div", { class: "rows" }, el("p", { class: "hint" }, "Reading rows…"));
   /** @type {Ui.RowsView} */
-  const view = { base, place, tools, turn: 0, search: "" };
-  showRows(view, 0).catch((error) => showFault(view, error));
+  const view = {
+    base,
+    place,
+    tools,
+    turn: 0,
+    search: "",
+    pager: makePager("Pages of rows", turn, { role: "status" }),
+  };
+  /** @param {-1 | 1} step */
+  function turn(step) {
+    const { offset = 0, rows = [] } = view.shown ?? {};
+    return showRows(view, step > 0 ? offset + rows.length : Math.max(0, offset - PAGE_SIZE));
+  }
+  readFirst(view);
   return [
     el(
       "p",
@@ -49,6 +62,22 @@ export function makeRows(base, total) {
     tools,
     place,
   ];
+}
+
+/**
+ * Show the first rows; an error stands in their place, unless others were asked for meanwhile.
+ *
+ * @param {Ui.RowsView} view
+ */
+async function readFirst(view) {
+  const reading = showRows(view, 0);
+  const { turn } = view;
+  try {
+    await reading;
+  } catch (error) {
+    if (turn === view.turn && !isAbort(error))
+      fill(view.place, el("p", { class: "fault" }, describeError(error)));
+  }
 }
 
 /**
@@ -74,20 +103,13 @@ async function showRows(view, offset) {
   if (!view.tools.childElementCount && page.rows.length) fill(view.tools, makeTools(view, page));
   view.shown = page;
   const fresh = makePage(view, page);
-  const pager = el("div", {}, makePager(view, page));
-  const [oldTable, oldPager] = view.place.children;
-  if (oldPager) {
-    replaceKeeping(oldTable, fresh);
-    replaceKeeping(oldPager, pager);
-  } else fill(view.place, fresh, pager);
-}
-
-/**
- * @param {Ui.RowsView} view
- * @param {unknown} error
- */
-function showFault(view, error) {
-  if (!isAbort(error)) fill(view.place, el("p", { class: "fault" }, describeError(error)));
+  const [oldTable] = view.place.children;
+  if (view.place.contains(view.pager.node)) replaceKeeping(oldTable, fresh);
+  else fill(view.place, fresh, view.pager.node);
+  const text = describePage(view, page);
+  view.pager.node.hidden = !text;
+  const end = offset + page.rows.length;
+  view.pager.update({ text, hasPrevious: offset > 0, hasNext: end < page.found_count });
 }
 
 /**
@@ -110,7 +132,7 @@ function makeTools(view, page) {
     clearTimeout(timer);
     timer = setTimeout(() => {
       view.search = input.value;
-      showRows(view, 0).catch((error) => showFault(view, error));
+      readFirst(view);
     }, WAIT_MILLISECONDS);
   });
   return [input, copy];
@@ -166,14 +188,15 @@ function makePage(view, { columns, rows, offset, can_sort }) {
     isNumber[index] ? "number" : null,
     String(index),
   ]);
-  /** @param {Ui.Order} order */
-  const sort = async (order) => {
+  /** @param {string} column */
+  const sort = async (column) => {
     const before = view.order;
-    view.order = order;
+    view.order = turnOrder(before, column);
+    const { order } = view;
     try {
       await showRows(view, 0);
     } catch (error) {
-      view.order = before;
+      if (view.order === order) view.order = before;
       throw error;
     }
   };
@@ -184,32 +207,16 @@ function makePage(view, { columns, rows, offset, can_sort }) {
 }
 
 /**
+ * Say which of how many rows are shown; nothing if it is all of them.
+ *
  * @param {Ui.RowsView} view
  * @param {Api.Rows} page
- * @returns {Ui.Child}
  */
-function makePager(view, { found_count: total, row_count: all, offset, rows }) {
+function describePage({ search }, { found_count: total, row_count: all, offset, rows }) {
   const found = total < all ? ` (${number(all)} rows in all)` : "";
-  if (!total && view.search) return el("p", { class: "hint", role: "status" }, `No matching rows${found}.`);
-  if (total <= PAGE_SIZE)
-    return found && el("p", { class: "hint", role: "status" }, `${count(total, "matching row")}${found}`);
-  /**
-   * @param {string} label
-   * @param {number} to
-   * @param {boolean} isPossible
-   */
-  const turn = (label, to, isPossible) =>
-    isPossible
-      ? button(label, () => showRows(view, to), { kind: "quiet reads" })
-      : el("button", { type: "button", class: "quiet reads", disabled: true }, label);
-  const end = offset + rows.length;
-  return el(
-    "nav",
-    { class: "pager", "aria-label": "Pages of rows" },
-    el("span", { class: "hint" }, `Rows ${number(offset + 1)} to ${number(end)} of ${number(total)}${found}`),
-    turn("Previous", Math.max(0, offset - PAGE_SIZE), offset > 0),
-    turn("Next", end, end < total),
-  );
+  if (!total && search) return `No matching rows${found}.`;
+  if (total <= PAGE_SIZE) return found && `${count(total, "matching row")}${found}`;
+  return `Rows ${number(offset + 1)} to ${number(offset + rows.length)} of ${number(total)}${found}`;
 }
 
 /**

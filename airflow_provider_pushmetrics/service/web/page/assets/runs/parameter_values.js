@@ -1,6 +1,6 @@
 // Values of parameters as texts of a form, and back. The service checks them again, by the same rules.
 
-import { ExactNumber, writeJson } from "../http/exact_json.js";
+import { ExactNumber, parseJson, writeJson } from "../http/exact_json.js";
 
 /** @type {Record<string, string>} */
 const NAMES = {
@@ -47,12 +47,33 @@ function isDate(text) {
 export function writeValue(content, value) {
   if (value === null || value === undefined) return "";
   if (!content.multiple) return typeof value === "string" ? value : writeJson(value);
-  const values = [value].flat();
+  const values = listValues(value);
   const isPlain = values.every(
     (one) =>
       (typeof one !== "object" || one instanceof ExactNumber) && !/[,[\]"]|^\s|\s$|^$/.test(String(one)),
   );
   return isPlain ? values.map(String).join(", ") : writeJson(values);
+}
+
+/**
+ * List the values that a parameter with a list has: a text is one as the service reads it, such as that of a URL.
+ *
+ * @param {unknown} value
+ * @returns {unknown[]}
+ */
+export function listValues(value) {
+  if (value === null || value === undefined) return [];
+  if (typeof value !== "string") return [value].flat();
+  if (!value.trim()) return [];
+  if (value.trimStart().startsWith("[")) {
+    try {
+      const values = parseJson(value);
+      if (Array.isArray(values)) return values;
+    } catch {
+      // The service reads it as values with commas between.
+    }
+  }
+  return value.split(",").map((one) => one.trim());
 }
 
 /**
@@ -82,7 +103,8 @@ export function describeParameter(content) {
 export function checkText({ name, content }, text) {
   if (!text.trim()) return content.required ? `Enter a value for ${name}.` : null;
   const check = CHECKS[content.type];
-  const wrong = check && split(content, text).find((one) => !check(one.trim()));
+  const texts = content.multiple ? listValues(text).filter((one) => typeof one === "string") : [text];
+  const wrong = check && texts.find((one) => !check(one.trim()));
   if (wrong === undefined) return null;
   const shown = wrong.length > 40 ? `${wrong.slice(0, 40)}…` : wrong;
   return `${describeWanted({ name, content })} “${shown.trim()}” is not.`;
@@ -91,24 +113,6 @@ export function checkText({ name, content }, text) {
 /** @param {{ name: string, content: Api.Content }} block */
 export const describeWanted = ({ name, content }) =>
   `${content.multiple ? `Each value of ${name}` : name} must be ${NAMES[content.type]}.`;
-
-/**
- * @param {Api.Content} content
- * @param {string} text
- * @returns {string[]}
- */
-function split(content, text) {
-  if (!content.multiple) return [text];
-  if (text.trimStart().startsWith("[")) {
-    try {
-      const values = JSON.parse(text);
-      if (Array.isArray(values)) return values.filter((one) => typeof one === "string");
-    } catch {
-      // The service reads it as values with commas between.
-    }
-  }
-  return text.split(",");
-}
 
 /**
  * Give the value that a text of a form stands for; undefined if the service is to choose the default.

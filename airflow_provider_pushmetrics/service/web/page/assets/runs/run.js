@@ -8,7 +8,7 @@ import { tell } from "../elements/notices.js";
 import { drawAnew, replaceKeeping, updateChildren } from "../elements/redraw.js";
 import { go, link } from "../elements/router.js";
 import { part } from "../http/addresses.js";
-import { get, getRow, post } from "../http/api.js";
+import { ApiError, get, getRow, post } from "../http/api.js";
 import { describeError, isAbort } from "../http/errors.js";
 import { watchRuns } from "../http/live.js";
 import { pause } from "../http/waiting.js";
@@ -26,7 +26,7 @@ const MOST_LOOKS = 100;
 export async function showRun({ run: reference }, signal) {
   const run = await getRow(`api/v1/noteflow_run/${reference}`, { signal });
   const view = makeView(run);
-  await update(view, signal);
+  await update(view, { signal });
   if (!isFinished(view.status)) watchRuns(() => updateUnfinished(view, signal), signal);
   followMessages(view, signal);
   return [
@@ -41,7 +41,7 @@ export async function showRun({ run: reference }, signal) {
     ),
     el("div", { class: "head" }, el("h1", {}, `Run ${run.id} of ${run.name}`), view.actions),
     view.facts,
-    view.summary,
+    view.summary.node,
     view.blocks,
     card("Log", view.log),
   ];
@@ -52,11 +52,13 @@ export async function showRun({ run: reference }, signal) {
  * @returns {Ui.RunView}
  */
 function makeView(run) {
-  return {
+  /** @type {Ui.RunView} */
+  const view = {
     run,
+    shownFacts: "",
     facts: el("div", { "aria-live": "polite" }),
     actions: el("div", { class: "actions" }),
-    summary: el("div", {}),
+    summary: makeSummary((uid) => showBlock(view, uid)),
     blocks: el("ol", { class: "blocks" }),
     log: el("ol", { class: "log", tabindex: "0" }),
     lastLine: 0,
@@ -64,6 +66,7 @@ function makeView(run) {
     isSending: false,
     isFollowed: false,
   };
+  return view;
 }
 
 /**
@@ -72,7 +75,7 @@ function makeView(run) {
  */
 async function updateUnfinished(view, signal) {
   if (isFinished(view.status)) return;
-  await update(view, signal);
+  await update(view, { signal, isUnasked: true });
   if (isFinished(view.status)) followMessages(view, signal);
 }
 
@@ -88,10 +91,11 @@ async function followMessages(view, signal) {
   try {
     for (let tries = 0; view.isSending && tries < MOST_LOOKS; tries += 1) {
       await pause(tries, signal);
-      await update(view, signal);
+      await update(view, { signal, isUnasked: true });
     }
   } catch (error) {
-    if (!isAbort(error)) tell(describeError(error), "bad");
+    const isSignedOut = error instanceof ApiError && error.status === 401; // which the page says already
+    if (!isAbort(error) && !isSignedOut) tell(describeError(error), "bad");
   } finally {
     view.isFollowed = false;
   }
@@ -112,13 +116,16 @@ function followMessage(view, uid, signal) {
 
 /**
  * @param {Ui.RunView} view
- * @param {AbortSignal} signal
+ * @param {Ui.CallSettings & { signal: AbortSignal }} settings
  */
-async function update(view, signal) {
-  const run = await getRow(`api/v1/noteflow_run/${view.run.id}`, { signal });
-  await Promise.all([updateBlocks(view, run, signal), updateLog(view, run, signal)]);
-  const facts = el("div", {}, makeFacts(run));
-  if (view.facts.textContent !== facts.textContent) fill(view.facts, facts);
+async function update(view, settings) {
+  /** @type {Api.Run} */
+  const run = await getRow(`api/v1/noteflow_run/${view.run.id}`, settings);
+  await Promise.all([updateBlocks(view, run, settings), updateLog(view, run, settings)]);
+  // Not by the text on the page, in which the clock goes on.
+  const facts = JSON.stringify([run.status, run.start_time, run.end_time, run.error]);
+  if (view.shownFacts !== facts) fill(view.facts, makeFacts(run));
+  view.shownFacts = facts;
   if (run.status !== view.status) {
     const actions = el("div", { class: "actions" }, makeActions(run));
     replaceKeeping(view.actions, actions);
@@ -184,50 +191,45 @@ function makeActions(run) {
 /**
  * @param {Ui.RunView} view
  * @param {Api.Run} run
- * @param {AbortSignal} signal
+ * @param {Ui.CallSettings & { signal: AbortSignal }} settings
  */
-async function updateBlocks(view, run, signal) {
-  const outputs = isFinished(run.status) ? await getOutputs(run, signal) : null;
+async function updateBlocks(view, run, settings) {
+  const outputs = isFinished(run.status) ? await getOutputs(run, settings) : null;
   /** @type {Api.BlockActivity[]} */
-  const blocks = await getRow(`app/activity/run/${part(run.uid)}`, { signal });
+  const blocks = await getRow(`app/activity/run/${part(run.uid)}`, settings);
   const results = blocks.map((block, index) => ({ ...block, ...(outputs?.[index] ?? {}) })).filter(isShown);
   view.isSending = results.some((row) => row.messages?.some((message) => message.status === "pending"));
   updateChildren(view.blocks, results, {
     getKey: (result) => result.block_uid,
     getLook: (result) => describeLook(run, result),
-    make: (result) => makeRunBlock(run, result, () => followMessage(view, result.block_uid, signal)),
+    make: (result) => makeRunBlock(run, result, () => followMessage(view, result.block_uid, settings.signal)),
   });
-  drawSummary(view, run, results);
+  view.summary.update(run, results);
 }
 
 /**
  * @param {Ui.RunView} view
- * @param {Api.Run} run
- * @param {Ui.ShownResult[]} results
+ * @param {string} uid
  */
-function drawSummary(view, run, results) {
-  const fresh = makeSummary(run, results, (uid) => {
-    const block = [...view.blocks.children].find(
-      (one) => one instanceof HTMLElement && one.dataset.key === uid,
-    );
-    if (!(block instanceof HTMLElement)) return;
-    block.scrollIntoView({ block: "start" });
-    block.focus({ preventScroll: true });
-  });
-  replaceKeeping(view.summary, fresh);
-  view.summary = fresh;
+function showBlock(view, uid) {
+  const block = [...view.blocks.children].find(
+    (one) => one instanceof HTMLElement && one.dataset.key === uid,
+  );
+  if (!(block instanceof HTMLElement)) return;
+  block.scrollIntoView({ block: "start" });
+  block.focus({ preventScroll: true });
 }
 
 /**
  * Get what each block of a run that has ended gave.
  *
  * @param {Api.Run} run
- * @param {AbortSignal} signal
+ * @param {Ui.CallSettings} settings
  * @returns {Promise<Api.Output[]>}
  */
-async function getOutputs(run, signal) {
+async function getOutputs(run, settings) {
   /** @type {Api.RunOutputs} */
-  const { blocks } = await get(`api/reports/${run.report_id}/run/${run.id}`, { signal });
+  const { blocks } = await get(`api/reports/${run.report_id}/run/${run.id}`, settings);
   return blocks;
 }
 

@@ -19,6 +19,7 @@ import {
   describeParameter,
   describeWanted,
   fitsOwnField,
+  listValues,
   readValue,
   writeValue,
 } from "./parameter_values.js";
@@ -108,7 +109,7 @@ async function makeParameterField(block, initial) {
   const begin = field.read();
   return {
     ...field,
-    check: () => checkField(block, field),
+    check: () => checkField(block, field, begin),
     getValue: () => readValue(content, field.read(), begin, initial),
   };
 }
@@ -144,7 +145,7 @@ function makeTextField({ name, content }, label, choices, text) {
  * @returns {Ui.ParameterField}
  */
 function makeBoxes(name, label, choices, start, initial) {
-  const field = groupField(name, label, choices, [start ?? []].flat().map(String));
+  const field = groupField(name, label, choices, listValues(start).map(String));
   const begin = JSON.stringify(field.read?.());
   return {
     ...field,
@@ -155,14 +156,21 @@ function makeBoxes(name, label, choices, start, initial) {
 }
 
 /**
- * Say what is wrong with the value of a field, and mark it; null if nothing is.
+ * Say what is wrong with the value of a field, and mark it; null if nothing is. What was not changed is the service's
+ * own value, of which the field may show another text.
  *
  * @param {Api.Block} block
  * @param {Ui.Field<string>} field
+ * @param {string} begin The text that the field began with.
  */
-function checkField(block, { input, read }) {
+function checkField(block, { input, read }, begin) {
+  const isUnchanged = begin !== "" && read() === begin;
   // A browser gives no text for a date that is not complete.
-  const fault = input.validity.badInput ? describeWanted(block) : checkText(block, read());
+  const fault = input.validity.badInput
+    ? describeWanted(block)
+    : isUnchanged
+      ? null
+      : checkText(block, read());
   input.setAttribute("aria-invalid", String(Boolean(fault)));
   if (fault) input.focus();
   return fault;

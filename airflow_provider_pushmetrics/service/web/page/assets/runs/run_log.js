@@ -9,15 +9,15 @@ import { getList } from "../http/api.js";
  *
  * @param {Ui.RunView} view
  * @param {Api.Run} run
- * @param {AbortSignal} signal
+ * @param {Ui.CallSettings} settings
  */
-export async function updateLog(view, run, signal) {
+export async function updateLog(view, run, { signal, isUnasked }) {
   /** @type {Api.Filter[]} */
   const filters = [
     ["noteflow_run_id", "eq", run.id],
     ["id", "gt", view.lastLine],
   ];
-  const { result } = await getList("api/v1/noteflow_run_log/", { filters, size: 1000, signal });
+  const { result } = await getList("api/v1/noteflow_run_log/", { filters, size: 1000, signal, isUnasked });
   for (const line of result) {
     view.log.append(
       el(

@@ -4,9 +4,11 @@ import { elapsed } from "../elements/clock.js";
 import { el, empty } from "../elements/dom.js";
 import { moment, state, writeParameters } from "../elements/format.js";
 import { readAddress, readPage, writeAddress, writePage } from "../elements/list_address.js";
+import { tell } from "../elements/notices.js";
 import { changeAddress, link } from "../elements/router.js";
 import { makeList } from "../elements/tables.js";
 import { part } from "../http/addresses.js";
+import { describeError, isAbort } from "../http/errors.js";
 
 const DEFAULTS = { status: "", page: "1" };
 const STATES = ["pending", "running", "success", "failed", "cancelled"];
@@ -30,8 +32,12 @@ export async function showRuns(_, signal) {
     getFilters: () => [chosen.value && ["status", "eq", chosen.value]],
   });
   chosen.addEventListener("change", async () => {
-    await list.show(0);
-    keep();
+    try {
+      await list.show(0);
+      keep();
+    } catch (error) {
+      if (!isAbort(error)) tell(describeError(error), "bad");
+    }
   });
   await list.show(readPage(address.page));
   return [el("h1", {}, "Runs"), el("div", { class: "filters" }, chosen), list.node];

@@ -28,14 +28,19 @@ export function makeCatalog(choice, { getCatalog, getBackend, insert }) {
 function makeBranch(label, read) {
   const place = el("div", { class: "branch" });
   let isRead = false;
+  let turn = 0;
   const load = async () => {
     if (isRead || !node.open) return;
     isRead = true;
+    turn += 1;
+    const mine = turn;
     fill(place, el("p", { class: "hint" }, "Reading…"));
     try {
       const found = await read();
+      if (mine !== turn) return; // another database was chosen meanwhile
       fill(place, found.length ? found : el("p", { class: "hint" }, "Nothing."));
     } catch (error) {
+      if (mine !== turn) return;
       isRead = false;
       fill(place, el("p", { class: "fault" }, describeError(error)));
     }
@@ -43,6 +48,8 @@ function makeBranch(label, read) {
   const node = el("details", { class: "catalog", ontoggle: load }, el("summary", {}, label), place);
   const forget = () => {
     isRead = false;
+    turn += 1;
+    fill(place);
     load();
   };
   return { node, forget };
