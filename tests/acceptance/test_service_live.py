@@ -138,8 +138,9 @@ def test_run_form_has_the_defaults_and_refuses_wrong_values(service: ServiceProc
     expect(dialog.get_by_label("color")).to_have_value("red")
     visit.fill("top", "seven")
     visit.press("Run")
-    expect(dialog.get_by_role("alert")).to_have_text(
-        "top must be a whole number, such as 12. “seven” is not."
+    expect(dialog.get_by_role("alert")).to_have_text("Some values are not valid. They are marked.")
+    expect(dialog.get_by_label("top")).to_have_accessible_description(
+        "integer, default 12 top must be a whole number, such as 12. “seven” is not."
     )
     expect(dialog.get_by_label("top")).to_be_focused()
     expect(dialog.get_by_label("top")).to_have_attribute("aria-invalid", "true")

@@ -120,7 +120,7 @@ test("what a parameter takes is described", () => {
   assert.equal(describeParameter({}), "any");
   assert.equal(
     describeParameter({ type: "integer", required: true, default: 0 }),
-    "integer, must be given, default 0",
+    "integer, required, default 0",
   );
   assert.equal(
     describeParameter({ type: "text", multiple: true, default: ["a", "b"] }),

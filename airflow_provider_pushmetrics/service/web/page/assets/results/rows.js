@@ -15,6 +15,9 @@ import { writeTable } from "./spreadsheet.js";
 
 const PAGE_SIZE = 50;
 const WAIT_MILLISECONDS = 250;
+/** A longer cell scrolls by itself, so that its row does not fill the page. */
+const LONG_CELL = 400;
+const LONG_CELL_LINES = 8;
 /** The end of a cell of which the service sends only the beginning. */
 const CUT = /… \([\d,]+ characters\)$/;
 /** @type {[string, string][]} */
@@ -226,5 +229,7 @@ function describePage({ search }, { found_count: total, row_count: all, offset, 
  */
 function writeCell(value) {
   if (value === null) return el("span", { class: "null" }, "null");
-  return value === "" ? el("span", { class: "null", title: "The empty text" }, "\u201c\u201d") : value;
+  if (value === "") return el("span", { class: "null", title: "The empty text" }, "\u201c\u201d");
+  const isLong = value.length > LONG_CELL || value.split("\n").length > LONG_CELL_LINES;
+  return isLong ? el("div", { class: "long", tabindex: "0" }, value) : value;
 }

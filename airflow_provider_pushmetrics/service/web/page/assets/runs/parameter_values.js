@@ -86,7 +86,7 @@ export function describeParameter(content) {
   const hasDefault = content.default !== null && content.default !== undefined;
   return [
     content.multiple ? `list of ${kind}, with commas between` : kind,
-    content.required && "must be given",
+    content.required && "required",
     hasDefault && `default ${writeValue(content, content.default)}`,
   ]
     .filter(Boolean)

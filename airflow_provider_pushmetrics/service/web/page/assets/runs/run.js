@@ -154,7 +154,7 @@ function makeFacts(run) {
       { class: "facts" },
       facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
     ),
-    run.error && el("pre", { class: "fault" }, run.error),
+    run.error && el("pre", { class: run.status === "cancelled" ? "note" : "fault" }, run.error),
   ];
 }
 

@@ -28,7 +28,7 @@ export function makeRunBlock(run, result, onSend) {
       state(nameState(run, result)),
       result.started_on && el("span", { class: "hint" }, elapsed(result.started_on, result.finished_on)),
     ),
-    result.error && el("pre", { class: "fault" }, result.error),
+    result.error && el("pre", { class: result.status === "failed" ? "fault" : "note" }, result.error),
     result.is_truncated &&
       el(
         "p",

@@ -1,7 +1,7 @@
 // Running a report: the form for its parameters, and the start.
 
 import { getBlocks } from "../blocks/block_list.js";
-import { el } from "../elements/dom.js";
+import { el, makeId } from "../elements/dom.js";
 import {
   checkField as boxField,
   choiceField,
@@ -163,7 +163,7 @@ function makeBoxes(name, label, choices, start, initial) {
  * @param {Ui.Field<string>} field
  * @param {string} begin The text that the field began with.
  */
-function checkField(block, { input, read }, begin) {
+function checkField(block, { node, input, read }, begin) {
   const isUnchanged = begin !== "" && read() === begin;
   // A browser gives no text for a date that is not complete.
   const fault = input.validity.badInput
@@ -171,9 +171,27 @@ function checkField(block, { input, read }, begin) {
     : isUnchanged
       ? null
       : checkText(block, read());
-  input.setAttribute("aria-invalid", String(Boolean(fault)));
-  if (fault) input.focus();
+  showFault(node, input, fault);
   return fault;
+}
+
+/**
+ * Show under a field what is wrong with its value.
+ *
+ * @param {HTMLElement} node
+ * @param {Ui.Input} input
+ * @param {string | null} fault
+ */
+function showFault(node, input, fault) {
+  const known = node.querySelector(".fault");
+  const place = known ?? el("p", { class: "fault", id: makeId("fault") });
+  if (!known && fault) {
+    node.append(place);
+    const described = [input.getAttribute("aria-describedby"), place.id].filter(Boolean);
+    input.setAttribute("aria-describedby", described.join(" "));
+  }
+  place.textContent = fault;
+  input.setAttribute("aria-invalid", String(Boolean(fault)));
 }
 
 /**
@@ -200,9 +218,12 @@ function makePreviewFields() {
  * @returns {Ui.RunRequest}
  */
 function readWanted(fields, values, others) {
-  for (const field of fields) {
-    const fault = field.check();
-    if (fault) throw new Error(fault);
+  const wrong = fields.filter((field) => field.check());
+  if (wrong.length) {
+    const { node } = wrong[0];
+    const marked = node instanceof HTMLElement ? node.querySelector('[aria-invalid="true"]') : null;
+    if (marked instanceof HTMLElement) marked.focus();
+    throw new Error("Some values are not valid. They are marked.");
   }
   const given = fields.flatMap(({ name, getValue }) => {
     const value = getValue();

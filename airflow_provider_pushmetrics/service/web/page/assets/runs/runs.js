@@ -60,8 +60,12 @@ export function makeRunList({ report = null, getFilters = () => [], onChange, si
     onChange,
     signal,
     columns: [
-      ["Run", (run) => link(getRunPath(run), `Run ${run.id}`)],
-      !report && ["Report", (run) => link(`reports/${part(run.report_uid)}`, run.name), "name"],
+      ["Run", (run) => link(getRunPath(run), `Run ${run.id}`), "tight"],
+      !report && [
+        "Report",
+        (run) => el("div", { class: "lines" }, link(`reports/${part(run.report_uid)}`, run.name)),
+        "name",
+      ],
       ["State", (run) => state(run.status)],
       ["Started by", (run) => run.started_by ?? run.origin],
       ["Parameters", (run) => el("span", { class: "clip code" }, writeParameters(run.parameters))],
