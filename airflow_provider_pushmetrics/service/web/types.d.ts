@@ -484,7 +484,7 @@ declare namespace Ui {
     node: HTMLElement;
     page: number;
     turn: number;
-    looks: number;
+    polls: number;
     order?: Order;
     show: (page?: number, settings?: { isUnasked?: boolean }) => Promise<unknown>;
   }

@@ -82,39 +82,41 @@ export class Drafts {
   /**
    * Keep what was typed. A draft that says what is saved is none.
    *
-   * @param {string} thing
+   * @param {string} draftName
    * @param {Ui.Draft} draft
    */
-  keep(thing, draft) {
-    if (isSame(draft.texts, draft.base)) return this.remove(thing);
-    this.#memory.set(thing, draft);
-    this.#store(thing, draft);
+  keep(draftName, draft) {
+    if (isSame(draft.texts, draft.base)) return this.remove(draftName);
+    this.#memory.set(draftName, draft);
+    this.#store(draftName, draft);
   }
 
   /**
-   * Find the draft of a thing: that of this page comes before that of the storage, where another tab may write too.
+   * Find a draft by its name: that of this page comes before that of the storage, where another tab may write too.
    *
-   * @param {string} thing
+   * @param {string} draftName
    * @returns {Ui.Draft | null}
    */
-  find(thing) {
-    return this.#memory.get(thing) ?? this.#read(thing);
+  find(draftName) {
+    return this.#memory.get(draftName) ?? this.#read(draftName);
   }
 
-  /** @param {string} thing */
-  remove(thing) {
-    this.#memory.delete(thing);
-    this.#change((storage) => storage.removeItem(this.#prefix + thing));
+  /** @param {string} draftName */
+  remove(draftName) {
+    this.#memory.delete(draftName);
+    this.#change((storage) => storage.removeItem(this.#prefix + draftName));
   }
 
   /**
-   * List the things below a name that have a draft.
+   * List the names of drafts that begin like this.
    *
    * @param {string} beginning
    */
   list(beginning = "") {
     const stored = this.#listKeys(this.#prefix).map((key) => key.slice(this.#prefix.length));
-    return [...new Set([...stored, ...this.#memory.keys()])].filter((thing) => thing.startsWith(beginning));
+    return [...new Set([...stored, ...this.#memory.keys()])].filter((draftName) =>
+      draftName.startsWith(beginning),
+    );
   }
 
   /**
@@ -123,16 +125,16 @@ export class Drafts {
    */
   findUnstored() {
     const unstored = [];
-    for (const [thing, draft] of this.#memory) {
-      if (!this.#read(thing)) this.#store(thing, draft);
-      if (!isSame(this.#read(thing)?.texts ?? {}, draft.texts)) unstored.push(thing);
+    for (const [draftName, draft] of this.#memory) {
+      if (!this.#read(draftName)) this.#store(draftName, draft);
+      if (!isSame(this.#read(draftName)?.texts ?? {}, draft.texts)) unstored.push(draftName);
     }
     return unstored;
   }
 
   /** Count the drafts of the user in all workspaces: those that `removeAll` removes. */
   countAll() {
-    const own = [...this.#memory.keys()].map((thing) => this.#prefix + thing);
+    const own = [...this.#memory.keys()].map((draftName) => this.#prefix + draftName);
     return new Set([...this.#listKeys(this.#user), ...own]).size;
   }
 
@@ -165,19 +167,19 @@ export class Drafts {
   }
 
   /**
-   * @param {string} thing
+   * @param {string} draftName
    * @param {Ui.Draft} draft
    */
-  #store(thing, draft) {
+  #store(draftName, draft) {
     const stored = withoutSecrets(draft);
     if (isSame(stored.texts, stored.base))
-      return this.#change((storage) => storage.removeItem(this.#prefix + thing));
-    this.#change((storage) => storage.setItem(this.#prefix + thing, JSON.stringify(stored)));
+      return this.#change((storage) => storage.removeItem(this.#prefix + draftName));
+    this.#change((storage) => storage.setItem(this.#prefix + draftName, JSON.stringify(stored)));
   }
 
-  /** @param {string} thing */
-  #read(thing) {
-    return this.#parse(this.#prefix + thing);
+  /** @param {string} draftName */
+  #read(draftName) {
+    return this.#parse(this.#prefix + draftName);
   }
 
   /**

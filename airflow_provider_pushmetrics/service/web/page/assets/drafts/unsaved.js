@@ -41,26 +41,26 @@ export const countDrafts = () => drafts.countAll();
 export const listDrafts = (beginning) => drafts.list(beginning);
 
 /**
- * Remove the drafts of all things below a name, because these exist no more.
+ * Remove all drafts whose names begin like this, because what they are of was deleted.
  *
  * @param {string} beginning
  */
 export function removeDraftsOf(beginning) {
-  for (const thing of drafts.list(beginning)) drafts.remove(thing);
+  for (const draftName of drafts.list(beginning)) drafts.remove(draftName);
 }
 
-/** @type {(thing: string) => boolean} */
-export const hasDraft = (thing) => drafts.find(thing) !== null;
+/** @type {(draftName: string) => boolean} */
+export const hasDraft = (draftName) => drafts.find(draftName) !== null;
 
 /**
- * Take a draft away from its thing, to give it to another one.
+ * Remove a draft, to store it under another name.
  *
- * @param {string} thing
+ * @param {string} draftName
  * @returns {(other: string) => void}
  */
-export function moveDraft(thing) {
-  const draft = drafts.find(thing);
-  drafts.remove(thing);
+export function moveDraft(draftName) {
+  const draft = drafts.find(draftName);
+  drafts.remove(draftName);
   return (other) => draft && drafts.keep(other, draft);
 }
 
@@ -100,7 +100,7 @@ function findStorage() {
 /** What is typed in one form. */
 export class TypedText {
   #form;
-  #thing;
+  #draftName;
   #base;
   /** What was saved when the draft was begun, if it is not what is saved now. */
   #begun;
@@ -108,11 +108,11 @@ export class TypedText {
 
   /**
    * @param {HTMLFormElement} form With what is saved in its fields.
-   * @param {string | null} thing The name of what is typed, if drafts of it are kept.
+   * @param {string | null} draftName The name of the draft, if one is kept.
    */
-  constructor(form, thing) {
+  constructor(form, draftName) {
     this.#form = form;
-    this.#thing = thing;
+    this.#draftName = draftName;
     this.#base = readTexts(form);
     this.#begun = this.#base;
     typed.set(form, this);
@@ -124,7 +124,7 @@ export class TypedText {
   }
 
   get isAtRisk() {
-    return this.#thing === null && this.isTouched;
+    return this.#draftName === null && this.isTouched;
   }
 
   /** The fields that were changed on the server since the draft was begun, with what stands there now. */
@@ -136,10 +136,10 @@ export class TypedText {
 
   /** Keep a draft of what stands in the form. */
   keep() {
-    if (this.#thing === null || this.#isRestoring) return;
+    if (this.#draftName === null || this.#isRestoring) return;
     const texts = readTexts(this.#form);
-    if (isSame(texts, this.#base)) return drafts.remove(this.#thing);
-    drafts.keep(this.#thing, {
+    if (isSame(texts, this.#base)) return drafts.remove(this.#draftName);
+    drafts.keep(this.#draftName, {
       texts,
       base: this.#begun,
       secrets: listSecrets(this.#form),
@@ -154,11 +154,11 @@ export class TypedText {
    * @returns {{ keptOn: number, gone: string[] } | null} With the labels of fields whose choice is no more.
    */
   restore({ isNew }) {
-    const draft = this.#thing === null ? null : drafts.find(this.#thing);
-    if (!draft || this.#thing === null) return null;
+    const draft = this.#draftName === null ? null : drafts.find(this.#draftName);
+    if (!draft || this.#draftName === null) return null;
     const texts = { ...this.#base, ...draft.texts };
     if (isSame(texts, this.#base)) {
-      drafts.remove(this.#thing);
+      drafts.remove(this.#draftName);
       return null;
     }
     if (!isNew) this.#begun = { ...this.#base, ...draft.base };
@@ -190,7 +190,7 @@ export class TypedText {
   /** Put what is saved into the form again. */
   discard() {
     this.#begun = this.#base;
-    if (this.#thing !== null) drafts.remove(this.#thing);
+    if (this.#draftName !== null) drafts.remove(this.#draftName);
     writeTexts(this.#form, this.#base);
   }
 }

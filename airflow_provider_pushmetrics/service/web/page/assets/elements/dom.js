@@ -1,5 +1,8 @@
 // Elements. Text always becomes text: nothing in these pages reads HTML from a string.
 
+/** What can have the focus. */
+export const FOCUSABLE = "a[href],button,input,select,textarea,summary,[tabindex]";
+
 /** What is set on the object: an attribute would only be the first value, or not exist. */
 const PROPERTIES = new Set([
   "value",

@@ -1,6 +1,6 @@
 // The focus of a page that is drawn again: it returns to where it was.
 
-const FOCUSABLE = "a[href],button,input,select,textarea,summary,[tabindex]";
+import { FOCUSABLE } from "./dom.js";
 
 /** @type {Element | null} */
 let last = null;

@@ -1,6 +1,6 @@
 // Drawing again what has changed, so that the focus, the scroll positions and what is open stay.
 
-const FOCUSABLE = "a[href], button, input, select, textarea, summary, [tabindex]";
+import { FOCUSABLE } from "./dom.js";
 
 /**
  * Put an element in place of one that shows the same thing: what was open, scrolled or focused in it still is.
@@ -44,10 +44,10 @@ export function updateChildren(place, items, { getKey, getLook, make }) {
     const key = String(getKey(item));
     const look = getLook(item);
     let child = known.get(key);
-    if (!child || looks.get(child) !== look) {
+    if (!child || fingerprints.get(child) !== look) {
       const fresh = make(item);
       fresh.dataset.key = key;
-      looks.set(fresh, look);
+      fingerprints.set(fresh, look);
       if (child) replaceKeeping(child, fresh);
       child = fresh;
     }
@@ -64,14 +64,14 @@ export function updateChildren(place, items, { getKey, getLook, make }) {
  * @param {Element} place
  * @param {string} key
  */
-export function drawAnew(place, key) {
+export function invalidate(place, key) {
   for (const child of place.children) {
-    if (child instanceof HTMLElement && child.dataset.key === key) looks.delete(child);
+    if (child instanceof HTMLElement && child.dataset.key === key) fingerprints.delete(child);
   }
 }
 
 /** @type {WeakMap<Element, string>} */
-const looks = new WeakMap();
+const fingerprints = new WeakMap();
 
 /**
  * @param {Element} element

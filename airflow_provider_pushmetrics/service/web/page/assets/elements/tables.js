@@ -96,7 +96,7 @@ function makeRow(columns, row) {
   );
 }
 
-const MOST_LOOKS = 200;
+const MAX_POLLS = 200;
 
 /**
  * Make a list that shows one page at a time: `getFilters()` says what of it, `isMoving(row)` what will soon change.
@@ -124,7 +124,7 @@ export function makeList({
 }) {
   const place = el("div", {});
   /** @type {Ui.ListView} */
-  const list = { node: place, page: 0, turn: 0, looks: 0, order, show };
+  const list = { node: place, page: 0, turn: 0, polls: 0, order, show };
   const pager = makePager(`Pages of ${caption.toLowerCase()}`, (step) => turnTo(list.page + step));
   /** What stands on the page: if something else cannot be read, this is still what is shown. */
   let drawn = { page: 0, order };
@@ -149,11 +149,11 @@ export function makeList({
       if (turn === list.turn) Object.assign(list, drawn);
       throw error;
     }
-    if (turn !== list.turn) return; // another page, or another look at this one, was asked for meanwhile
+    if (turn !== list.turn) return; // another page, or a newer read of this one, was asked for meanwhile
     if (!answer.count) return fill(place, whenEmpty());
     if (!answer.result.length) return show(Math.max(0, Math.ceil(answer.count / size) - 1), { isUnasked });
     draw(answer.count, rows);
-    if (!isLive && answer.result.some(isMoving)) lookAgain(list.turn);
+    if (!isLive && answer.result.some(isMoving)) poll(list.turn);
   }
 
   /**
@@ -208,11 +208,11 @@ export function makeList({
    *
    * @param {number} turn
    */
-  async function lookAgain(turn) {
-    list.looks += 1;
-    if (list.looks > MOST_LOOKS) return;
+  async function poll(turn) {
+    list.polls += 1;
+    if (list.polls > MAX_POLLS) return;
     try {
-      await pause(list.looks, signal);
+      await pause(list.polls, signal);
       if (turn === list.turn) await show(list.page, { isUnasked: true });
     } catch {
       // The page was left, or the service is away: whoever acts next is told.

@@ -1,10 +1,10 @@
-// Waiting between two looks at something that goes on.
+// Waiting between two polls.
 
 const FIRST_MILLISECONDS = 300;
 const LONGEST_MILLISECONDS = 3000;
 
 /**
- * Wait before the next look, longer each time; it ends with an AbortError when the page is left.
+ * Wait before the next poll, longer each time; it ends with an AbortError when the page is left.
  *
  * @param {number} tries
  * @param {AbortSignal} [signal]

@@ -5,7 +5,7 @@ import { elapsed } from "../elements/clock.js";
 import { card, el, fill } from "../elements/dom.js";
 import { isFinished, moment, state, writeParameters } from "../elements/format.js";
 import { tell } from "../elements/notices.js";
-import { drawAnew, replaceKeeping, updateChildren } from "../elements/redraw.js";
+import { invalidate, replaceKeeping, updateChildren } from "../elements/redraw.js";
 import { go, link } from "../elements/router.js";
 import { part } from "../http/addresses.js";
 import { ApiError, get, getRow, post } from "../http/api.js";
@@ -19,8 +19,8 @@ import { describeLook } from "./run_states.js";
 import { makeSummary } from "./run_summary.js";
 import { getRunPath } from "./runs.js";
 
-/** How often the page looks for messages that wait for another attempt, which may come hours later. */
-const MOST_LOOKS = 100;
+/** How often the page asks for messages that wait for another attempt, which may come hours later. */
+const MAX_MESSAGE_POLLS = 100;
 
 /** @type {Ui.Show} */
 export async function showRun({ run: reference }, signal) {
@@ -89,7 +89,7 @@ async function followMessages(view, signal) {
   if (view.isFollowed || !isFinished(view.status)) return;
   view.isFollowed = true;
   try {
-    for (let tries = 0; view.isSending && tries < MOST_LOOKS; tries += 1) {
+    for (let tries = 0; view.isSending && tries < MAX_MESSAGE_POLLS; tries += 1) {
       await pause(tries, signal);
       await update(view, { signal, isUnasked: true });
     }
@@ -109,7 +109,7 @@ async function followMessages(view, signal) {
  * @param {AbortSignal} signal
  */
 function followMessage(view, uid, signal) {
-  drawAnew(view.blocks, uid);
+  invalidate(view.blocks, uid);
   view.isSending = true;
   followMessages(view, signal);
 }
