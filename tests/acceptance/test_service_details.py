@@ -225,7 +225,7 @@ def test_truncated_result_stays_as_it_is_when_its_run_ends(service: ServiceProce
     expect(block.get_by_role("button", name="Next")).to_be_focused()
     expect(block.get_by_role("button", name="Next")).to_be_disabled()
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         assert find_violations(page) == []
     visit.press("Cancel")
     expect(page.locator("dl.facts")).to_contain_text("cancelled")
