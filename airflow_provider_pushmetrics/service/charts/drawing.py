@@ -7,26 +7,20 @@ separate process with limits, which loads no external data.
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import re
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.bounded_processes.child import CallFailedError, ChildDiedError
 from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
-from airflow_provider_pushmetrics.service.charts.draw import DrawingCall
+from airflow_provider_pushmetrics.service.charts.pictures import DrawnChart
 
 DRAW_PROGRAM = "airflow_provider_pushmetrics.service.charts.draw"
 MAX_DRAWINGS = 4
 MAX_DRAWN_BYTES = 64 * 1024 * 1024
 DRAW_TIMEOUT_SECONDS = 30
 MAX_CHART_ERROR_LENGTH = 300
-
-POOL = ThreadPoolExecutor(2, thread_name_prefix="charts")
-"""The maximum number of charts drawn for requests at a time; the threads serve nothing else."""
 
 CHILDREN = ChildPool(DRAW_PROGRAM, max_children=MAX_DRAWINGS, max_frame_bytes=MAX_DRAWN_BYTES)
 """The processes that draw, each one chart."""
@@ -40,23 +34,19 @@ class DrawingError(PushMetricsError):
     """A chart cannot be drawn."""
 
 
-def draw(
-    spec: str, *, is_dark: bool = False, is_png: bool = False, timeout_seconds: float = DRAW_TIMEOUT_SECONDS
-) -> bytes:
+def draw(spec: str, *, timeout_seconds: float = DRAW_TIMEOUT_SECONDS) -> DrawnChart:
     """
-    Draw a chart, as SVG unless PNG is asked for.
+    Draw a chart.
 
     :param spec: A Vega-Lite specification as JSON, with its rows.
-    :param is_dark: Whether it stands on a dark page.
     :raises DrawingError: if it is no specification that can be drawn, or takes too long.
     """
-    call = DrawingCall(spec, is_dark=is_dark, is_png=is_png)
     too_long = f"the chart took longer than {timeout_seconds:g} s to draw: give it fewer rows."
     with CHILDREN.lease() as child:
         timer = threading.Timer(timeout_seconds, child.kill, [too_long])
         timer.start()
         try:
-            return b"".join(child.call(call.encode()))
+            return DrawnChart.decode(b"".join(child.call(spec.encode())))
         except CallFailedError as error:
             raise DrawingError(f"the chart cannot be drawn: {_describe(str(error))}") from error
         except ChildDiedError as error:
@@ -64,16 +54,6 @@ def draw(
             raise DrawingError(too_long if error.ending == too_long else too_much) from error
         finally:
             timer.cancel()
-
-
-async def draw_in_turn(spec: str, *, is_dark: bool = False) -> bytes:
-    """
-    Draw a chart, with a limit of concurrent drawings; waiting needs no thread.
-
-    :raises DrawingError: if it cannot be drawn.
-    """
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(POOL, partial(draw, spec, is_dark=is_dark))
 
 
 def _describe(message: str) -> str:

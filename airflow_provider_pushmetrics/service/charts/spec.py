@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_pushmetrics.service.charts.checks import MAX_CHART_ROWS, check_fields, check_spec
 from airflow_provider_pushmetrics.service.results.values import write_json, write_text
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 from airflow_provider_pushmetrics.service.templates.rendering import render_text
 
-MAX_CHART_ROWS = 10_000
-
 VEGA_LITE = "https://vega.github.io/schema/vega-lite/v5.json"
 
 
-def build_chart(spec: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], names: Mapping[str, Any]) -> str:
+@dataclass(frozen=True)
+class ChartRows:
+    """
+    The rows that a chart draws.
+
+    :param query: The name of their query.
+    """
+
+    query: str
+    columns: Sequence[str]
+    rows: Sequence[Mapping[str, Any]]
+
+
+def build_chart(spec: Mapping[str, Any], drawn: ChartRows, names: Mapping[str, Any]) -> str:
     """
     Build a chart: its Vega-Lite specification with rendered texts and the rows of its query.
 
     :raises BlockTemplateError: if a template fails, or there are too many rows for a chart.
+    :raises ChartSpecError: if it would load something, or has a field that is no column.
     """
+    rows = drawn.rows
     if len(rows) > MAX_CHART_ROWS:
         raise BlockTemplateError(
             f"{len(rows)} rows are too many for a chart, which accepts {MAX_CHART_ROWS}: aggregate them."
         )
     rendered = _render_texts(dict(spec), names)
+    check_spec(rendered)
+    check_fields(rendered, drawn.query, drawn.columns)
     return write_json({"$schema": VEGA_LITE, **rendered, "data": {"values": rows}})
 
 

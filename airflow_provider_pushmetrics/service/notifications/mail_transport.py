@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import select
 
 from airflow_provider_pushmetrics.exceptions import NotificationDelayedError, NotificationRefusedError
-from airflow_provider_pushmetrics.service.charts.drawing import DrawingError, draw
+from airflow_provider_pushmetrics.service.charts.kept_pictures import read_pictures
 from airflow_provider_pushmetrics.service.models import BlockResult, OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.mail import Mail, Mailer, MailFile
 from airflow_provider_pushmetrics.service.notifications.recipients import Recipient
@@ -25,10 +24,10 @@ PNG = "image/png"
 
 class MailTransport:
     """
-    Sends mails of the outbox. Their files and pictures are created when they are sent, not stored.
+    Sends mails of the outbox. Their files are created when they are sent, of the results that are kept.
 
-    :param results: The results that are attached.
-    :param database: The database of the charts.
+    :param results: The results that are attached, and the pictures of charts.
+    :param database: The database, which knows the files of charts.
     """
 
     def __init__(self, mailer: Mailer, results: ResultStore, database: Database) -> None:
@@ -52,7 +51,7 @@ class MailTransport:
                 f"the mail to {message.recipient!r} was not sent: {error}",
                 retry_after_seconds=error.retry_after_seconds,
             ) from error
-        except (ResultError, DrawingError) as error:
+        except ResultError as error:
             raise NotificationRefusedError(
                 f"the mail to {message.recipient!r} was not sent: {error}"
             ) from error
@@ -61,26 +60,20 @@ class MailTransport:
     def _make_files(self, stored: Iterable[Mapping[str, Any]]) -> Iterable[MailFile]:
         for one in stored:
             if "content_id" in one:
-                yield MailFile(one["name"], PNG, _draw(self._read_chart(one)), one["content_id"])
+                yield MailFile(one["name"], PNG, self._read_picture(one), one["content_id"])
             else:
                 attachment = Attachment.from_dict(one)
                 content = b"".join(write_attachment(self._results, attachment))
                 yield MailFile(attachment.name, MEDIA_TYPES[attachment.format], content)
 
-    def _read_chart(self, picture: Mapping[str, Any]) -> str:
-        chart = select(BlockResult.output).where(
+    def _read_picture(self, picture: Mapping[str, Any]) -> bytes:
+        chart = select(BlockResult.result_file).where(
             BlockResult.block_uid == picture["block_uid"],
             BlockResult.run_id == picture["run_id"],
             BlockResult.query_run_id == picture["query_run_id"],
         )
         with self._database.reading() as session:
-            spec = session.scalar(chart)
-        if spec is None:
+            file = session.scalar(chart)
+        if file is None:
             raise ResultError(f"the chart of the picture {picture['name']!r} is no longer kept.")
-        return spec
-
-
-@lru_cache(maxsize=4)
-def _draw(spec: str) -> bytes:
-    """Draw a chart once for all recipients of a mail."""
-    return draw(spec, is_png=True)
+        return read_pictures(self._results, file).picture

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.service.charts.checks import ChartSpecError, check_spec
 from airflow_provider_pushmetrics.service.notifications.recipients import (
     check_channel,
     check_entries,
@@ -218,6 +219,10 @@ def _check_chart(content: Mapping[str, Any]) -> dict[str, Any]:
     spec = content.get("spec")
     if not isinstance(spec, dict) or not spec:
         raise ContentError("spec is missing: it must be a Vega-Lite specification, an object")
+    try:
+        check_spec(spec)
+    except ChartSpecError as error:
+        raise ContentError(str(error)) from None
     return {"spec": spec, "query": _read_text_field(content, "query")}
 
 

@@ -1,4 +1,4 @@
-"""The result store: one Parquet file for each query of a run."""
+"""The result store: one Parquet file for each query of a run, and one of pictures for each chart."""
 
 from __future__ import annotations
 
@@ -92,6 +92,37 @@ class ResultStore:
         finally:
             path.unlink(missing_ok=True)
         return row_count
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """
+        Write the pictures of a chart: they are there whole when this returns, or not at all.
+
+        :raises ObjectStoreError: if the object storage does not take them.
+        """
+        make_private_folder(self._unfinished)
+        path = self._unfinished / f"{generate_uid()}{PARTIAL}"
+        try:
+            with open_private(path, "wb") as file:
+                file.write(content)
+            self._files.put(name, path)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def read_bytes(self, name: str) -> bytes:
+        """
+        Read the pictures of a chart.
+
+        :raises ResultGoneError: if they were deleted.
+        :raises ObjectStoreError: if the object storage does not answer.
+        """
+        found = self.find(name)
+        try:
+            if found is not None:
+                with found.open() as file:
+                    return file.read()
+        except FileNotFoundError:
+            pass
+        raise ResultGoneError(f"the result {name!r} is no longer kept.")
 
     def put(self, name: str, path: Path) -> None:
         """Take over the file of a result that another store had."""

@@ -1,4 +1,4 @@
-"""One block's result for a page: some of its rows, or its chart drawn."""
+"""One block's result for a page: some of its rows, or its chart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import pyarrow as pa
 from fastapi import HTTPException, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from typing_extensions import TypedDict
@@ -26,15 +25,14 @@ from airflow_provider_pushmetrics.service.api.results import (
     build_header,
 )
 from airflow_provider_pushmetrics.service.api.schemas.results import ResultColumn
-from airflow_provider_pushmetrics.service.charts.drawing import DrawingError, draw_in_turn
+from airflow_provider_pushmetrics.service.charts.kept_pictures import read_pictures
 from airflow_provider_pushmetrics.service.models import BlockResult, Run, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
-from airflow_provider_pushmetrics.service.reports.block_graph import CHART
+from airflow_provider_pushmetrics.service.reports.block_graph import CHART, SQL
 from airflow_provider_pushmetrics.service.results.arrow_types import describe_type
 from airflow_provider_pushmetrics.service.results.cells import write_cells
 from airflow_provider_pushmetrics.service.results.encoders.formats import EXTENSIONS
 from airflow_provider_pushmetrics.service.results.sorting import RowOrder, can_sort, select_rows
-from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.ids import parse_id
 
 router = make_router("/app/results")
@@ -48,6 +46,8 @@ Extension: TypeAlias = Annotated[
 ]
 
 Kind: TypeAlias = Literal["run", "block_run"]
+
+JSON_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"}
 
 IMAGE_HEADERS = {
     # Opened directly, an image is a document of our origin: it must not run or load anything.
@@ -91,7 +91,8 @@ async def get_rows(
 
     def read() -> ResultRows:
         with parts.database.reading() as session:
-            name = _find_result(session, caller, kind, run_id, block_uid).result_file
+            result = _find_result(session, caller, kind, run_id, block_uid)
+            name = result.result_file if result.type == SQL else None
         if name is None:
             raise HTTPException(404, NOT_FOUND)
         with parts.results.open(name) as file:
@@ -138,24 +139,39 @@ async def download(
 
 
 @router.get("/{kind}/{run_id}/{block_uid}/chart.svg")
-async def get_chart(
+async def get_chart_image(
     kind: Kind, run_id: str, block_uid: str, parts: Parts, caller: Caller, is_dark: bool = False
 ) -> Response:
-    """Return the chart of a block as an image."""
-    spec = await run_in_threadpool(_read_chart, parts, caller, kind, run_id, block_uid)
-    try:
-        image = await draw_in_turn(spec, is_dark=is_dark)
-    except DrawingError as error:
-        raise HTTPException(422, str(error)) from None
+    """Return the chart of a block as the image that its run drew."""
+
+    def read() -> bytes:
+        with parts.database.reading() as session:
+            file = _find_chart(session, caller, kind, run_id, block_uid).result_file
+        if file is None:
+            raise HTTPException(404, NOT_FOUND)
+        drawn = read_pictures(parts.results, file)
+        return drawn.dark if is_dark else drawn.light
+
+    image = await RESULT_THREADS.run(read)
     return Response(image, media_type="image/svg+xml", headers=IMAGE_HEADERS)
 
 
-def _read_chart(parts: ServiceParts, caller: Principal, kind: Kind, run_id: str, block_uid: str) -> str:
-    with parts.database.reading() as session:
-        result = _find_result(session, caller, kind, run_id, block_uid)
-        if result.type != CHART or result.status != SUCCESS or result.output is None:
-            raise HTTPException(404, NOT_FOUND)
-        return result.output
+@router.get("/{kind}/{run_id}/{block_uid}/chart.json")
+async def get_chart(kind: Kind, run_id: str, block_uid: str, parts: Parts, caller: Caller) -> Response:
+    """Return the chart of a block as Vega-Lite with its rows, for the page to draw."""
+
+    def read() -> str:
+        with parts.database.reading() as session:
+            return str(_find_chart(session, caller, kind, run_id, block_uid).output)
+
+    return Response(await RESULT_THREADS.run(read), media_type="application/json", headers=JSON_HEADERS)
+
+
+def _find_chart(session: Session, caller: Principal, kind: Kind, run_id: str, block_uid: str) -> BlockResult:
+    result = _find_result(session, caller, kind, run_id, block_uid)
+    if result.type != CHART or result.status != SUCCESS or result.output is None:
+        raise HTTPException(404, NOT_FOUND)
+    return result
 
 
 def write_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[list[str | None]]:

@@ -10,6 +10,11 @@ from typing import IO, Protocol
 
 from airflow_provider_pushmetrics.service.storage.object_file import ObjectFile
 
+ROWS_ENDING, PICTURES_ENDING = ".parquet", ".zip"
+"""How the names of files end: of the rows of a query, and of the pictures of a chart."""
+
+ENDINGS = (ROWS_ENDING, PICTURES_ENDING)
+
 
 @dataclass(frozen=True)
 class FoundFile:

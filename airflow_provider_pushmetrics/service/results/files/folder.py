@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from airflow_provider_pushmetrics.service.results.files.base import FoundFile
+from airflow_provider_pushmetrics.service.results.files.base import ENDINGS, FoundFile
 from airflow_provider_pushmetrics.serving.private_files import make_private_folder, sync_folder
 
 
@@ -49,7 +49,7 @@ class FolderFiles:
         return FoundFile(found.st_size, str(found.st_mtime_ns), path, lambda: open(path, "rb"))
 
     def has_any(self) -> bool:
-        return next(self._folder.glob("*/*.parquet"), None) is not None
+        return next(self._list(), None) is not None
 
     def delete(self, names: Iterable[str]) -> None:
         for path in (self._folder / name for name in names):
@@ -62,8 +62,11 @@ class FolderFiles:
             shutil.rmtree(self._folder / name, ignore_errors=True)  # another process may be first
 
     def clean(self, before: datetime, spared: Collection[str]) -> int:
-        found = self._folder.glob("*/*.parquet")
-        return delete_older((path for path in found if path.parent.name not in spared), before, self._folder)
+        found = (path for path in self._list() if path.parent.name not in spared)
+        return delete_older(found, before, self._folder)
+
+    def _list(self) -> Iterator[Path]:
+        return (path for path in self._folder.glob("*/*") if path.name.endswith(ENDINGS))
 
     def __str__(self) -> str:
         return f"the folder {str(self._folder)!r}"

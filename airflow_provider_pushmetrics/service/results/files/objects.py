@@ -11,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.service.results.files.base import FoundFile
+from airflow_provider_pushmetrics.service.results.files.base import ENDINGS, FoundFile
 from airflow_provider_pushmetrics.service.storage.object_store import (
     ObjectStore,
     ObjectStoreError,
@@ -101,7 +101,7 @@ class ObjectFiles:
     def _list_results(self) -> list[StoredObject]:
         """List the results: other objects under the prefix are not the service's."""
         found = self._store.list()
-        return [one for one in found if one.name.count("/") == 1 and one.name.endswith(".parquet")]
+        return [one for one in found if one.name.count("/") == 1 and one.name.endswith(ENDINGS)]
 
     def __str__(self) -> str:
         return str(self._store)

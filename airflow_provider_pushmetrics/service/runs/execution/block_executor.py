@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.service.charts.spec import build_chart
 from airflow_provider_pushmetrics.service.datasources.base import RowBatches, SourceError
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits, RowCutter
 from airflow_provider_pushmetrics.service.datasources.memory_guard import RunningQueries
@@ -18,6 +17,7 @@ from airflow_provider_pushmetrics.service.models.statuses import FAILED, SUCCESS
 from airflow_provider_pushmetrics.service.reports.block_graph import CHART, PARAMETER, SQL, PlannedBlock
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.results.stored_result import Completeness, ResultError
+from airflow_provider_pushmetrics.service.runs.execution.chart_executor import ChartExecutor
 from airflow_provider_pushmetrics.service.runs.execution.message_executor import (
     MESSAGE_TYPES,
     MessageExecutor,
@@ -66,6 +66,7 @@ class BlockExecutor:
         self._results = results
         self._limits = limits
         self._messages = MessageExecutor(results, has_slack=has_slack)
+        self._charts = ChartExecutor(results)
         self._queries = queries or RunningQueries()
         self._find_stop_reason = find_stop_reason
 
@@ -80,11 +81,7 @@ class BlockExecutor:
             if block.type == SQL:
                 return self._query(plan, block, names)
             if block.type == CHART:
-                rows = names[block.content["query"]].data if block.content["query"] in names else None
-                if not isinstance(rows, list):
-                    raise BlockTemplateError(f"there is no query {block.content['query']!r} to draw.")
-                chart = build_chart(block.content["spec"], rows, names)
-                return _mark_cut(plan, block, ExecutedBlock(SUCCESS, output=chart))
+                return _mark_cut(plan, block, self._charts.execute(plan, block, names))
             raise BlockTemplateError(f"blocks of the type {block.type!r} cannot be executed.")
         except PushMetricsError as error:
             return ExecutedBlock(FAILED, error=str(error)[:MAX_RECORDED_ERROR_LENGTH])

@@ -8,8 +8,8 @@ from functools import cached_property, partial
 from html import escape
 from typing import Any
 
-from airflow_provider_pushmetrics.service.charts.draw import PNG_SCALE
-from airflow_provider_pushmetrics.service.charts.drawing import DrawingError, draw
+from airflow_provider_pushmetrics.service.charts.kept_pictures import read_pictures
+from airflow_provider_pushmetrics.service.charts.pictures import PNG_SCALE
 from airflow_provider_pushmetrics.service.models import Run
 from airflow_provider_pushmetrics.service.notifications.tables import Extent, ResultTable, read_cells
 from airflow_provider_pushmetrics.service.reports.block_graph import CHART, EMAIL, SQL, PlannedBlock
@@ -43,7 +43,7 @@ class ChartPicture:
     """
     A chart in the templates of a message: ``{{ chart_1 }}`` or ``{{ chart_1.picture }}``.
 
-    :param embed_picture: Draws it and returns the fragment that shows it.
+    :param embed_picture: Adds it to the message and returns the fragment that shows it.
     """
 
     def __init__(self, embed_picture: Callable[[], Fragment]) -> None:
@@ -59,7 +59,7 @@ class ChartPicture:
         return self._embed_picture()
 
     def embed(self) -> Fragment:
-        """Draw it, once."""
+        """Add it to the message, once."""
         return self._fragment
 
     def __str__(self) -> str:
@@ -120,12 +120,9 @@ class MessageValues:
     def _embed_picture(self, chart: PlannedBlock, outcome: ExecutedBlock | None) -> Fragment:
         if self._block.type != EMAIL:
             raise BlockTemplateError(f"the chart {chart.name!r} can only stand in a mail.")
-        if outcome is None or outcome.output is None:
-            raise LookupError(f"{chart.name!r} has not been made")
-        try:
-            picture = draw(outcome.output, is_png=True)
-        except DrawingError as error:
-            raise BlockTemplateError(f"{chart.name!r}: {error}") from None
+        if outcome is None or outcome.result_file is None:
+            raise LookupError(f"{chart.name!r} has not been drawn")
+        picture = read_pictures(self._results, outcome.result_file).picture
         self._picture_bytes += len(picture)
         if self._picture_bytes > MAX_PICTURE_BYTES:
             raise BlockTemplateError(

@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.service.models import (
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, FINISHED, PENDING, SUCCESS
 from airflow_provider_pushmetrics.service.notifications.message_outbox import MailDraft, SlackDraft
 from airflow_provider_pushmetrics.service.reports.block_graph import (
+    CHART,
     PARAMETER,
     PlanError,
     PlannedBlock,
@@ -30,6 +31,7 @@ from airflow_provider_pushmetrics.service.reports.block_graph import (
     select_with_needs,
 )
 from airflow_provider_pushmetrics.service.reports.parameter_types import Parameter
+from airflow_provider_pushmetrics.service.results.files.base import PICTURES_ENDING, ROWS_ENDING
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 
 MAX_RECORDED_ERROR_LENGTH = 4000
@@ -56,6 +58,7 @@ class ExecutedBlock:
     """
     The outcome of one block.
 
+    :param result_file: The file with the rows of a query, or with the pictures of a chart.
     :param value: A parameter's value, for the templates of other blocks.
     :param limits: The limits of a query.
     :param is_truncated: Whether its result was truncated at the row limit.
@@ -112,11 +115,12 @@ class RunPlan:
 
     def name_result_file(self, block: PlannedBlock) -> str:
         """
-        Name the file for the rows of a block, differently each time.
+        Name the file for the rows, or the pictures, of a block, differently each time.
 
-        A worker that others took for dead must not replace the rows that were recorded.
+        A worker that others took for dead must not replace what was recorded.
         """
-        return f"{name_result_folder(self.kind, self.id)}/{block.uid}-{generate_uid()}.parquet"
+        ending = PICTURES_ENDING if block.type == CHART else ROWS_ENDING
+        return f"{name_result_folder(self.kind, self.id)}/{block.uid}-{generate_uid()}{ending}"
 
 
 def name_result_folder(kind: type[AnyRun], run_id: int) -> str:

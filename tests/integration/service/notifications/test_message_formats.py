@@ -301,7 +301,6 @@ async def test_plain_text_keeps_lines_and_has_no_html(reports: Reports) -> None:
         ("email", email("{{ chart }}")[1], "a chart is a picture: it needs a mail in the format html or"),
         ("slack", {"channels": "#a", "value_markdown": "{{ chart }}"}, "can only stand in a mail"),
         ("text", {"text": "{{ chart }}"}, "can only stand in a mail"),
-        ("email", email("{{ broken }}", "html")[1], "'broken': the chart cannot be drawn: "),
         ("email", email("{{ rows.table.head(0) }}")[1], "a table shows from 1 to 1000 rows, not 0"),
     ],
 )
@@ -311,12 +310,23 @@ async def test_what_cannot_be_shown_fails_its_block_with_a_sentence(
     report_id = await reports.save(
         rows=("sql", {"sql": ROWS}),
         chart=("chart", CHART),
-        broken=("chart", {"query": "rows", "spec": {"mark": 7}}),
         block=(kind, content),
     )
     outputs = await reports.run(report_id)
     assert outputs["by_name"]["block"]["status"] == "failed"
     assert message in outputs["by_name"]["block"]["error"]
+    assert reports.mail.taken == []
+
+
+async def test_mail_with_a_chart_that_cannot_be_drawn_is_not_sent(reports: Reports) -> None:
+    report_id = await reports.save(
+        rows=("sql", {"sql": ROWS}),
+        broken=("chart", {"query": "rows", "spec": {"mark": 7}}),
+        mail=email("{{ broken }}", "html"),
+    )
+    outputs = await reports.run(report_id)
+    assert "the chart cannot be drawn: " in outputs["by_name"]["broken"]["error"]
+    assert outputs["by_name"]["mail"]["status"] == "not_run"
     assert reports.mail.taken == []
 
 

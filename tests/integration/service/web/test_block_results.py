@@ -11,8 +11,6 @@ import pytest
 from tests.fakes.service_reports import sql
 from tests.integration.service.conftest import Api
 
-SPEC = {"mark": "bar", "encoding": {"x": {"field": "n"}, "y": {"field": "n"}}}
-
 
 async def run_blocks(api: Api, **blocks: tuple[str, dict[str, Any]]) -> tuple[dict[str, str], int]:
     """Run a report of these blocks; give their uids, and the run."""
@@ -36,27 +34,6 @@ async def test_rows_come_by_pages_and_whole_as_a_file(api: Api) -> None:
     assert (await api.client.get(f"{base}/download", params={"format": "exe"})).status_code == 422
 
 
-async def test_chart_is_drawn_for_light_and_dark_pages(api: Api) -> None:
-    chart = ("chart", {"query": "numbers", "spec": SPEC})
-    uids, run_id = await run_blocks(api, numbers=sql("SELECT range AS n FROM range(9)"), bars=chart)
-    base = f"/app/results/run/{run_id}/{uids['bars']}/chart.svg"
-    light = await api.client.get(base)
-    dark = await api.client.get(base, params={"is_dark": True})
-    assert light.headers["content-type"] == "image/svg+xml"
-    assert light.text.startswith("<svg")
-    assert light.text != dark.text
-    assert "sandbox" in light.headers["content-security-policy"]
-    assert (await api.client.get(base, headers={"Authorization": ""})).status_code == 401
-
-
-async def test_chart_that_cannot_be_drawn_says_why(api: Api) -> None:
-    chart = ("chart", {"query": "numbers", "spec": {"mark": "no such mark"}})
-    uids, run_id = await run_blocks(api, numbers=sql("SELECT 1 AS n"), bars=chart)
-    answer = await api.client.get(f"/app/results/run/{run_id}/{uids['bars']}/chart.svg")
-    assert answer.status_code == 422
-    assert "cannot be drawn" in answer.json()["message"]
-
-
 async def test_block_that_ran_alone_has_rows_too(api: Api) -> None:
     made = api.make_report(q=sql("SELECT 1 AS one"))
     uid = made.blocks["q"]
@@ -66,7 +43,7 @@ async def test_block_that_ran_alone_has_rows_too(api: Api) -> None:
     assert rows.json()["rows"] == [["1"]]
 
 
-@pytest.mark.parametrize("what", ["rows", "download?format=csv", "chart.svg"])
+@pytest.mark.parametrize("what", ["rows", "download?format=csv", "chart.svg", "chart.json"])
 async def test_what_is_not_there_is_404(api: Api, what: str) -> None:
     uids, run_id = await run_blocks(api, broken=sql("SELECT no_such_column"))
     for kind, number, uid in [

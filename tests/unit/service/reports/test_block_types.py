@@ -85,7 +85,7 @@ def test_template_that_python_cannot_walk_through_is_refused(template: str) -> N
     [
         ("sql", {"sql": "{{ v | uper }}", "database_id": 1}),
         ("text", {"text": "{{ v | uper }}"}),
-        ("chart", {"query": "q", "spec": {"title": ["{{ v | uper }}"]}}),
+        ("chart", {"query": "q", "spec": {"mark": "bar", "title": ["{{ v | uper }}"]}}),
         ("email", {"to_": ["{{ v | uper }}"], "subject": "", "value": ""}),
         ("slack", {"channels": ["#a"], "value_markdown": "{{ v | uper }}"}),
     ],
