@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Executable, bindparam, select
 from sqlalchemy.orm import Session
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.models import (
     AnyRun,
@@ -138,21 +139,47 @@ def list_query_run_folders(session: Session, **owner: int) -> set[str]:
     return {name_result_folder(StandaloneQueryRun, run_id) for run_id in ids}
 
 
+@dataclass(frozen=True)
+class BlockOrder:
+    """
+    The blocks of a report in the order of execution.
+
+    :param waves: The blocks, grouped into waves that run concurrently.
+    :param error: Why they cannot be executed, if so; all blocks are then in one wave.
+    """
+
+    waves: Sequence[Sequence[PlannedBlock]]
+    error: str | None = None
+
+
+def read_block_order(
+    session: Session, report_id: int, own: Mapping[int, Mapping[str, Any] | None] | None = None
+) -> BlockOrder:
+    """
+    Read the blocks of a report in the order of execution.
+
+    :param own: What replaces the contents of some, by their id.
+    """
+    blocks = _read_blocks(session, report_id, own)
+    try:
+        return BlockOrder(plan_waves(blocks))
+    except PlanError as error:
+        return BlockOrder([blocks], str(error))
+
+
 def read_plan(session: Session, kind: type[AnyRun], run_id: int) -> RunPlan | None:
     """Read a run: its plan, and the outcomes recorded before an interruption; None if it has ended."""
     run = session.execute(_select_run(kind), {"run_id": run_id}).one_or_none()
     if run is None or run.status in FINISHED:
         return None
     found: Any = run
-    blocks = _read_blocks(session, found.report_id, None if kind is Run else {found.block_id: found.content})
-    names = {block.id: block.name for block in blocks}
+    order = read_block_order(
+        session, found.report_id, None if kind is Run else {found.block_id: found.content}
+    )
+    waves = order.waves
+    names = {block.id: block.name for wave in waves for block in wave}
     if kind is not Run and found.block_id not in names:
         return None  # its block was just deleted, and the run with it
-    error = None
-    try:
-        waves = plan_waves(blocks)
-    except PlanError as fault:
-        waves, error = [blocks], str(fault)
     if kind is not Run:
         waves = select_with_needs(waves, names[found.block_id])
     plan = RunPlan(
@@ -162,7 +189,7 @@ def read_plan(session: Session, kind: type[AnyRun], run_id: int) -> RunPlan | No
         waves=waves,
         parameters=found.parameters,
         given_parameters=found.given_parameters,
-        error=error,
+        error=order.error,
         options=(found.options or {}) if kind is Run else {},
         flow_run_id=found.flow_run_id if kind is Run else None,
         time_zone=found.time_zone,
@@ -225,27 +252,37 @@ def _read_results(session: Session, plan: RunPlan) -> Iterable[BlockResult]:
 def _restore_outcomes(
     plan: RunPlan, recorded: Iterable[BlockResult], names: Mapping[int, str]
 ) -> dict[str, ExecutedBlock]:
-    """Restore the outcomes of an interrupted run. A parameter's value is not recorded but computed again."""
+    """
+    Restore the outcomes of an interrupted run. A parameter's value is not recorded but computed again.
+
+    A parameter that was changed may not accept its value any more: then it has failed, and the run ends.
+    """
     by_name = {block.name: block for block in plan.blocks}
     outcomes = {}
     for result in recorded:
         block = by_name.get(names.get(result.block_id, ""))
         if block is None:
             continue
-        value = None
         if block.type == PARAMETER and result.status == SUCCESS:
-            value = resolve_parameter(plan, block).value
+            outcomes[block.name] = _resolve_again(plan, block)
+            continue
         outcomes[block.name] = ExecutedBlock(
             status=result.status,
             error=result.error,
             output=result.output,
             row_count=result.row_count,
             result_file=result.result_file,
-            value=value,
             limits=_restore_limits(result),
             is_truncated=result.is_truncated,
         )
     return outcomes
+
+
+def _resolve_again(plan: RunPlan, block: PlannedBlock) -> ExecutedBlock:
+    try:
+        return resolve_parameter(plan, block)
+    except PushMetricsError as error:
+        return ExecutedBlock(FAILED, error=str(error)[:MAX_RECORDED_ERROR_LENGTH])
 
 
 def _restore_limits(result: BlockResult) -> QueryLimits | None:

@@ -9,9 +9,13 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.models import BlockResult, Run
-from airflow_provider_pushmetrics.service.models.statuses import PENDING, RUNNING
+from airflow_provider_pushmetrics.service.models.statuses import FINISHED, PENDING, RUNNING
 from airflow_provider_pushmetrics.service.reports.block_graph import PlannedBlock
-from airflow_provider_pushmetrics.service.runs.execution.plan import MAX_PARALLEL_BLOCKS, read_plan
+from airflow_provider_pushmetrics.service.runs.execution.plan import (
+    MAX_LOST_WORKERS,
+    MAX_PARALLEL_BLOCKS,
+    read_block_order,
+)
 
 
 @dataclass(frozen=True)
@@ -42,16 +46,18 @@ def list_progress(session: Session, run: Run) -> list[BlockProgress]:
 
     Only blocks that have ended are recorded. Which others are being executed follows from the order of
     execution: those of the first wave that is not complete, as many at the same time as a run may execute.
+    Values of parameters are not needed: the report may have changed since the run began.
     """
     recorded = {result.block_id: result for result in run.results}
     rows = [_describe(result) for result in run.results]
-    plan = read_plan(session, Run, run.id)
-    if plan is not None:
-        is_running = run.status == RUNNING and plan.error is None
-        starts = dict(_find_starts(plan.waves, recorded, run.started_on)) if is_running else {}
-        for block in plan.blocks:
-            if block.id not in recorded:
-                rows.append(_describe_unfinished(block, starts.get(block.id)))
+    if run.status not in FINISHED:
+        order = read_block_order(session, run.report_id)
+        is_running = run.status == RUNNING and order.error is None and run.lost_workers < MAX_LOST_WORKERS
+        starts = dict(_find_starts(order.waves, recorded, run.started_on)) if is_running else {}
+        for wave in order.waves:
+            for block in wave:
+                if block.id not in recorded:
+                    rows.append(_describe_unfinished(block, starts.get(block.id)))
     return sorted(rows, key=lambda row: row.position)
 
 

@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.service.datasources.base import RowBatches
 from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.egress.rules import EgressRules
-from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run
+from airflow_provider_pushmetrics.service.models import Block, BlockResult, Report, Run
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.results.stored_result import Completeness
@@ -98,6 +98,25 @@ def test_run_outlives_a_connection_that_is_lost(workplace: Workplace, statement:
     assert workplace.read(run_id)[0] != "failed"
     workplace.build_executor().execute(Run, run_id)
     assert workplace.read(run_id) == ("success", None, ["q", "note"])
+
+
+def test_interrupted_run_whose_parameter_does_not_accept_its_value_any_more_fails(
+    workplace: Workplace,
+) -> None:
+    parameter = {"type": "text", "default": "many"}
+    run_id = workplace.start_run(top=("parameter", parameter), q=sql("SELECT 1 AS n -- {{ top }}"))
+    with workplace.database.writing() as session:
+        session.get_one(Run, run_id).parameters = {"top": "many"}
+    assert workplace.fail_once("SELECT data_source") == []
+    with pytest.raises(OperationalError):
+        workplace.build_executor().execute(Run, run_id)
+    assert workplace.read(run_id) == ("running", None, ["top"])
+    with workplace.database.writing() as session:
+        block = session.scalars(select(Block).where(Block.name == "top")).one()
+        block.content = {"type": "integer", "default": 3}
+    workplace.build_executor().execute(Run, run_id)
+    error = "block 'top': parameter 'top' is 'many', which is no integer."
+    assert workplace.read(run_id) == ("failed", error, ["top", "q"])
 
 
 def test_run_whose_end_could_not_be_recorded_ends_at_the_next_try(workplace: Workplace) -> None:

@@ -9,6 +9,8 @@ import pytest
 from airflow_provider_pushmetrics.service.models import Block, BlockResult, Report, Run
 from airflow_provider_pushmetrics.service.runs.execution.progress import list_progress
 from airflow_provider_pushmetrics.service.storage.clock import get_now
+from tests.fakes.service_reports import ENDLESS, sql
+from tests.fakes.waiting import until_async
 from tests.integration.service.api.test_lists import record_statements
 from tests.integration.service.conftest import Api, read_accepted, read_result
 
@@ -49,6 +51,11 @@ async def test_truncated_result_is_known_as_such_before_its_run_has_ended(api: A
     outputs = await api.run_by_api(report["id"])
     (row,) = await read_blocks(api, outputs["run_id"])
     assert (row["row_count"], row["max_rows"], row["is_truncated"]) == (3, 3, True)
+
+
+async def find_running(api: Api, run_id: int) -> list[dict[str, Any]] | None:
+    rows = await read_blocks(api, run_id)
+    return rows if rows[1]["status"] == "running" else None
 
 
 def add_run(api: Api, report_id: int, *recorded: str) -> list[tuple[str, str, bool]]:
@@ -98,6 +105,19 @@ async def test_blocks_of_the_first_wave_that_is_not_complete_are_running(
     assert [name for name, status, _ in rows if status == "running"] == running
     assert all(has_start for _, status, has_start in rows if status == "running")
     assert not any(has_start for _, status, has_start in rows if status == "pending")
+
+
+async def test_running_run_is_shown_after_its_parameter_was_given_another_type(api: Api) -> None:
+    made = api.make_report(
+        top=("parameter", {"type": "text", "default": "many"}), endless=sql(f"{ENDLESS} /* {{{{ top }}}} */")
+    )
+    started = await api.client.post(f"/api/v1/report/{made.id}/run/noteflow", json={})
+    run_id = read_accepted(started)["result"]["run_id"]
+    rows = await until_async(lambda: find_running(api, run_id), "the query to begin")
+    changed = {"content": {"type": "integer", "default": 3}}
+    read_accepted(await api.client.put(f"/api/v1/block/{made.blocks['top']}", json=changed))
+    assert await read_blocks(api, run_id) == rows
+    read_accepted(await api.client.post(f"/api/v1/noteflow_run/{run_id}/cancel"))
 
 
 async def test_report_has_its_last_ten_runs_and_its_next_scheduled_one(api: Api) -> None:
