@@ -17,6 +17,7 @@ All errors of this package: in Dags, and by the hook, the client, the notifier a
     │   ├── PushMetricsNotFoundError      404
     │   ├── PushMetricsConflictError      409: an idempotency key used with other parameters
     │   └── PushMetricsProtocolError      an unexpected response: a redirect, HTML, another shape
+    ├── PushMetricsEventTakenError       another process has taken the event of a named consumer
     ├── PushMetricsDeliveryUnknownError   a request that must not be sent twice may have been delivered
     ├── PushMetricsUntrustedUrlError      the API token must not be sent to a URL in an event
     ├── PushMetricsRunError               the run itself
@@ -129,6 +130,10 @@ class PushMetricsConflictError(PushMetricsApiError):
 
 class PushMetricsProtocolError(PushMetricsApiError):
     """An unexpected response: a redirect, HTML, another shape."""
+
+
+class PushMetricsEventTakenError(PushMetricsError):
+    """Another process has taken this event, or a later one, of a named consumer of the receiver."""
 
 
 class PushMetricsDeliveryUnknownError(PushMetricsError):

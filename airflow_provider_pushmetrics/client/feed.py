@@ -18,6 +18,8 @@ from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY, send
 from airflow_provider_pushmetrics.event_ids import MAX_ID
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsConflictError,
+    PushMetricsEventTakenError,
     PushMetricsNotFoundError,
     PushMetricsParameterError,
     PushMetricsProtocolError,
@@ -93,16 +95,16 @@ def fetch_position(receiver: Receiver, consumer: str) -> Call[int | None]:
         return None
 
 
-def store_position(receiver: Receiver, consumer: str, position: int) -> Call[None]:
-    """Store the position of a named consumer."""
-    request = Request(
-        "PUT",
-        receiver.url + _build_consumer_path(consumer),
-        headers=_build_headers(receiver),
-        json_body={"position": position},
-        credential=receiver.token_name,
-    )
-    yield from send(request)
+def store_position(
+    receiver: Receiver, consumer: str, position: int, *, only_forwards: bool = False
+) -> Call[None]:
+    """
+    Store the position of a named consumer.
+
+    :param only_forwards: Whether it must not move backwards.
+    :raises PushMetricsEventTakenError: if it would move backwards.
+    """
+    yield from _move(receiver, consumer, {"position": position}, only_forwards=only_forwards)
 
 
 def _fetch_int(receiver: Receiver, path: str, name: str, policy: RetryPolicy) -> Call[int]:
@@ -166,9 +168,22 @@ def fetch_consumer(receiver: Receiver, consumer: str) -> Call[ConsumerPosition]:
 
 
 def claim_event(receiver: Receiver, consumer: str, event_id: int, *, taken_by: str) -> Call[None]:
-    """Move a named consumer's position to an event and record who claimed it, in one request."""
-    body = {"position": event_id, "taken_by": taken_by}
-    yield from send(_build_request("PUT", receiver, consumer, body))
+    """
+    Move a named consumer's position to an event and record who claimed it, in one request.
+
+    :raises PushMetricsEventTakenError: if another process has claimed it, or a later event.
+    """
+    yield from _move(receiver, consumer, {"position": event_id, "taken_by": taken_by}, only_forwards=True)
+
+
+def _move(receiver: Receiver, consumer: str, body: dict[str, object], *, only_forwards: bool) -> Call[None]:
+    """Move a named consumer. A receiver of an earlier version ignores the field, and moves it backwards."""
+    if only_forwards:
+        body = {**body, "only_forwards": True}
+    try:
+        yield from send(_build_request("PUT", receiver, consumer, body))
+    except PushMetricsConflictError as error:
+        raise PushMetricsEventTakenError(f"another process was faster: {error}") from error
 
 
 def _build_request(

@@ -51,6 +51,12 @@ class NotFound(Refusal):
     status_code = 404
 
 
+class Conflict(Refusal):
+    """The request contradicts what is stored."""
+
+    status_code = 409
+
+
 class BodyTimeout(Refusal):
     """The body did not arrive in time."""
 

@@ -24,6 +24,7 @@ from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_FAILURE_POLI
 from airflow_provider_pushmetrics.client.waits import wait_for_event
 from airflow_provider_pushmetrics.compat import require_airflow
 from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsEventTakenError,
     PushMetricsParameterError,
     PushMetricsRunFailed,
     PushMetricsUnavailableError,
@@ -35,6 +36,11 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
     PushMetricsRunLink,
     persist_event_links,
     persist_links,
+)
+from airflow_provider_pushmetrics.sensors.descriptions import (
+    describe_cause,
+    describe_wanted,
+    refuse_empty_templates,
 )
 from airflow_provider_pushmetrics.sensors.start_position import StartPosition
 from airflow_provider_pushmetrics.tasks.arguments import check_choices
@@ -63,8 +69,7 @@ CHOICES = {"event": ("report.run", "query.run"), "on_failed_run": ("fail", "succ
 
 _NARROWING = ("report_id", "query_id", "run_id", "workspace_id", "event_filter", "after", "consumer")
 DEFER_MARGIN = timedelta(minutes=5)
-AT_ONCE = WaitBudget(deadline=0.0)
-"""For one poll without waiting."""
+AT_ONCE = WaitBudget(deadline=0.0)  # for one poll without waiting
 
 
 class PushMetricsRunSensor(BaseSensorOperator):
@@ -197,30 +202,32 @@ class PushMetricsRunSensor(BaseSensorOperator):
     @retry_only_if_useful
     def execute(self, context: Context) -> Any:
         """Poll once; then wait here, or defer."""
-        self._refuse_empty_templates()
+        refuse_empty_templates(self, self._given)
         if outlets := self._result_outlets:
             outlets.refuse_unknowable(self.hook.settings)
             if self.report_id is not None:
                 outlets.refuse_other_report(self.report_id)
         persist_links(context, self)
-        accepts = self._build_choice().load()  # a missing filter is an error before the wait
+        self._build_choice().load()  # a missing filter is an error before the wait
         if not self.deferrable:
             return self._poke_until_found(context)
-        start = self._open_start(context)
-        after = start.find_cursor()
-        found = self._poll_once(after, accepts)
-        if found is not None:
-            return self._accept(dump_event(found), context)
-        seen = start.snapshot
+        return self._poll_then_defer(context, deadline=time.time() + self.timeout)
+
+    def _poll_then_defer(self, context: Context, *, deadline: float) -> FoundEvent:
+        """Poll, again if another task claims the event first; defer if there is none."""
+        start, accepts = self._open_start(context), self._build_choice().load()
+        while (found := self._poll_once(after := start.find_cursor(), accepts)) is not None:
+            if accepted := self._accept_unless_taken(dump_event(found), context):
+                return accepted
         self.defer(
             trigger=PushMetricsSensorTrigger(
                 **self._build_trigger_arguments(after, start.state),
-                newest_run_id=seen.newest_id if seen else None,
-                open_run_ids=seen.open_ids if seen else (),
-                deadline=time.time() + self.timeout,
+                **start.build_snapshot_arguments(),
+                deadline=deadline,
                 not_before=compute_not_before(self.executor),
             ),
             method_name="execute_complete",
+            kwargs={"deadline": deadline} if self.consumer else None,
             timeout=timedelta(seconds=self.timeout) + DEFER_MARGIN,
         )
 
@@ -230,26 +237,31 @@ class PushMetricsRunSensor(BaseSensorOperator):
         if found is None:
             return PokeReturnValue(is_done=False)
         try:
-            return PokeReturnValue(is_done=True, xcom_value=self._accept(dump_event(found), context))
+            accepted = self._accept_unless_taken(dump_event(found), context)
         except PushMetricsUnavailableError as error:
             self._count_failure(error)  # the next poll finds the event again
             return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=accepted is not None, xcom_value=accepted)
 
     @retry_only_if_useful
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> FoundEvent:
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], deadline: float | None = None
+    ) -> FoundEvent:
         """
-        Continue after the triggerer has waited.
+        Continue after the triggerer has waited; wait again if another task has claimed the event.
 
         :param event: What the trigger found.
+        :param deadline: When the wait ends, with a named consumer.
         """
         status = event.get("status")
         if status == "success":
             found: FoundEvent = event["found"]
             self.log.info("Event %s arrived at %s", found["id"], found["received_at"])
-            return self._accept(found, context)
+            accepted = self._accept_unless_taken(found, context)
+            return accepted or self._poll_then_defer(context, deadline=deadline or time.time() + self.timeout)
         if status == "timeout":
-            said = f"{self._describe_wanted()} did not arrive within {self.timeout:g} s (parameter 'timeout')"
-            raise AirflowSensorTimeout(f"{said}{self._describe_cause(event.get('cause'))}.")
+            said = f"{describe_wanted(self)} did not arrive within {self.timeout:g} s (parameter 'timeout')"
+            raise AirflowSensorTimeout(f"{said}{describe_cause(event.get('cause'))}.")
         raise rebuild_failure(event)
 
     def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
@@ -261,16 +273,6 @@ class PushMetricsRunSensor(BaseSensorOperator):
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Describe the run for OpenLineage, if its provider is installed."""
         return build_event_lineage(self.hook.settings.base_url, self._body)
-
-    def _refuse_empty_templates(self) -> None:
-        """Refuse templates that rendered to nothing, because None stands for any."""
-        for name in self._given:
-            value = getattr(self, name)
-            if str(value).strip() in ("", "None"):
-                raise PushMetricsParameterError(
-                    f"{name} is {value!r}, although it was set: its template rendered to nothing. Leave it"
-                    " out to match any."
-                )
 
     def _build_choice(self) -> EventChoice:
         return EventChoice(read_number("workspace_id", self.workspace_id), self.event_filter)
@@ -322,17 +324,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
         except AirflowSensorTimeout as error:
             if not self._failures:
                 raise
-            raise AirflowSensorTimeout(f"{error}{self._describe_cause(self._failures[-1])}") from None
-
-    def _describe_wanted(self) -> str:
-        """Describe the event that the sensor waits for, with the ids that narrow it down."""
-        names = {"report_id": "report", "query_id": "query", "run_id": "run", "workspace_id": "workspace"}
-        values = {word: getattr(self, name) for name, word in names.items()}
-        found = ", ".join(f"{word} {value!r}" for word, value in values.items() if value is not None)
-        return f"{self.event} of {found or 'any report'}"
-
-    def _describe_cause(self, cause: object) -> str:
-        return "" if cause is None else f", as far as known: the last poll failed. {cause}"
+            raise AirflowSensorTimeout(f"{error}{describe_cause(self._failures[-1])}") from None
 
     def _poll_once(self, after: int, accepts: Callable[[FeedEvent], bool]) -> FeedEvent | None:
         """
@@ -365,12 +357,20 @@ class PushMetricsRunSensor(BaseSensorOperator):
         poll = wait_for_event(settings.receiver, wanted, after=after, budget=AT_ONCE, accepts=accepts)
         return self.hook.call(poll)
 
+    def _accept_unless_taken(self, found: FoundEvent, context: Context) -> FoundEvent | None:
+        """Accept an event; None if another task has claimed it, so that the sensor waits for the next one."""
+        try:
+            return self._accept(found, context)
+        except PushMetricsEventTakenError as error:
+            self.log.warning("Event %s is not available: %s", found["id"], error)
+            return None
+
     def _accept(self, found: FoundEvent, context: Context) -> FoundEvent:
         """Claim an event for this task, move the consumer, and check the outcome of its run."""
-        self._body = found["body"]
         self._result_outlets.refuse_unknowable(self.hook.settings)
-        persist_event_links(context, found, self.hook)
         self._open_start(context).claim(found["id"])
+        self._body = found["body"]
+        persist_event_links(context, found, self.hook)
         self._check_outcome(found["body"])
         if outlets := self._result_outlets:
             outlets.emit(context, self.hook.call(fetch_event_facts(self.hook.credentials, found["body"])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from airflow_provider_pushmetrics.client.feed import check_consumer_name, claim_event, fetch_consumer
 from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunSnapshot, fetch_snapshot
@@ -49,10 +50,22 @@ class StartPosition:
         return self._find_consumer_position(self.consumer) if self.consumer else self._find_start()
 
     def claim(self, event_id: int) -> None:
-        """Move the consumer to an event and record the task that claims it, so that the next try finds it."""
+        """
+        Move the consumer to an event and record the task that claims it, so that the next try finds it.
+
+        :raises PushMetricsEventTakenError: if another task has claimed it, or a later event.
+        """
         if self.consumer:
             receiver = self.hook.settings.get_receiver()
             self.hook.call(claim_event(receiver, self.consumer, event_id, taken_by=self.state.task_name))
+
+    def build_snapshot_arguments(self) -> dict[str, Any]:
+        """Build the arguments of the trigger that name the runs of the snapshot."""
+        seen = self.snapshot
+        return {
+            "newest_run_id": seen.newest_id if seen else None,
+            "open_run_ids": seen.open_ids if seen else (),
+        }
 
     def _refuse_contradictions(self) -> None:
         if self.consumer is not None:

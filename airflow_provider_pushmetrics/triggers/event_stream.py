@@ -10,7 +10,7 @@ import math
 import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakSet
@@ -22,7 +22,11 @@ from airflow_provider_pushmetrics.client.models import FeedEvent, FoundEvent
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.compat import AirflowRuntimeError, SharedStreamProducer, has_airflow
 from airflow_provider_pushmetrics.event_matching import EventFilter
-from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsError
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsApiError,
+    PushMetricsError,
+    PushMetricsEventTakenError,
+)
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 from airflow_provider_pushmetrics.storable import (
@@ -74,6 +78,17 @@ How many events all watchers of a triggerer may have handed over to Airflow that
 The triggerer stores all events that it has got before its next heartbeat, each in some 10 ms or more, and
 other components take it for dead after 30 s without one.
 """
+
+FRESH_SECONDS = 5.0
+"""
+After how long a watcher asks again whether an event is still its own.
+
+Airflow gives the triggers of a process that was frozen, such as a paused container, to another one after 30 s
+without a heartbeat (``[triggerer] triggerer_health_check_threshold``).
+"""
+
+MAX_CHECKS = 3
+"""How often it is asked in a row if each answer takes that long: then the receiver is slow."""
 
 DEFAULT_TIMING = StreamTiming()
 DEFAULT_LIST_INTERVAL_SECONDS = 30.0
@@ -131,6 +146,7 @@ class EventProducer(SharedStreamProducer):
         self._passed_over = 0
         self._unstored = 0
         self._was_stored = asyncio.Event()
+        self._asked_at = -math.inf
         _producers.add(self)
 
     async def open_stream(self) -> AsyncIterator[tuple[FoundEvent, Position]]:
@@ -162,21 +178,54 @@ class EventProducer(SharedStreamProducer):
                 await self._make_way(is_delayed=is_last)
                 yield dump_event(event), run_position
         receiver = client.settings.get_receiver()
-        if self._read_until is None:
-            position: int | None = await client.call(feed.fetch_position(receiver, self._consumer))
-            self._stored = self._read_until = position or 0
         while True:
+            if (after := self._read_until) is None:
+                self._begin_at(after := await self._fetch_position(client))
+            self._asked_at = time.time()
             page = await client.call(
-                waits.fetch_next_page(receiver, self._wanted, after=self._read_until, budget=WaitBudget())
+                waits.fetch_next_page(receiver, self._wanted, after=after, budget=WaitBudget())
             )
             assert page is not None  # always set without a deadline
             events = await self._choose(client, page.events)
-            await self._pass_over(page.cursor, events)
+            with suppress(PushMetricsEventTakenError):
+                await self._pass_over(page.cursor, events)
             for event in events:
                 await self._make_way(is_delayed=event is events[-1])
+                if self._read_until is None or await self._is_taken(client, event.id):
+                    self._release(1)
+                    break
                 self._read_until = event.id
                 yield dump_event(event), event.id
-            self._read_until = page.cursor
+            else:
+                self._read_until = None if self._read_until is None else page.cursor
+
+    async def _fetch_position(self, client: PushMetricsAsyncClient) -> int:
+        self._asked_at = time.time()
+        return await client.call(feed.fetch_position(client.settings.get_receiver(), self._consumer)) or 0
+
+    def _begin_at(self, position: int) -> None:
+        self._stored = self._read_until = position
+        self._last_chosen = 0
+
+    async def _is_taken(self, client: PushMetricsAsyncClient, event_id: int) -> bool:
+        """
+        Return whether another triggerer has handled an event, or a later one; go on after it.
+
+        It has if this process was frozen since it asked for the events: they arrive all the same.
+        """
+        for _ in range(MAX_CHECKS):
+            if abs(time.time() - self._asked_at) < FRESH_SECONDS:
+                break
+            position = await self._fetch_position(client)
+            if position >= event_id:
+                log.warning(
+                    "Another process has moved consumer %s to event %s: this one goes on there",
+                    self._consumer,
+                    position,
+                )
+                self._begin_at(position)
+                return True
+        return False
 
     async def _make_way(self, *, is_delayed: bool) -> None:
         """Wait until an event may be handed over: until others are stored, and at some distance."""
@@ -249,10 +298,16 @@ class EventProducer(SharedStreamProducer):
     async def advance_unconfirmed(self, position: Position) -> None:
         """Move the position after an event; before 3.3, Airflow does not tell that it has stored it."""
         asyncio.get_running_loop().call_later(self._timing.store_seconds, self._release, 1)
-        await self.store_position(position)
+        with suppress(PushMetricsEventTakenError):
+            await self.store_position(position)
 
     async def store_position(self, position: Position) -> None:
-        """Store the consumer's position in the receiver, and move it over what follows and is not wanted."""
+        """
+        Store the consumer's position in the receiver, and move it over what follows and is not wanted.
+
+        :raises PushMetricsEventTakenError: if another process has moved it further. The stream then goes on
+            there.
+        """
         if isinstance(position, RunPosition):
             await self._runs.store_position(position)
             return
@@ -261,7 +316,12 @@ class EventProducer(SharedStreamProducer):
         assert self._client is not None
         receiver = self._client.settings.get_receiver()
         with storable_errors():
-            await self._client.call(feed.store_position(receiver, self._consumer, position))
+            call = feed.store_position(receiver, self._consumer, position, only_forwards=True)
+            try:
+                await self._client.call(call)
+            except PushMetricsEventTakenError:
+                self._read_until = None
+                raise
         self._stored = position
 
     async def aclose(self) -> None:

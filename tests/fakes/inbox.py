@@ -24,6 +24,7 @@ class FakeInbox:
     The feed of the receiver.
 
     :param takers: Who took the event at a consumer's position.
+    :param is_old: Do not know the field ``only_forwards``, as receivers of earlier versions.
     :param refuses_positions: Answer 400 to whoever stores a position.
     :param hold_seconds: How long a request for events is held at most.
     :param outages: How many requests for events are answered 503 from now on.
@@ -38,6 +39,7 @@ class FakeInbox:
     positions: dict[str, int] = field(default_factory=dict)
     takers: dict[str, str | None] = field(default_factory=dict)
     stored: list[int] = field(default_factory=list)
+    is_old: bool = False
     refuses_positions: bool = False
     hold_seconds: float = 60.0
     outages: int = 0
@@ -128,10 +130,15 @@ class FakeInbox:
             return JSONResponse({"message": "The position is beyond the newest event"}, 400)
         if refusal := self._refuse(request):
             return refusal
-        self.positions[request.path_params["name"]] = position
-        self.takers[request.path_params["name"]] = body.get("taken_by")
+        name, taken_by = request.path_params["name"], body.get("taken_by")
+        if body.get("only_forwards") and not self.is_old:
+            stored = self.positions.get(name, 0)
+            if stored > position or (stored == position and taken_by not in (None, self.takers.get(name))):
+                return JSONResponse({"message": f"The position is {stored} already"}, 409)
+        self.positions[name] = position
+        self.takers[name] = taken_by
         self.stored.append(position)
-        return JSONResponse({"name": request.path_params["name"], "position": position})
+        return JSONResponse({"name": name, "position": position})
 
 
 def _matches(body: dict[str, Any], query: dict[str, str]) -> bool:

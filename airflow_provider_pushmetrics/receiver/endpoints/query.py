@@ -96,9 +96,23 @@ def parse_consumer_name(text: str) -> str:
     return text
 
 
-def parse_position(body: bytes) -> tuple[int, str | None]:
+@dataclass(frozen=True)
+class PositionChange:
     """
-    Parse ``{"position": 17}`` and the optional ``"taken_by"``.
+    A request to move a named consumer.
+
+    :param taken_by: Who claims the event there.
+    :param only_forwards: Whether it must not move backwards.
+    """
+
+    position: int
+    taken_by: str | None = None
+    only_forwards: bool = False
+
+
+def parse_position(body: bytes) -> PositionChange:
+    """
+    Parse ``{"position": 17}`` and the optional ``"taken_by"`` and ``"only_forwards"``.
 
     :raises BadRequest: for anything else.
     """
@@ -112,7 +126,10 @@ def parse_position(body: bytes) -> tuple[int, str | None]:
     taken_by = content.get("taken_by")
     if taken_by is not None and not _is_taker(taken_by):
         raise BadRequest(f"'taken_by' must be at most {MAX_TAKER_LENGTH} printable characters.")
-    return position, taken_by
+    only_forwards = content.get("only_forwards", False)
+    if not isinstance(only_forwards, bool):
+        raise BadRequest("'only_forwards' must be true or false.")
+    return PositionChange(position, taken_by, only_forwards)
 
 
 def _is_taker(value: object) -> bool:

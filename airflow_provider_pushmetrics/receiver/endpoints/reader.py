@@ -16,6 +16,7 @@ from airflow_provider_pushmetrics.receiver.endpoints.body import read_limited_bo
 from airflow_provider_pushmetrics.receiver.endpoints.deadline import Deadline
 from airflow_provider_pushmetrics.receiver.endpoints.query import (
     FeedQuery,
+    PositionChange,
     parse_consumer_name,
     parse_event_id,
     parse_feed_query,
@@ -23,7 +24,7 @@ from airflow_provider_pushmetrics.receiver.endpoints.query import (
     parse_through,
 )
 from airflow_provider_pushmetrics.receiver.endpoints.request_head import read_head
-from airflow_provider_pushmetrics.receiver.errors import BadRequest, NotFound, Unavailable
+from airflow_provider_pushmetrics.receiver.errors import BadRequest, Conflict, NotFound, Unavailable
 from airflow_provider_pushmetrics.receiver.inbox.records import Consumer, EventPage, StoredEvent
 from airflow_provider_pushmetrics.receiver.inbox.replays import replay
 from airflow_provider_pushmetrics.receiver.metrics import (
@@ -95,10 +96,18 @@ class Reader:
         with Deadline(self.settings.body_timeout_seconds) as deadline:
             body = await read_limited_body(request.receive, declared, max_bytes=MAX_POSITION_BODY_BYTES)
             deadline.complete_body()
-            position, taken_by = parse_position(body)
-            consumer = await runtime.run_blocking(runtime.inbox.store_consumer, name, position, taken_by)
+            wanted = parse_position(body)
+            consumer = await runtime.run_blocking(
+                runtime.inbox.store_consumer,
+                name,
+                wanted.position,
+                wanted.taken_by,
+                only_forwards=wanted.only_forwards,
+            )
         if consumer is None:
-            raise BadRequest(f"The position {position} is beyond the newest event.")
+            raise BadRequest(f"The position {wanted.position} is beyond the newest event.")
+        if not _is_moved(consumer, wanted):
+            raise Conflict(f"The position is {consumer.position} already, and moves forwards only.")
         return _answer_consumer(consumer)
 
     async def replay(self, request: Request, runtime: ReceiverRuntime) -> Response:
@@ -218,6 +227,12 @@ def render_event(event: StoredEvent) -> bytes:
     if event.traceparent is not None:
         facts[TRACEPARENT] = event.traceparent
     return b'%b, "body": %b}' % (json.dumps(facts).encode("ascii")[:-1], event.body)
+
+
+def _is_moved(consumer: Consumer, wanted: PositionChange) -> bool:
+    """Return whether a consumer is where a request moves it; a repeated request finds it there."""
+    is_there = consumer.position == wanted.position
+    return is_there and wanted.taken_by in (None, consumer.taken_by)
 
 
 def _answer_consumer(consumer: Consumer) -> Response:

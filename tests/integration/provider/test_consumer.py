@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_pushmetrics.client.feed import claim_event
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsAuthError
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
+from tests.fakes.triggerer import fire
 from tests.integration.provider.conftest import Connect, Mode
 from tests.integration.provider.test_sensor import run_sensor
 
@@ -26,6 +31,23 @@ def take(run_id: str, mode: Mode, **kwargs: Any) -> int:
     ti = FakeTaskInstance(run_id=run_id)
     found: int = run_sensor(ti=ti, consumer=CONSUMER, **mode | kwargs)["id"]
     return found
+
+
+OVERTAKING: list[Callable[[], object]] = []
+"""What happens while a sensor looks at an event that it has found."""
+
+
+def overtake(body: dict[str, Any]) -> bool:
+    """Let another task be faster."""
+    while OVERTAKING:
+        OVERTAKING.pop()()
+    return True
+
+
+def claim_first() -> None:
+    """Claim the first event, as the task of another Dag run does."""
+    hook = PushMetricsHook()
+    hook.call(claim_event(hook.settings.get_receiver(), CONSUMER, 1, taken_by="a_dag/second/a_task/-1"))
 
 
 def test_every_event_is_taken_by_one_run_also_when_several_arrive_at_once(
@@ -110,6 +132,46 @@ def test_mapped_task_instances_take_an_event_each(pushmetrics: FakePushMetrics) 
     sensor = PushMetricsRunSensor(task_id="a_sensor", consumer=CONSUMER, deferrable=True)
     contexts: list[Any] = [{"ti": dataclasses.replace(FakeTaskInstance(), map_index=n)} for n in range(2)]
     assert [sensor.execute(context)["id"] for context in contexts] == [1, 2]
+
+
+def test_a_late_sensor_waits_for_the_next_event_and_the_consumer_moves_forwards_only(
+    pushmetrics: FakePushMetrics, mode: Mode
+) -> None:
+    for _ in range(2):
+        pushmetrics.start_run()
+    OVERTAKING.append(claim_first)
+    assert take("first", mode, event_filter=f"{__name__}.overtake") == 2
+    assert pushmetrics.inbox.stored == [1, 2]
+    assert pushmetrics.inbox.takers == {CONSUMER: "a_dag/first/a_task/-1"}
+
+
+def test_a_sensor_that_is_resumed_too_late_defers_again_until_the_same_deadline(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    async def fire_late(trigger: Any) -> Any:
+        deadlines.append(trigger.deadline)
+        pushmetrics.start_run()
+        event = await fire(trigger)
+        pushmetrics.inbox.positions[CONSUMER] = 1
+        return event
+
+    deadlines: list[float] = []
+    with pytest.raises(TaskDeferred) as again:
+        take("first", {"deferrable": True, "fires": fire_late})
+    assert deadlines == [again.value.trigger.deadline]
+    assert again.value.trigger.after == 1
+    assert pushmetrics.inbox.stored == []
+
+
+def test_a_receiver_of_an_earlier_version_moves_the_consumer_as_before(
+    pushmetrics: FakePushMetrics, mode: Mode
+) -> None:
+    pushmetrics.inbox.is_old = True
+    for _ in range(2):
+        pushmetrics.start_run()
+    OVERTAKING.append(claim_first)
+    assert take("first", mode, event_filter=f"{__name__}.overtake") == 1
+    assert pushmetrics.inbox.stored == [1, 1]
 
 
 def test_a_sensor_without_a_consumer_moves_no_position(pushmetrics: FakePushMetrics) -> None:

@@ -53,7 +53,8 @@ def run_sensor(
         if on_deferral:
             on_deferral()
         event = asyncio.run(fires(deferral.trigger))
-        return getattr(build(**kwargs), deferral.method_name)(context, event)
+        resume = getattr(build(**kwargs), deferral.method_name)
+        return resume(context, event, **(deferral.kwargs or {}))
 
 
 def test_an_event_that_came_before_the_sensor_began_counts_for_a_known_run(

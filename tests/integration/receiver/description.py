@@ -124,7 +124,7 @@ PATHS: Schema = {
         "get": build_operation({200: CONSUMER}, 400, 401, 404, 503, parameters=[NAME]),
         "put": build_operation(
             {200: CONSUMER},
-            *(400, 401, 404, 408, 413, 503),
+            *(400, 401, 404, 408, 409, 413, 503),
             parameters=[NAME],
             body=build_object(position=POSITION),
         ),

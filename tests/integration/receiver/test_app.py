@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from typing import Any
 
 import httpx
 from sqlalchemy import text
@@ -127,6 +128,30 @@ async def test_consumer_stores_its_position(sender: httpx.AsyncClient, reader: h
         400,
         {"message": "The position 2 is beyond the newest event."},
     )
+
+
+async def test_consumer_moves_backwards_only_for_who_does_not_exclude_it(
+    sender: httpx.AsyncClient, reader: httpx.AsyncClient
+) -> None:
+    for number in range(3):
+        await sender.post(DELIVERY_URL, json={**REPORT_RUN, "number": number})
+
+    async def move(position: int, **fields: Any) -> tuple[int, Any]:
+        answer = await reader.put("/consumers/airflow", json={"position": position, **fields})
+        return answer.status_code, answer.json().get("position", answer.json().get("message"))
+
+    forwards = {"only_forwards": True}
+    refused = (409, "The position is 2 already, and moves forwards only.")
+    assert await move(2, taken_by="a_run", **forwards) == (200, 2)
+    assert await move(2, taken_by="a_run", **forwards) == (200, 2), "a repeated request"
+    assert await move(2, taken_by="another_run", **forwards) == refused
+    assert await move(1, **forwards) == refused
+    assert await move(1, taken_by="a_run", **forwards) == refused
+    assert (await reader.get("/consumers/airflow")).json()["taken_by"] == "a_run"
+    assert await move(3, **forwards) == (200, 3)
+    assert await move(1) == (200, 1)
+    assert await move(1, only_forwards=False) == (200, 1)
+    assert (await move(1, only_forwards="yes"))[0] == 400
 
 
 async def test_replay_appends_the_event_again_and_wakes_who_waits(

@@ -9,7 +9,12 @@ from airflow_provider_pushmetrics.client import feed
 from airflow_provider_pushmetrics.client.feed import ConsumerPosition, Receiver
 from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.event_matching import EventFilter
-from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsProtocolError
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsAuthError,
+    PushMetricsEventTakenError,
+    PushMetricsProtocolError,
+)
+from airflow_provider_pushmetrics.tasks.failures import is_permanent
 from tests.fakes.scripted import ScriptedDriver, build_answer, read_query, run_call
 
 RECEIVER = Receiver("https://airflow.example/pushmetrics", "reader-token")
@@ -116,9 +121,24 @@ def test_who_took_the_event_is_fetched_and_stored_with_the_position() -> None:
     assert driver.run(feed.fetch_consumer(RECEIVER, "a/b")) == ConsumerPosition(4, "a_dag/a_run")
     driver.run(feed.claim_event(RECEIVER, "a/b", 5, taken_by="a_dag/another_run"))
     assert driver.paths == ["GET /pushmetrics/consumers/a%2Fb", "PUT /pushmetrics/consumers/a%2Fb"]
-    assert driver.requests[1].json_body == {"position": 5, "taken_by": "a_dag/another_run"}
+    body = {"position": 5, "taken_by": "a_dag/another_run", "only_forwards": True}
+    assert driver.requests[1].json_body == body
     assert driver.requests[1].is_repeatable
     assert driver.last_headers["Authorization"] == "Bearer reader-token"
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        feed.claim_event(RECEIVER, "a", 5, taken_by="a_dag/a_run"),
+        feed.store_position(RECEIVER, "a", 5, only_forwards=True),
+    ],
+)
+def test_an_event_that_another_process_took_is_an_error_of_its_own_which_may_be_retried(move: Any) -> None:
+    refused = build_answer(409, {"message": "The position is 9 already, and moves forwards only."})
+    with pytest.raises(PushMetricsEventTakenError, match="The position is 9 already") as caught:
+        run_call(move, refused)
+    assert not is_permanent(caught.value)
 
 
 @pytest.mark.parametrize("body", [{"position": 4}, {"position": 4, "taken_by": 7}])

@@ -6,6 +6,7 @@ from starlette.datastructures import QueryParams
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.receiver.endpoints.query import (
     FeedQuery,
+    PositionChange,
     parse_consumer_name,
     parse_event_id,
     parse_feed_query,
@@ -81,12 +82,14 @@ def test_event_id_that_is_none_is_refused() -> None:
 
 
 def test_position_is_read() -> None:
-    assert parse_position(b'{"position": 17, "more": 1}') == (17, None)
+    assert parse_position(b'{"position": 17, "more": 1}') == PositionChange(17)
 
 
 def test_who_took_the_event_may_stand_beside_its_position() -> None:
-    assert parse_position(b'{"position": 17, "taken_by": "a_dag/a_run"}') == (17, "a_dag/a_run")
-    assert parse_position(b'{"position": 17, "taken_by": null}') == (17, None)
+    assert parse_position(b'{"position": 17, "taken_by": "a_dag/a_run"}') == PositionChange(17, "a_dag/a_run")
+    assert parse_position(b'{"position": 17, "taken_by": null}') == PositionChange(17)
+    body = b'{"position": 17, "only_forwards": true}'
+    assert parse_position(body) == PositionChange(17, only_forwards=True)
 
 
 @pytest.mark.parametrize("taker", [b"7", b"[]", b'"a\\u0000b"', b'"\\ud800"', b'"%b"' % (b"a" * 1001)])
