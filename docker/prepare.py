@@ -33,6 +33,15 @@ CA_NAME = "PushMetrics Compose CA"
 ROLES = ("airflow", "inbox", "service")
 """The databases, each with a role of the same name."""
 
+SETTING = re.compile(
+    r"""\s*(?:export\s+)?(?P<name>\w+)\s*=  # without spaces before the sign, or with
+    (?:[ \t]*(?P<quote>["'])(?P<quoted>.*?)(?P=quote)  # until the next quote of its kind
+    |(?P<plain>.*?))  # until a comment, which begins after a space
+    (?:\s+\#.*|\s*)\Z""",
+    re.VERBOSE,
+)
+"""A line of an ``.env`` file."""
+
 REDIS = """\
 bind * -::*
 requirepass {password}
@@ -172,11 +181,9 @@ def make_certificate(names: list[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def read_settings(path: Path) -> dict[str, str]:
-    """Read the settings of an ``.env`` file; quotes around a value are no part of it, as for Compose."""
-    lines = [
-        line.partition("=") for line in path.read_text("utf-8").splitlines() if line[:1] not in ("", "#")
-    ]
-    return {name.strip(): re.sub(r"""\A(["'])(.*)\1\Z""", r"\2", value.strip()) for name, _, value in lines}
+    """Read the settings of an ``.env`` file; quotes and comments are no part of a value, as for Compose."""
+    found = (SETTING.match(line) for line in path.read_text("utf-8").splitlines())
+    return {one["name"]: one["quoted"] or (one["plain"] or "").strip() for one in found if one is not None}
 
 
 def main() -> None:

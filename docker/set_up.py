@@ -1,19 +1,22 @@
 """
 Introduce the service to the rest, once both are up: docker compose runs this and waits for its end.
 
-It gives report 1's trigger the token that Airflow's connection names, and subscribes the receiver to the
-reports' runs. Running it again changes nothing but a token that was replaced: what a user has disabled stays
-so, and a report that was deleted is not missed. The variable of a token may end in ``_FILE`` and name a file.
+It makes a trigger of report 1 with the token that Airflow's connection names, and subscribes the receiver to
+the reports' runs. Running it again changes nothing but a token that was replaced, of the trigger and of the
+subscription that it made: what a user has disabled stays so, and so do triggers and headers of users. A
+report that was deleted is not missed. The variable of a token may end in ``_FILE`` and name a file.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -23,6 +26,8 @@ PAGE_SIZE = 100
 """The rows that are read at a time; the service sends no more."""
 
 NAME = "docker compose"
+MARK = {"made_by": NAME}
+"""In the details of the trigger that was made here, which the service keeps."""
 
 
 class Service:
@@ -66,7 +71,7 @@ class Service:
                 return
 
     def set_trigger_token(self, token: str) -> None:
-        """Give a trigger of the report this token, unless one has it."""
+        """Make a trigger of the report with this token, or change the one made before; unless one has it."""
         if self.find(f"/api/v1/report/{REPORT_ID}") is None:
             sys.stdout.write(
                 f"report {REPORT_ID} does not exist: the connection's trigger token is not used\n"
@@ -76,20 +81,36 @@ class Service:
             self.call("GET", f"/api/v1/webhook/{row['id']}") for row in self.list_rows("/api/v1/webhook/")
         ]
         own = [trigger for trigger in listed if trigger["report_id"] == REPORT_ID]
-        if not own:
-            self.call("POST", "/api/v1/webhook/", {"report_id": REPORT_ID, "token": token})
-        elif token not in [trigger["token"] for trigger in own]:
-            self.call("PUT", f"/api/v1/webhook/{own[0]['id']}", {"token": token})
+        if token in [trigger["token"] for trigger in own]:
+            return
+        made = [trigger for trigger in own if json.loads(trigger["details"] or "{}") == MARK]
+        if made:
+            self.call("PUT", f"/api/v1/webhook/{made[0]['id']}", {"token": token})
+        else:
+            self.call("POST", "/api/v1/webhook/", {"report_id": REPORT_ID, "token": token, "details": MARK})
 
     def subscribe(self, url: str, token: str) -> None:
         """Have the reports' runs announced to this URL; the subscription of an earlier set-up is changed."""
-        place = {"url": url, "headers": {"Authorization": f"Bearer {token}"}}
+        headers = {"Authorization": f"Bearer {token}"}
         for row in self.list_rows("/api/v1/webhook_subscription/"):
-            if row["name"] == NAME:
+            if row["name"] == NAME or row["url"].partition("?")[0] == url:
+                place = {"url": url, "headers": {**list_kept_headers(row, url), **headers}}
                 self.call("PUT", f"/api/v1/webhook_subscription/{row['id']}", place)
                 return
-        wanted = {"name": NAME, "events": ["report.run"], "active": True, **place}
+        wanted = {"name": NAME, "events": ["report.run"], "active": True, "url": url, "headers": headers}
         self.call("POST", "/api/v1/webhook_subscription/", wanted)
+
+
+def list_kept_headers(subscription: Any, url: str) -> dict[str, str]:
+    """
+    List the other headers that a user set, as the service shows them: "***" keeps a value.
+
+    They belong to the host: for another one the service does not keep them.
+    """
+    if urlsplit(subscription["url"])[:2] != urlsplit(url)[:2]:
+        return {}
+    shown: dict[str, str] = subscription["headers"]
+    return {name: value for name, value in shown.items() if name.lower() != "authorization"}
 
 
 def read_secret(name: str) -> str:

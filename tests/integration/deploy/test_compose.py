@@ -207,6 +207,14 @@ def test_quotes_around_a_setting_are_no_part_of_it(tmp_path: Path, quote: str) -
     assert connections["pushmetrics_default"]["host"] == "https://push.example.com:8443"
 
 
+@pytest.mark.parametrize("value", ["push.example.com", '"push.example.com"', "'push.example.com'"])
+def test_a_comment_after_a_setting_is_no_part_of_it(tmp_path: Path, value: str) -> None:
+    change_settings(tmp_path, PUSHMETRICS_HOST=f"{value}  # ours", HTTPS_PORT="9443 # not 443")
+    prepare(tmp_path)
+    connections = json.loads((tmp_path / "secrets" / "airflow_connections.json").read_text("utf-8"))
+    assert connections["pushmetrics_default"]["host"] == "https://push.example.com:9443"
+
+
 def test_a_certificate_of_ones_own_is_kept_whatever_its_names(tmp_path: Path) -> None:
     prepare(tmp_path)
     folder = tmp_path / "secrets"

@@ -90,30 +90,58 @@ def test_subscription_of_an_earlier_version_loses_the_token_in_its_url(
     assert (now["id"], now["url"], now["headers"]) == (row["id"], row["url"], {"Authorization": "***"})
 
 
-def test_what_a_user_has_disabled_stays_so_and_a_new_token_is_set(
+def list_triggers(service: ServiceProcess) -> dict[int, str]:
+    """Give the tokens of all triggers."""
+    return {row["id"]: read(service, f"webhook/{row['id']}")["token"] for row in read(service, "webhook/")}
+
+
+def test_headers_that_a_user_has_set_are_kept_and_that_of_the_sender_is_set_again(
     service: ServiceProcess, receiver: Subscriber
 ) -> None:
     set_up(service, receiver)
-    (trigger,), (row,) = read(service, "webhook/"), read(service, "webhook_subscription/")
-    paths = [f"webhook/{trigger['id']}", f"webhook_subscription/{row['id']}"]
+    (row,) = read(service, "webhook_subscription/")
+    path = f"/api/v1/webhook_subscription/{row['id']}"
+    own = {"headers": {"X-Team": "data", "authorization": "Bearer an-old-token"}, "name": "renamed"}
+    service.client.put(path, json=own).raise_for_status()
+    set_up(service, receiver)
+    assert [one["id"] for one in read(service, "webhook_subscription/")] == [row["id"]]
+    delivery = service.client.post(f"{path}/test").raise_for_status().json()["result"]
+    received = receiver.wait_for(lambda one: one.headers.get("webhook-id") == delivery["webhook_id"])
+    assert (received.headers["x-team"], received.headers["authorization"]) == (
+        "data",
+        f"Bearer {SENDER_TOKEN}",
+    )
+    service.client.put(path, json={"name": "docker compose", "headers": {}}).raise_for_status()
+
+
+def test_what_a_user_has_disabled_stays_so_and_a_new_token_is_set(
+    service: ServiceProcess, receiver: Subscriber
+) -> None:
+    before = list_triggers(service)
+    set_up(service, receiver)
+    own = next(number for number, token in list_triggers(service).items() if token == TRIGGER_TOKEN)
+    (row,) = read(service, "webhook_subscription/")
+    paths = [f"webhook/{own}", f"webhook_subscription/{row['id']}"]
     for path in paths:
         service.client.put(f"/api/v1/{path}", json={"active": False}).raise_for_status()
     set_up(service, receiver)
     assert [read(service, path)["active"] for path in paths] == [False, False]
     set_up(service, receiver, "another-token-0123456789")
-    assert read(service, paths[0])["token"] == "another-token-0123456789"
+    assert list_triggers(service) == {**before, own: "another-token-0123456789"}
 
 
-def test_trigger_of_a_user_keeps_its_token_if_another_one_has_that_of_the_connection(
-    service: ServiceProcess, receiver: Subscriber
-) -> None:
-    set_up(service, receiver)
-    (first,) = read(service, "webhook/")
-    own = {"report_id": 1, "token": TRIGGER_TOKEN}
-    service.client.put(f"/api/v1/webhook/{first['id']}", json={"token": "of-a-user-0123456789"})
+def test_triggers_of_users_keep_their_tokens(service: ServiceProcess, receiver: Subscriber) -> None:
+    for row in read(service, "webhook/"):
+        service.client.delete(f"/api/v1/webhook/{row['id']}").raise_for_status()
+    token = "of-a-user-0123456789"
+    own = {"report_id": 1, "token": token, "details": {"on": "failure"}}
     service.client.post("/api/v1/webhook/", json=own).raise_for_status()
     set_up(service, receiver)
-    assert read(service, f"webhook/{first['id']}")["token"] == "of-a-user-0123456789"
+    assert list(list_triggers(service).values()) == [token, TRIGGER_TOKEN]
+    set_up(service, receiver, "another-token-0123456789")
+    assert list(list_triggers(service).values()) == [token, "another-token-0123456789"]
+    set_up(service, receiver, token)
+    assert list(list_triggers(service).values()) == [token, "another-token-0123456789"]
 
 
 def test_deleted_report_is_said_and_the_receiver_still_subscribed(
