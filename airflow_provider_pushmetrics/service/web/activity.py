@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import HTTPException, Query
+from pydantic import Field
 from sqlalchemy import func, select, union_all
 from sqlalchemy.orm import Session
 from typing_extensions import TypedDict
@@ -17,10 +18,12 @@ from airflow_provider_pushmetrics.service.api.conventions.routers import make_ro
 from airflow_provider_pushmetrics.service.api.conventions.shapes import Wrapped, answer, build_answer, wrap
 from airflow_provider_pushmetrics.service.models import ReportSchedule, Run
 from airflow_provider_pushmetrics.service.runs.execution.progress import list_progress
+from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID
 
 router = make_router("/app/activity")
 
 MAX_REPORTS = 100
+ReportId: TypeAlias = Annotated[int, Field(le=MAX_INTEGER_ID)]
 LAST_RUNS = 10
 
 
@@ -70,7 +73,7 @@ def list_blocks(reference: str, parts: Parts, caller: Caller) -> Wrapped[list[Bl
 
 @router.get("/reports")
 def list_reports(
-    parts: Parts, caller: Caller, report: Annotated[list[int] | None, Query()] = None
+    parts: Parts, caller: Caller, report: Annotated[list[ReportId] | None, Query()] = None
 ) -> Wrapped[list[ReportActivity]]:
     """List the last runs and the next run of some reports, by two statements however many there are."""
     wanted = list(dict.fromkeys(report or ()))

@@ -38,6 +38,8 @@ from airflow_provider_pushmetrics.service.storage.ids import parse_id
 router = make_router("/app/results")
 
 MAX_PAGE_ROWS = 500
+MAX_OFFSET = 2**53 - 1
+"""The largest integer that is exact in JavaScript: more than any result has rows."""
 MAX_SEARCH_LENGTH = 500
 MAX_PAGE_CELL_LENGTH = 2_000
 
@@ -80,10 +82,10 @@ async def get_rows(
     block_uid: str,
     parts: Parts,
     caller: Caller,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ROWS)] = 100,
     search: Annotated[str, Query(max_length=MAX_SEARCH_LENGTH)] = "",
-    column: Annotated[int | None, Query(ge=0)] = None,
+    column: Annotated[int | None, Query(ge=0, le=MAX_OFFSET)] = None,
     is_descending: bool = False,
 ) -> ResultRows:
     """Return some rows of a query's result, each as a list of texts."""
