@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, TypeAlias
 
 from fastapi import HTTPException, Query
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -97,7 +98,8 @@ async def create_database(
     wanted: NewDatabase, parts: Parts, caller: Admin, *, skip_test: SkipTest = False
 ) -> DatabaseResponse:
     """Add a database. 422 contains the database's message if it cannot be used."""
-    return await DATABASE_THREADS.run(lambda: _create(wanted, parts, caller, is_tried=not skip_test))
+    run = run_in_threadpool if skip_test else DATABASE_THREADS.run
+    return await run(lambda: _create(wanted, parts, caller, is_tried=not skip_test))
 
 
 @router.post("/test_connection")
@@ -117,9 +119,9 @@ async def update_database(
     reference: Reference, wanted: DatabaseChange, parts: Parts, caller: Admin, *, skip_test: SkipTest = False
 ) -> ChangedDatabase:
     """Change the name or the URL of a database. 422 contains the database's message if it cannot be used."""
-    return await DATABASE_THREADS.run(
-        lambda: _update(reference, wanted, parts, caller, is_tried=not skip_test)
-    )
+    is_asked = wanted.sqlalchemy_uri is not None and not skip_test
+    run = DATABASE_THREADS.run if is_asked else run_in_threadpool
+    return await run(lambda: _update(reference, wanted, parts, caller, is_tried=not skip_test))
 
 
 @router.delete("/{reference}")

@@ -51,6 +51,24 @@ async def test_service_answers_while_many_requests_wait_for_a_silent_database(ap
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_database_is_renamed_and_added_untested_while_many_requests_wait_for_a_silent_one(
+    api: Api,
+) -> None:
+    with listen_silently() as port:
+        saved = await add(api, PATIENT.format(port=port))
+        waiting = [asyncio.ensure_future(api.client.post(f"{saved}/test")) for _ in range(MANY)]
+        await asyncio.sleep(0)
+        renamed = await api.client.put(saved, json={"database_name": f"renamed {port}"})
+        assert renamed.json()["result"]["database_name"] == f"renamed {port}"
+        await add(api, PATIENT.format(port=port))
+        moved = {"sqlalchemy_uri": PATIENT.format(port=port) + "&application_name=x"}
+        changed = await api.client.put(saved, json=moved, params={"skip_test": True})
+        assert changed.status_code == 200
+        assert [one for one in waiting if one.done()] == [], "it waited for the database too"
+    await asyncio.gather(*waiting)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("scheme", ["postgresql", pytest.param("mysql", marks=pytest.mark.slow)])
 async def test_look_at_a_silent_database_ends_by_itself(api: Api, scheme: str) -> None:
     with listen_silently() as port:
