@@ -2,8 +2,8 @@
 Build the wheel and the source distribution: scripts/build_package.py FOLDER.
 
 Two builds of one commit are equal, byte by byte: the times in the archives are that of the commit, and the
-order and owners of their files do not depend on the machine. They are built from a copy of the repository's
-files, since building leaves files beside the sources.
+order, owners and permissions of their files do not depend on the machine. They are built from a copy of the
+repository's files, since building leaves files beside the sources.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def main(target: Path, epoch: int) -> None:
     """Build both into a folder."""
+    os.umask(0o022)  # the archives contain the permissions of the files
     with tempfile.TemporaryDirectory() as folder:
         source, dist = Path(folder) / "source", Path(folder) / "dist"
         copy_files(source)
@@ -33,7 +34,7 @@ def main(target: Path, epoch: int) -> None:
         target.mkdir(parents=True, exist_ok=True)
         for path in sorted(dist.iterdir()):
             if path.suffix == ".gz":
-                write_evenly(path, target / path.name, epoch)
+                write_reproducibly(path, target / path.name, epoch)
             else:
                 shutil.copy(path, target)
             sys.stdout.write(f"built {path.name}\n")
@@ -47,9 +48,11 @@ def copy_files(target: Path) -> None:
         if (ROOT / name).is_file():  # not one that was deleted and is not committed
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, target / name)
+            is_executable = os.access(ROOT / name, os.X_OK)
+            (target / name).chmod(0o755 if is_executable else 0o644)  # whatever the checkout's umask was
 
 
-def write_evenly(source: Path, target: Path, epoch: int) -> None:
+def write_reproducibly(source: Path, target: Path, epoch: int) -> None:
     """Write an archive anew without what differs between two builds, which setuptools leaves in it."""
     with (
         tarfile.open(source) as read,

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, func, select
 
@@ -63,6 +64,28 @@ class PageWaiter:
         return True
 
 
+class RunFigures(NamedTuple):
+    """
+    What every change of a run changes; the counts are of runs that have not ended.
+
+    :param unclaimed: Those that no worker has claimed.
+    :param interrupted: Those of them that had begun.
+    :param claimed: Those that a worker has claimed.
+    :param running: Those that it has begun.
+    """
+
+    last_run_id: int
+    last_result_id: int
+    unclaimed: int
+    interrupted: int
+    claimed: int
+    running: int
+
+    def count_unfinished(self) -> int:
+        """Count the runs that have not ended."""
+        return self.unclaimed + self.interrupted + self.claimed + self.running
+
+
 class RunWatch:
     """
     Wakes waiting pages when a run begins, makes progress or ends, whichever process executes it.
@@ -79,7 +102,7 @@ class RunWatch:
         self._waiters: set[PageWaiter] = set()
         self._is_closed = False
         self._changes: Changes | None = None
-        self._seen: tuple[int, ...] | None = None
+        self._seen: RunFigures | None = None
         self._read_at = 0.0
         self._waited_at = 0.0
         self._loop = BackgroundLoop(
@@ -166,7 +189,7 @@ class RunWatch:
         return self._has_unfinished() and time.monotonic() - self._read_at >= RUN_CHECK_SECONDS
 
     def _has_unfinished(self) -> bool:
-        return self._seen is not None and sum(self._seen[2:]) > 0
+        return self._seen is not None and self._seen.count_unfinished() > 0
 
     def _read(self) -> None:
         """Read what every change of a run changes, in one statement; wake the pages if it is new."""
@@ -181,7 +204,7 @@ class RunWatch:
             _count_unfinished(Run.worker_id.is_not(None), Run.started_on.is_not(None)),
         )
         with self._database.reading() as session:
-            found = tuple(int(figure or 0) for figure in session.execute(select(*figures)).one())
+            found = RunFigures(*(int(figure or 0) for figure in session.execute(select(*figures)).one()))
         if found != self._seen:
             self._seen = found
             self._wake_all()
