@@ -2,8 +2,8 @@
 Start when PushMetrics says that a report has run: read the webhook's event and fetch each query's result.
 
 There is no schedule and no sensor. The asset's watcher sits in the triggerer and hears of each ``report.run``
-that arrives at the receiver, whoever started the run. Needs Airflow 3. The connection is
-``pushmetrics_default``.
+that arrives at the receiver, whoever started the run, and fires if the run succeeded. Needs Airflow 3. The
+connection is ``pushmetrics_default``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 OUTPUT = os.environ.get("PUSHMETRICS_EXAMPLE_OUTPUT", os.path.expanduser("~/pushmetrics_results"))
 
 # [START howto_asset_pushmetrics_run]
-departure_delays_ran = build_run_asset("departure_delays_ran", event="report.run", report_id=1)
+departure_delays_ran = build_run_asset(
+    "departure_delays_ran", event="report.run", report_id=1, only_successful=True
+)
 # [END howto_asset_pushmetrics_run]
 
 

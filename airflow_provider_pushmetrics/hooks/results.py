@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
@@ -26,6 +29,11 @@ FORMATS: Mapping[str, str] = {
 
 FAILED_RESULT_BYTES = 1024 * 1024
 """The JSON of a failed query has no rows, so it is shorter."""
+
+ABANDONED_PART_SECONDS = 3600.0
+"""A part to which nothing was written for so long is of a process that is gone: a read times out before."""
+
+LOCAL_PROTOCOLS = ("", "file", "local")
 
 TRUNCATED_HEADER = "x-pushmetrics-truncated"
 _FLAGS = {"true": True, "false": False}
@@ -132,6 +140,7 @@ def show_chunks(chunks: Iterator[bytes], observe: Callable[[bytes], object] | No
 def save_chunks(chunks: Iterator[bytes], target: ObjectStoragePath) -> int:
     """Write a file piece by piece, which appears only when it is complete; return its size in bytes."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    _delete_abandoned_parts(target)
     part = target.parent / f".{target.name}.{time.time_ns()}.part"
     try:
         with part.open("wb") as file:
@@ -141,3 +150,18 @@ def save_chunks(chunks: Iterator[bytes], target: ObjectStoragePath) -> int:
         part.unlink(missing_ok=True)
         raise
     return size
+
+
+def _delete_abandoned_parts(target: ObjectStoragePath) -> None:
+    """
+    Delete the parts of a file that earlier tries left, whose process was killed.
+
+    Only in local folders: in object storage, a part appears when it is complete.
+    """
+    if target.protocol not in LOCAL_PROTOCOLS:
+        return
+    name = re.compile(rf"\.{re.escape(target.name)}\.[0-9]+\.part")
+    for part in Path(target.parent.path).iterdir():
+        with suppress(OSError):  # another process deletes it too
+            if name.fullmatch(part.name) and time.time() - part.stat().st_mtime > ABANDONED_PART_SECONDS:
+                part.unlink()

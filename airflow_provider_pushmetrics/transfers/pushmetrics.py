@@ -14,7 +14,7 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, ObjectStoragePath
 
 from airflow_provider_pushmetrics.client.models import QueryOutcome, RunStatus, SavedResult
-from airflow_provider_pushmetrics.client.outcomes import describe_truncation
+from airflow_provider_pushmetrics.client.outcomes import describe_truncation, fetch_query_outcome
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsNoResultsError,
     PushMetricsParameterError,
@@ -40,6 +40,9 @@ log = logging.getLogger(__name__)
 
 DEFAULT_FORMAT = "json"
 """The only format that PushMetrics documents."""
+
+STATUS_FORMATS = ("json", "ndjson")
+"""The formats that a failed query has not, or in which it says that it failed."""
 
 NO_RESULTS = ("fail", "skip", "succeed")
 MAX_NAME_CHARACTERS = 100
@@ -189,6 +192,9 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         outputs = self.hook.wait_for_outputs(url)
         chosen = choose_queries(list(outputs.queries), self.queries)
         refuse_failed_run(outputs, chosen)
+        if outputs.status is RunStatus.SUCCESS:
+            known = {"status": RunStatus.SUCCESS.value}
+            return [query if query.status else query.model_copy(update=known) for query in chosen]
         return chosen
 
     def _handle_no_results(self) -> list[SavedResult]:
@@ -214,10 +220,25 @@ class PushMetricsToObjectStorageOperator(BaseOperator):
         file_format = self.file_format or DEFAULT_FORMAT
         folder = ObjectStoragePath(self.path, conn_id=self.storage_conn_id)
         truncation = Truncation(query.is_truncated, query.row_limit)
-        saved = SavedQuery(query.query_result, query.query_name, query.row_count, truncation)
+        saved = SavedQuery(query.query_result, query.query_name, query.row_count, truncation, query.status)
         return self._save(saved, folder / f"{name}.{file_format}", file_format)
 
+    def _refuse_failed(self, query: SavedQuery, path: ObjectStoragePath, file_format: str | None) -> None:
+        """
+        Check that a query did not fail, if nothing says so yet. Its JSON says so itself.
+
+        :raises PushMetricsRunFailed: if it failed.
+        """
+        if query.status is not None or (file_format or path.suffix.removeprefix(".")) in STATUS_FORMATS:
+            return
+        outcome = self.hook.call(fetch_query_outcome(self.hook.credentials, query.url, None))
+        if outcome.failure:
+            raise PushMetricsRunFailed(outcome.failure)
+        if outcome.unknown:
+            log.warning("%s whether the query succeeded: it is saved. %s", outcome.unknown, query.url)
+
     def _save(self, query: SavedQuery, path: ObjectStoragePath, file_format: str | None) -> SavedResult:
+        self._refuse_failed(query, path, file_format)
         with time_transfer(), BackgroundDigest() as digest:
             progress = Progress(str(path), digest)
             size = self.hook.save_query_result(
@@ -264,12 +285,14 @@ class SavedQuery:
     :param url: The URL of the result.
     :param rows: How many rows it has; None if the server does not return it.
     :param truncation: Whether it is incomplete, if the server says.
+    :param status: The status of the query; None if it is not known yet.
     """
 
     url: str
     name: str | None = None
     rows: int | None = None
     truncation: Truncation = field(default_factory=Truncation)
+    status: str | None = None
 
     def describe(self) -> QueryOutcome:
         """Describe it in the form of a run's outputs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,53 @@ def test_a_query_that_did_not_run_is_not_taken_for_one_without_rows(
 def read_stream(hook: PushMetricsHook, url: str) -> bytes:
     with hook.stream_query_result(url, "json") as chunks:
         return b"".join(chunks)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (JSONResponse({"message": "division by zero"}, 409), None),
+        (JSONResponse({"data": []}), "PushMetrics does not say whether the query succeeded: it is saved."),
+        (Response(b'{"a": 1}\n', media_type="application/x-ndjson"), ""),
+    ],
+    ids=["failed", "unknown", "succeeded"],
+)
+def test_the_status_of_a_query_is_asked_for_where_neither_event_nor_format_contains_it(
+    pushmetrics: FakePushMetrics,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    answer: Response,
+    words: str | None,
+) -> None:
+    pushmetrics.results = {
+        "application/x-ndjson": answer,
+        "text/csv": Response(b"a\n1\n", media_type="text/csv"),
+    }
+    url, path = pushmetrics.build_result_url(pushmetrics.start_run()), tmp_path / "result.csv"
+    if words is None:
+        with pytest.raises(PushMetricsRunFailed, match="division by zero"):
+            save(query_result=url, path=str(path))
+        assert not path.exists()
+        return
+    save(query_result=url, path=str(path))
+    assert path.read_bytes() == b"a\n1\n"
+    assert words in caplog.text
+    assert ("whether the query succeeded" in caplog.text) == bool(words)
+
+
+def test_parts_of_a_file_that_killed_tries_left_are_deleted_and_those_being_written_are_kept(
+    pushmetrics: FakePushMetrics, tmp_path: Path
+) -> None:
+    pushmetrics.results["application/x-ndjson"] = Response(b"{}\n", media_type="application/x-ndjson")
+    left = tmp_path / ".result.ndjson.17.part"
+    kept = [tmp_path / name for name in (".result.ndjson.18.part", ".other.ndjson.17.part", ".result.ndjson")]
+    for part in (left, *kept):
+        part.touch()
+        if part is not kept[0]:
+            os.utime(part, (0, 0))
+    url = pushmetrics.build_result_url(pushmetrics.start_run())
+    save(query_result=url, path=str(tmp_path / "result.ndjson"))
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / "result.ndjson"])
 
 
 READERS: list[Callable[[PushMetricsHook, str], Any]] = [
