@@ -24,7 +24,7 @@ class PushMetricsRetryPolicy(RetryPolicy):  # type: ignore[misc, unused-ignore]
     """
     Retry what may work later, and fail at once where each try would fail: ``retry_policy=`` of any task.
 
-    - 429 and 503: retry after what the server asks for with ``Retry-After``.
+    - 429 and 503: retry after what the server asks for with ``Retry-After``, unless that is 0.
     - A rejected token, something that is not found, any other 4xx, wrong parameters, a trigger call that may
       have arrived, a result without all rows: fail.
     - A failed report: as ``on_failed_run`` says.
@@ -36,7 +36,8 @@ class PushMetricsRetryPolicy(RetryPolicy):  # type: ignore[misc, unused-ignore]
         retried sensor finds the same failed run.
     :param longest_delay: A longer ``Retry-After`` is cut to this; one hour by default.
     :raises PushMetricsAirflowVersionError: before Airflow 3.3.
-    :raises PushMetricsParameterError: if ``on_failed_run`` is something else.
+    :raises PushMetricsParameterError: if ``on_failed_run`` is something else, or ``longest_delay`` is not a
+        positive ``timedelta``.
     """
 
     def __init__(
@@ -50,6 +51,10 @@ class PushMetricsRetryPolicy(RetryPolicy):  # type: ignore[misc, unused-ignore]
             raise PushMetricsParameterError(
                 f"on_failed_run must be 'retry' or 'fail', not {on_failed_run!r}."
             )
+        if not isinstance(longest_delay, timedelta) or longest_delay <= timedelta():
+            raise PushMetricsParameterError(
+                f"longest_delay must be a positive timedelta, not {longest_delay!r}."
+            )
         self.on_failed_run = on_failed_run
         self.longest_delay = longest_delay
 
@@ -61,7 +66,7 @@ class PushMetricsRetryPolicy(RetryPolicy):  # type: ignore[misc, unused-ignore]
         context: Context | None = None,
     ) -> RetryDecision:
         """Decide whether a task that failed with this error is retried, and when."""
-        if isinstance(exception, PushMetricsUnavailableError) and exception.retry_after_seconds is not None:
+        if isinstance(exception, PushMetricsUnavailableError) and exception.retry_after_seconds:
             delay = min(timedelta(seconds=exception.retry_after_seconds), self.longest_delay)
             return RetryDecision.retry(delay, f"the server asks to wait {exception.retry_after_seconds:g} s")
         if is_permanent(exception):

@@ -110,6 +110,8 @@ class PushMetricsKit:
         """
         if unknown := sorted((query_ids or {}).keys() - (queries or {}).keys()):
             raise PushMetricsTestingError(f"query_ids names {unknown!r}, which are not in queries.")
+        if len(set((query_ids or {}).values())) < len(query_ids or {}):
+            raise PushMetricsTestingError("query_ids gives two queries the same id: each needs its own.")
         if report_id is not None:
             self._delete_report(report_id)
         blocks = [

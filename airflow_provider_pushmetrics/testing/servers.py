@@ -29,6 +29,7 @@ from airflow_provider_pushmetrics.serving.private_files import make_private_fold
 HOST = "127.0.0.1"
 SOURCE = "pushmetrics"
 SERVER_START_TIMEOUT_SECONDS = 120
+SERVER_STOP_TIMEOUT_SECONDS = 120
 SERVER_POLL_SECONDS = 0.01
 
 
@@ -149,7 +150,7 @@ def _serve(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
     access_log = logging.getLogger("uvicorn.access")
     was_disabled = access_log.disabled
     access_log.disabled = True  # Airflow's logging switches it on again, and it would write trigger tokens
-    thread = threading.Thread(target=_run, args=(server, listener), name="PushMetrics server")
+    thread = threading.Thread(target=_run, args=(server, listener), name="PushMetrics server", daemon=True)
     thread.start()
     try:
         deadline = time.monotonic() + SERVER_START_TIMEOUT_SECONDS
@@ -160,5 +161,5 @@ def _serve(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
         yield
     finally:
         server.should_exit = True
-        thread.join()
+        thread.join(SERVER_STOP_TIMEOUT_SECONDS)  # one that hangs must not hang the tests too
         access_log.disabled = was_disabled

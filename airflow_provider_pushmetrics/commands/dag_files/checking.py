@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsError,
     PushMetricsNotFoundError,
+    PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.hooks.connection_check import Finding, Status, check_trigger_token
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
@@ -121,6 +122,7 @@ class _Comparer:
         self._outcome = outcome
         self._url = url
         self._hooks: dict[str, PushMetricsHook | PushMetricsError] = {}
+        self._unavailable: dict[str, PushMetricsUnavailableError] = {}
         self._facts: dict[tuple[str, str], ReportFacts | PushMetricsError] = {}
         self._webhooks: dict[str, Mapping[int, tuple[WebhookTrigger, ...]] | PushMetricsError] = {}
 
@@ -151,9 +153,8 @@ class _Comparer:
     def _compare_trigger(self, where: str, conn_id: str, report_id: str, number: int) -> None:
         """Find out whether the report has an enabled trigger, and the connection its token."""
         if conn_id not in self._webhooks:
-            hook = self._open(conn_id)
             self._webhooks[conn_id] = self._ask(
-                hook, lambda opened: reports.fetch_webhooks(opened.credentials)
+                conn_id, lambda opened: reports.fetch_webhooks(opened.credentials)
             )
         shown = self._webhooks[conn_id]
         if isinstance(shown, PushMetricsError):
@@ -182,8 +183,7 @@ class _Comparer:
     def _fetch_facts(self, conn_id: str, report_id: str) -> ReportFacts | PushMetricsError:
         key = conn_id, report_id
         if key not in self._facts:
-            hook = self._open(conn_id)
-            self._facts[key] = self._ask(hook, lambda opened: fetch_facts(opened.credentials, report_id))
+            self._facts[key] = self._ask(conn_id, lambda opened: fetch_facts(opened.credentials, report_id))
         return self._facts[key]
 
     def _open(self, conn_id: str) -> PushMetricsHook | PushMetricsError:
@@ -194,14 +194,20 @@ class _Comparer:
                 self._hooks[conn_id] = error
         return self._hooks[conn_id]
 
-    @staticmethod
-    def _ask(hook: PushMetricsHook | PushMetricsError, build: Any) -> Any:
-        """Run a call; return its error instead of raising it, so that it is told for each task."""
+    def _ask(self, conn_id: str, build: Any) -> Any:
+        """
+        Run a call; return its error instead of raising it, so that it is told for each task.
+
+        A server that cannot be reached is not tried again: each call would take minutes.
+        """
+        hook = self._unavailable.get(conn_id) or self._open(conn_id)
         if isinstance(hook, PushMetricsError):
             return hook
         try:
             return hook.call(build(hook))
         except PushMetricsError as error:
+            if isinstance(error, PushMetricsUnavailableError) and error.status_code is None:
+                self._unavailable[conn_id] = error
             return error
 
 

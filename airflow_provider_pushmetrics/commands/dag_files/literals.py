@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+from airflow_provider_pushmetrics.exceptions import PushMetricsProtocolError
 
 INDENT = "    "
 
@@ -23,6 +26,7 @@ def write_value(value: Any, indent: str = "") -> str:
     Write a value of JSON as a literal; a list or an object with one item a line.
 
     :param indent: The indentation of the line that it begins on.
+    :raises PushMetricsProtocolError: for a number that is not finite, which Python's parser of JSON accepts.
     """
     if isinstance(value, str):
         return write_text(value)
@@ -31,6 +35,8 @@ def write_value(value: Any, indent: str = "") -> str:
     if isinstance(value, dict):
         rows = [f"{write_text(name)}: {write_value(item, indent + INDENT)}" for name, item in value.items()]
         return write_lines("{", rows, "}", indent)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PushMetricsProtocolError(f"the report has the value {value!r}, which is no number of JSON.")
     return repr(value).replace("e+", "e")
 
 

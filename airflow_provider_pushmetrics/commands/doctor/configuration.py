@@ -10,6 +10,7 @@ import configparser
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from string import Template
 
 from airflow_provider_pushmetrics.get_provider_info import CONFIG_OPTIONS
 from airflow_provider_pushmetrics.hooks.connection_check import Finding, Status
@@ -20,9 +21,16 @@ PART = "configuration"
 
 def find_config_file(environ: Mapping[str, str] = os.environ) -> Path:
     """Find ``airflow.cfg`` as Airflow does."""
-    home = Path(os.path.expanduser(environ.get("AIRFLOW_HOME") or "~/airflow"))
+    home = _expand(environ.get("AIRFLOW_HOME") or "~/airflow", environ)
     named = environ.get("AIRFLOW_CONFIG")
-    return Path(os.path.expanduser(named)) if named else home / "airflow.cfg"
+    return _expand(named, environ) if named else home / "airflow.cfg"
+
+
+def _expand(path: str, environ: Mapping[str, str]) -> Path:
+    """Replace ``~`` and variables, in which there may be others, as Airflow does."""
+    while (expanded := os.path.expanduser(Template(path).safe_substitute(environ))) != path:
+        path = expanded
+    return Path(path)
 
 
 def check_configuration(environ: Mapping[str, str] = os.environ) -> list[Finding]:

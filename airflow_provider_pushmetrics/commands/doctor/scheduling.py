@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import select
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics.compat import has_airflow
@@ -33,6 +35,9 @@ def check_scheduler() -> Finding:
 
     from airflow_provider_pushmetrics.triggers.resumption import compute_not_before
 
+    if (missing := _find_missing_file()) is not None:
+        text = HAS_NO_DATABASE.format(f"{missing} does not exist")
+        return Finding(SCHEDULER_PART, Status.WARNING, text, ELSEWHERE)
     covered = compute_not_before() - time.time()
     query = select(Job.latest_heartbeat).where(Job.job_type == "SchedulerJob", Job.state == "running")
     try:
@@ -45,6 +50,18 @@ def check_scheduler() -> Finding:
         return Finding(SCHEDULER_PART, Status.WARNING, "no scheduler is running", "Start the scheduler.")
     limit = conf.getint("scheduler", "scheduler_health_check_threshold", fallback=30)
     return judge_heartbeat((datetime.now(UTC) - newest).total_seconds(), covered, limit)
+
+
+def _find_missing_file() -> str | None:
+    """Find the file of Airflow's database on SQLite, if it does not exist: a session would create it."""
+    from airflow.providers.common.compat.sdk import conf
+
+    try:
+        url = make_url(conf.get("database", "sql_alchemy_conn", fallback=""))
+    except SQLAlchemyError:
+        return None
+    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return url.database if is_file and not Path(str(url.database)).exists() else None
 
 
 def judge_heartbeat(age_seconds: float, covered_seconds: float, limit_seconds: float) -> Finding:
@@ -85,6 +102,9 @@ def check_events() -> Finding:
 
     from airflow_provider_pushmetrics.plugins.event_starts import fetch_starts
 
+    if (missing := _find_missing_file()) is not None:
+        text = HAS_NO_DATABASE.format(f"{missing} does not exist")
+        return Finding(EVENTS_PART, Status.WARNING, text, ELSEWHERE)
     now = datetime.now(UTC)
     try:
         with create_session(scoped=False) as session:

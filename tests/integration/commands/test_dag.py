@@ -6,6 +6,9 @@ import ast
 import json
 import os
 import signal
+import socket
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY
 from tests.fakes.airflow_versions import AIRFLOW_VERSION, needs_dag_test
 from tests.fakes.loopback import serve_http
 from tests.fakes.service_process import API_TOKEN
@@ -311,6 +315,32 @@ BLOCKS: dict[str, list[dict[str, Any]]] = {
     "3": [{"type": "parameter", "name": "month", "uid": "deleted"}],
     "4": [{"type": "parameter", "name": "month"}],
 }
+
+
+@pytest.mark.slow
+def test_server_that_cannot_be_reached_is_tried_once_for_all_reports(run: Run, tmp_path: Path) -> None:
+    for number in range(4):
+        write_dag(tmp_path / f"dag_{number}.py", number + 1, "parameters={'month': 1}")
+    attempts: list[object] = []
+
+    def hang_up(server: socket.socket) -> None:
+        with suppress(OSError):  # it is closed at the end
+            while True:
+                connection, _ = server.accept()
+                connection.close()
+                attempts.append(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        listener = threading.Thread(target=hang_up, args=(server,))
+        listener.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        connection = json.dumps({"conn_type": "pushmetrics", "host": url, "password": "a-token"})
+        ended = run("dag", "check", ".", AIRFLOW_CONN_PUSHMETRICS_DEFAULT=connection)
+        server.shutdown(socket.SHUT_RDWR)
+        listener.join()
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert ended.stdout.count("UNCHECKED") >= 4
+    assert len(attempts) == DEFAULT_POLICY.attempts
 
 
 async def show_report(request: Request) -> Response:

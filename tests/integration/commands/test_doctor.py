@@ -46,6 +46,16 @@ def test_installation_that_works_has_no_failure(reports: Reports, run: Run) -> N
     assert "airflow-triggerer pushmetrics doctor" in json.loads(ended.stdout)["note"]
 
 
+@pytest.mark.slow
+def test_database_that_does_not_exist_is_not_created(run: Run, tmp_path: Path) -> None:
+    """As on a worker of Airflow 3, which has none; the default is a file in AIRFLOW_HOME."""
+    file = tmp_path / "absent.db"
+    ended = run("doctor", "--json", AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{file}")
+    found = read(ended.stdout)["scheduler"]
+    assert (found["status"], "absent.db does not exist" in found["text"]) == ("warning", True)
+    assert not file.exists()
+
+
 def test_each_failure_has_its_row(reports: Reports, run: Run, tmp_path: Path) -> None:
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "dag.py").write_text(DAG, "utf-8")

@@ -98,6 +98,8 @@ def test_run_that_does_not_end_fails_its_own_test_only(
 def test_query_id_of_no_query_is_refused(pushmetrics: PushMetricsKit) -> None:
     with pytest.raises(PushMetricsTestingError, match=r"query_ids names \['z'\]"):
         pushmetrics.add_report(queries={"q": "SELECT 1"}, query_ids={"z": 3})
+    with pytest.raises(PushMetricsTestingError, match="query_ids gives two queries the same id"):
+        pushmetrics.add_report(queries={"a": "SELECT 1", "b": "SELECT 1"}, query_ids={"a": 3, "b": 3})
 
 
 def test_report_gets_the_ids_that_a_dag_names(pushmetrics: PushMetricsKit) -> None:

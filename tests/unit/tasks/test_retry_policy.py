@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -33,8 +34,8 @@ def test_permanent_error_fails_at_once(error: type[exceptions.PushMetricsError])
 
 
 @needs_policies
-@pytest.mark.parametrize(("asked", "waits"), [(30.0, 30), (0.0, 0), (100_000.0, 3600)])
-def test_task_waits_as_long_as_the_server_asks_up_to_an_hour(asked: float, waits: int) -> None:
+@pytest.mark.parametrize(("asked", "waits"), [(30.0, 30), (0.5, 0.5), (100_000.0, 3600)])
+def test_task_waits_as_long_as_the_server_asks_up_to_an_hour(asked: float, waits: float) -> None:
     error = PushMetricsUnavailableError("busy", status_code=429, retry_after_seconds=asked)
     decision = PushMetricsRetryPolicy().evaluate(error, 1, 3)
     assert (decision.action.value, decision.retry_delay) == ("retry", timedelta(seconds=waits))
@@ -48,7 +49,14 @@ def test_failed_report_is_retried_as_chosen(choice: str, action: str) -> None:
 
 
 @needs_policies
-@pytest.mark.parametrize("error", [PushMetricsUnavailableError("no connection"), ValueError("a bug")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        PushMetricsUnavailableError("no connection"),
+        PushMetricsUnavailableError("busy", status_code=503, retry_after_seconds=0),
+        ValueError("a bug"),
+    ],
+)
 def test_other_errors_are_retried_as_the_task_says(error: Exception) -> None:
     assert PushMetricsRetryPolicy().evaluate(error, 1, 3).action.value == "default"
 
@@ -58,6 +66,13 @@ def test_policy_is_built_again_from_its_description() -> None:
     policy = PushMetricsRetryPolicy(on_failed_run="fail", longest_delay=timedelta(minutes=5))
     again = PushMetricsRetryPolicy.deserialize(policy.serialize())
     assert (again.on_failed_run, again.longest_delay) == ("fail", timedelta(minutes=5))
+
+
+@needs_policies
+@pytest.mark.parametrize("delay", [60, timedelta(), timedelta(seconds=-1), None])
+def test_longest_delay_that_is_no_positive_timedelta_is_refused(delay: Any) -> None:
+    with pytest.raises(PushMetricsParameterError, match="longest_delay must be a positive timedelta"):
+        PushMetricsRetryPolicy(longest_delay=delay)
 
 
 @needs_policies

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,12 @@ def test_text_is_the_same_after_it_was_written(text: str) -> None:
 @given(JSON)
 def test_value_is_the_same_after_it_was_written(value: Any) -> None:
     assert json.dumps(ast.literal_eval(write_value(value))) == json.dumps(value)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, [1, {"a": -math.inf}]])
+def test_number_that_json_does_not_know_is_refused(value: Any) -> None:
+    with pytest.raises(PushMetricsProtocolError, match="no number of JSON"):
+        write_value(value)
 
 
 @given(REPORTS)

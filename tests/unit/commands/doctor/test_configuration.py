@@ -58,6 +58,9 @@ def test_file_is_found_as_airflow_finds_it(tmp_path: Path) -> None:
     assert find_config_file({"AIRFLOW_CONFIG": "/etc/a.cfg", "AIRFLOW_HOME": "/x"}) == Path("/etc/a.cfg")
     assert find_config_file({"AIRFLOW_HOME": "/x"}) == Path("/x/airflow.cfg")
     assert find_config_file({}).name == "airflow.cfg"
+    nested = {"AIRFLOW_HOME": "$PLACE/airflow", "PLACE": "${ROOT}/b", "ROOT": "/a"}
+    assert find_config_file(nested) == Path("/a/b/airflow/airflow.cfg")
+    assert find_config_file({**nested, "AIRFLOW_CONFIG": "$PLACE/x.cfg"}) == Path("/a/b/x.cfg")
 
 
 def test_missing_file_or_section_is_named(tmp_path: Path) -> None:
