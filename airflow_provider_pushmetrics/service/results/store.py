@@ -165,6 +165,10 @@ class ResultStore:
         """Delete all results of runs, also those that no run refers to."""
         self._files.delete_folders(names)
 
+    def list_written(self, before: datetime) -> Iterable[str]:
+        """List the names of the results written before a time."""
+        return self._files.list_written(before)
+
     def clean(self, before: datetime, spared: Collection[str] = ()) -> int:
         """
         Delete results written before a time.

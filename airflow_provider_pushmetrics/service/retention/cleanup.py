@@ -30,6 +30,7 @@ from airflow_provider_pushmetrics.service.models import (
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.reports.choices import list_choice_results
 from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.retention.orphans import delete_orphans
 from airflow_provider_pushmetrics.service.runs.execution.plan import name_result_folder
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
@@ -45,6 +46,8 @@ CLEANUP_BATCH = 200
 
 UNFINISHED_RETENTION = timedelta(days=1)
 """An unfinished file that has not grown for this long belongs to a dead process."""
+
+ORPHAN_INTERVAL = timedelta(days=1)
 
 KEY_RETENTION = timedelta(days=7)
 """The least for a run with an ``Idempotency-Key``: without it, a repeated call would start another run."""
@@ -86,6 +89,7 @@ class Cleanup:
         self._rules = list_rules(settings)
         self._result_days = settings.result_retention_days
         self._clock = clock
+        self._orphans_deleted_at: datetime | None = None
         self._loop = BackgroundLoop(
             "cleanup",
             self.run_once,
@@ -119,12 +123,23 @@ class Cleanup:
         if deleted.total():
             told = ", ".join(f"{count} {name}" for name, count in deleted.items() if count)
             log.info("deleted %s beyond the retention limits", told)
+        self._delete_orphans(now)
 
     def _clean_results(self, now: datetime, spared: Collection[str]) -> int:
         self._results.clean_unfinished(now - UNFINISHED_RETENTION)
         if self._result_days is None:
             return 0
         return self._results.clean(now - timedelta(days=self._result_days), spared)
+
+    def _delete_orphans(self, now: datetime) -> None:
+        """Delete results that no row names, once a day: all names are listed for it."""
+        if self._orphans_deleted_at is not None and now - self._orphans_deleted_at < ORPHAN_INTERVAL:
+            return
+        before = now - UNFINISHED_RETENTION
+        count = delete_orphans(self._database, self._results, before, self._loop.stopping.is_set)
+        self._orphans_deleted_at = now
+        if count:
+            log.info("deleted %d results that no run has: the worker that wrote them was killed", count)
 
     def _delete_batch(self, rule: Rule, before: datetime, choices: Sequence[BlockResult]) -> int:
         kind = rule.kind

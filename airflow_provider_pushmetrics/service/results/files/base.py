@@ -63,6 +63,9 @@ class ResultFiles(Protocol):
     def delete_folders(self, names: Iterable[str]) -> None:
         """Delete the folders of runs."""
 
+    def list_written(self, before: datetime) -> Iterable[str]:
+        """List the files written before a time."""
+
     def clean(self, before: datetime, spared: Collection[str]) -> int:
         """Delete the files written before a time, except those in some folders; return their number."""
 

@@ -61,6 +61,12 @@ class FolderFiles:
         for name in names:
             shutil.rmtree(self._folder / name, ignore_errors=True)  # another process may be first
 
+    def list_written(self, before: datetime) -> Iterator[str]:
+        for path in self._folder.glob("*/*.parquet"):
+            with suppress(OSError):  # it was just deleted
+                if path.stat().st_mtime < before.timestamp():
+                    yield path.relative_to(self._folder).as_posix()
+
     def clean(self, before: datetime, spared: Collection[str]) -> int:
         found = (path for path in self._list() if path.parent.name not in spared)
         return delete_older(found, before, self._folder)

@@ -89,6 +89,9 @@ class ObjectFiles:
             listed = pool.map(self._store.list, names)
             self._store.delete(one.name for folder in listed for one in folder)
 
+    def list_written(self, before: datetime) -> list[str]:
+        return [one.name for one in self._list_results() if one.modified_on < before]
+
     def clean(self, before: datetime, spared: Collection[str]) -> int:
         old = [
             one.name

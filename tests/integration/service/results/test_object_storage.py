@@ -161,6 +161,8 @@ def test_only_old_results_are_cleaned_and_other_objects_never(store: ResultStore
     bucket, foreign = open_bucket(), f"{url}/somebody/elses/a.parquet"
     bucket.pipe_file(foreign, b"x")
     now = datetime.now(UTC)
+    assert list(store.list_written(now - timedelta(days=1))) == []
+    assert sorted(store.list_written(now + timedelta(days=1))) == ["run-1/a.parquet", "run-2/a.parquet"]
     assert store.clean(now - timedelta(days=1)) == 0
     assert store.clean(now + timedelta(days=1), spared=["run-2"]) == 1
     assert store.find("run-1/a.parquet") is None

@@ -37,7 +37,7 @@ from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.worker.engine import Engine
-from tests.fakes.service_reports import sql
+from tests.fakes.service_reports import ENDLESS, sql
 from tests.fakes.service_reports import text as text_block
 from tests.fakes.service_subscriber import Subscriber, add_subscription
 from tests.fakes.waiting import LIMIT_SECONDS, wait_until
@@ -380,3 +380,34 @@ def test_only_old_results_are_deleted(database: Database, tmp_path: Path) -> Non
     Cleanup(database, results, ServiceSettings(tmp_path, result_retention_days=7)).run_once()
     found = sorted(path.name for path in (tmp_path / "results").rglob("*"))
     assert found == ["new.parquet", "run-1", "unfinished"]
+
+
+async def test_results_that_no_row_names_are_deleted_a_day_after_they_were_written(own: Api) -> None:
+    made = own.make_report(q=sql("SELECT 1 AS n"))
+    run_id = (await own.run(made.id))["run_id"]
+    block_run_id = await own.run_block(made.blocks["q"])
+    await own.wait_for(f"/api/reports/{made.id}/queries/{made.queries['q']}/run/{block_run_id}")
+    unfinished_id = await own.trigger(own.make_report(endless=sql(ENDLESS)).id)
+    folder, uid = own.parts.settings.data_dir / "results", made.blocks["q"]
+    recorded = sorted(folder.glob("*/*.parquet"))
+    kept = [
+        folder / name
+        for name in (
+            f"run-{unfinished_id}/{uid}-left.parquet",
+            f"run-{run_id}/another-block.parquet",
+            f"run-{run_id}/{uid}-young.parquet",
+            f"run-999999/{uid}-of_another_service.parquet",
+            f"run-0{run_id}/{uid}-left.parquet",
+            f"another-{run_id}/{uid}-left.parquet",
+        )
+    ]
+    left = [folder / f"{name}/{uid}-left.parquet" for name in (f"run-{run_id}", f"query-run-{block_run_id}")]
+    for path in (*kept, *left):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(recorded[0].read_bytes())
+    in_two_days = (datetime.now(UTC) + timedelta(days=2)).timestamp()
+    os.utime(kept[2], (in_two_days, in_two_days))
+    clean(own.parts, 2, keep_days=0)
+    assert sorted(folder.glob("*/*.parquet")) == sorted([*recorded, *kept])
+    assert len(recorded) == 2
+    read_accepted(await own.client.post(f"/api/v1/noteflow_run/{unfinished_id}/cancel"))
