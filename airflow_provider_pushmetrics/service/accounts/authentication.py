@@ -139,8 +139,8 @@ class Authenticator:
             return self._accept(session, session.get(ApiToken, int(claims["token_id"])))
 
     def end_session(self, token: str | None) -> None:
-        """End a session, including all JWTs that were issued for it."""
-        claims = self._read_jwt(token or "")
+        """End a session, including all JWTs that were issued for it, also by one that has expired."""
+        claims = self._decode(token or "")
         if claims is None or SESSION_END not in claims:
             return
         until = datetime.fromtimestamp(claims[SESSION_END], UTC)
@@ -171,7 +171,15 @@ class Authenticator:
     def _read_clock(self) -> int:
         return int(self._clock().timestamp())
 
-    def _read_jwt(self, token: str) -> dict[str, Any] | None:
+    def _read_jwt(self, token: str) -> Mapping[str, Any] | None:
+        claims = self._decode(token)
+        # The time is compared here and not in the library, so that this object's clock is used.
+        if claims is None or claims["exp"] <= self._clock().timestamp():
+            return None
+        return claims
+
+    def _decode(self, token: str) -> Mapping[str, Any] | None:
+        """Read the claims of a JWT of this service, also of one that has expired."""
         if token.count(".") != 2:
             return None
         claims: dict[str, Any] | None = None
@@ -179,9 +187,6 @@ class Authenticator:
             with suppress(jwt.InvalidTokenError, ValueError, RecursionError):
                 claims = jwt.decode(token, key, algorithms=[JWT_ALGORITHM], options=JWT_OPTIONS)
                 break
-        # The time is compared here and not in the library, so that this object's clock is used.
-        if claims is None or claims["exp"] <= self._clock().timestamp():
-            return None
         return claims
 
     def _accept(self, session: Session, row: ApiToken | None) -> Principal | None:

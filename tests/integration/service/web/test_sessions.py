@@ -180,6 +180,22 @@ def test_session_lasts_while_it_is_renewed_but_not_for_ever(parts: ServiceParts)
     assert authenticator.renew_session(session) is None
 
 
+def test_signing_out_with_an_expired_cookie_ends_the_copies_that_were_renewed(parts: ServiceParts) -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    authenticator = Authenticator(parts.database, parts.cipher, 900, clock=lambda: now)
+    principal = authenticator.find_token_owner(API_TOKEN)
+    assert principal is not None
+    session = authenticator.open_session(principal)
+    now += timedelta(seconds=600)
+    copy = authenticator.renew_session(session)
+    now += timedelta(seconds=600)
+    assert authenticator.find_session(session) is None
+    assert authenticator.find_session(copy) == principal
+    authenticator.end_session(session)
+    assert authenticator.find_session(copy) is None
+    assert authenticator.renew_session(copy) is None
+
+
 async def test_guessing_is_limited_as_at_the_exchange(parts: ServiceParts) -> None:
     app = build_app(replace(parts, exchange_limit=RateLimit(2)))
     async with open_client(app, None) as browser:
