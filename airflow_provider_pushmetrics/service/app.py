@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -119,6 +120,17 @@ class ServiceApp(FastAPI):
         if self.openapi_schema is None:
             self.openapi_schema = complete(super().openapi())
         return self.openapi_schema
+
+    def setup(self) -> None:
+        """Add the route of the document. FastAPI's own writes it anew for each request, without a token."""
+        self.add_route("/openapi.json", self._send_document, include_in_schema=False)
+
+    async def _send_document(self, request: Request) -> Response:
+        return Response(self._document, media_type="application/json")
+
+    @cached_property
+    def _document(self) -> bytes:
+        return bytes(JSONResponse(self.openapi()).body)
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:

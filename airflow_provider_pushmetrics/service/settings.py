@@ -116,7 +116,8 @@ class ServiceSettings:
     )
     allow_private_endpoints: bool = option(
         False,
-        "Allow endpoints and databases in private networks and on this machine; --demo allows this machine."
+        "Allow endpoints and databases in private networks and on this machine; --demo allows this machine,"
+        " except with --no-worker."
         " Link-local, multicast, reserved and metadata addresses are always refused.",
     )
     log_format: Literal["text", "json"] = log_format_option()
@@ -198,10 +199,16 @@ class ServiceSettings:
 
     @property
     def egress_rules(self) -> EgressRules:
-        """Which hosts the service may connect to. The subscribers of the demo are on this machine."""
+        """
+        Which hosts the service may connect to. The subscribers of the demo are on this machine.
+
+        Not if workers in other processes send to them: those have no demo, and refuse this machine.
+        """
         from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 
-        return EgressRules(allow_private=self.allow_private_endpoints, allow_loopback=self.demo)
+        return EgressRules(
+            allow_private=self.allow_private_endpoints, allow_loopback=self.demo and self.executes
+        )
 
     @property
     def query_limits(self) -> QueryLimits:
