@@ -16,7 +16,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -46,16 +46,25 @@ REASON = "the worker's memory is used up: let the query return less, or run fewe
 KILLED = 128 + signal.SIGKILL
 """The exit code of a process that exceeded its memory, as if the system had killed it."""
 
-CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+CGROUP_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""The files with the limit of a container: of version 2, and of version 1."""
 
 log = logging.getLogger(__name__)
 
 
-def find_machine_memory() -> int:
-    """Find how many bytes of memory this machine, or its container, has."""
+def find_machine_memory(limits: Iterable[Path] = CGROUP_LIMITS) -> int:
+    """
+    Find how many bytes of memory this machine, or its container, has.
+
+    :param limits: Where the container's limit may be.
+    """
     total = os.sysconf("SC_PHYS_PAGES") * PAGE_BYTES
-    with suppress(OSError, ValueError):
-        total = min(total, int(CGROUP_LIMIT.read_text("ascii")))
+    for path in limits:
+        with suppress(OSError, ValueError):  # the other version, or no limit
+            total = min(total, int(path.read_text("ascii")))
     return total
 
 

@@ -36,10 +36,20 @@ for document in [document for documents in rendered[:2] for document in document
         kubernetes_validate.validate(document, version, strict=True)
 print(json.dumps({"rendered": rendered, "lint": helm_python.lint(path)["errors"]}, default=str))
 """
+REFUSE = """
+import json, sys
+import helm_python
+with helm_python.Chart.load(sys.argv[1]) as chart:
+    try:
+        chart.render(json.loads(sys.argv[2]), name="push", namespace="prod")
+    except Exception as error:
+        print(error)
+"""
 VERSIONS = ("1.28", "1.37")
 """The oldest that the chart allows, and the newest."""
 MINIMAL: Values = {"service": {"publicUrl": "https://push.example.com"}}
 EVERYTHING: Values = {
+    "startSeconds": 3601,
     "image": {"digest": "sha256:" + "0" * 64},
     "imagePullSecrets": [{"name": "registry"}],
     "serviceAccount": {"annotations": {"a": "b"}},
@@ -153,6 +163,19 @@ def test_results_in_object_storage_need_no_volume_that_pods_share() -> None:
             assert data == {"name": "data", **volume}
             variables = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
             assert variables["PUSHMETRICS_SERVICE_RESULTS_URL"] == "s3://bucket/results"
+
+
+def test_demo_without_a_volume_that_web_and_workers_share_is_refused() -> None:
+    values = {"service": {**IN_BUCKET["service"], "demo": True}}
+    assert "set service.data.existingClaim" in run_with_tools(REFUSE, str(CHART), json.dumps(values))
+    values["service"]["data"] = {"existingClaim": "sources"}
+    assert run_with_tools(REFUSE, str(CHART), json.dumps(values)) == ""
+
+
+@pytest.mark.parametrize(("values", "seconds"), [(MINIMAL, 300), (EVERYTHING, 3605)])
+def test_start_of_a_pod_may_take_as_long_as_the_values_say(values: Values, seconds: int) -> None:
+    probes = [pod["containers"][0]["startupProbe"] for pod in list_pods(values).values()]
+    assert [probe["periodSeconds"] * probe["failureThreshold"] for probe in probes] == [seconds] * 3
 
 
 def test_connections_that_all_come_from_an_ingress_are_not_limited() -> None:

@@ -76,7 +76,8 @@ topologySpreadConstraints:
 startupProbe:
   httpGet: {path: /health/live, port: http}
   periodSeconds: 5
-  failureThreshold: 60
+  # A pod that migrates its database answers when that has ended; one that is ended before begins it again.
+  failureThreshold: {{ div (add .Values.startSeconds 4) 5 }}
 livenessProbe:
   httpGet: {path: /health/live, port: http}
   periodSeconds: 10
@@ -138,6 +139,9 @@ rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
 {{- end -}}
 
 {{- define "pushmetrics.serviceVolumes" -}}
+{{- if and .Values.service.demo .Values.service.resultsUrl (not .Values.service.data.existingClaim) }}
+{{- fail "service.demo needs a volume that web and workers share: set service.data.existingClaim, or leave service.resultsUrl empty" }}
+{{- end }}
 - name: data
   {{- if and .Values.service.resultsUrl (not .Values.service.data.existingClaim) }}
   emptyDir: {}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
 
 from airflow_provider_pushmetrics.service.bounded_processes.limits import read_memory
 from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
@@ -131,3 +134,13 @@ def test_idle_process_that_keeps_its_memory_is_replaced() -> None:
 
 def test_memory_of_this_process_and_machine_is_known() -> None:
     assert 10 * 2**20 < read_memory() < find_machine_memory()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_limit_of_a_container_is_found_in_either_version(tmp_path: Path, version: int) -> None:
+    first, second = tmp_path / "memory.max", tmp_path / "memory.limit_in_bytes"
+    (second if version == 1 else first).write_text("1048576\n", "ascii")
+    assert find_machine_memory((first, second)) == 2**20
+    first.write_text("max\n", "ascii")
+    second.write_text(f"{2**63 - 4096}\n", "ascii")  # no limit, in version 1
+    assert find_machine_memory((first, second)) == find_machine_memory(())
