@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
 from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 
 from fastapi import HTTPException, Request, Response
 
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.results import is_known
+from airflow_provider_pushmetrics.service.web.assets import Asset, Assets, load_assets
+from airflow_provider_pushmetrics.serving.http.headers import parse_accept
 
 router = make_router("/app")
 
@@ -25,66 +24,61 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # File names do not change with their content: browsers revalidate each time, and usually get 304.
-    "Cache-Control": "no-cache",
 }
 
-# Independent of this machine's MIME tables: browsers run modules only with the right type.
-MEDIA_TYPES = {
-    "js": "text/javascript",
-    "json": "application/json",
-    "css": "text/css",
-    "svg": "image/svg+xml",
-    "txt": "text/plain",
-}
+REVALIDATE = "no-cache"
+UNCHANGING = "public, max-age=31536000, immutable"
 
+THEME_COOKIE = "pushmetrics_theme"
+"""The reader's choice. The server reads it, so that the first picture of a page has its colours already."""
+THEMES = {"light": "light", "dark": "dark"}
+SYSTEM_THEME = "light dark"
 
-@dataclass(frozen=True)
-class Asset:
-    """A file that browsers load."""
-
-    content: bytes
-    media_type: str
-    etag: str
-
-
-@router.get("/assets/{name:path}")
-def get_asset(name: str, request: Request) -> Response:
-    """Serve a script, the style sheet, the icon or a vendored file."""
-    asset = _load_assets().get(name)
-    if asset is None:
-        raise HTTPException(404, NOT_FOUND)
-    headers = {**HEADERS, "ETag": asset.etag}
-    if is_known(request.headers.get("if-none-match"), asset.etag):
-        return Response(status_code=304, headers=headers)
-    return Response(asset.content, media_type=asset.media_type, headers=headers)
-
-
-@router.get("/{path:path}")
-def get_page(path: str) -> Response:
-    """Serve the page; its scripts choose the content by the URL."""
-    # Relative, because a proxy may add a prefix to our path.
-    way_up = "../" * path.count("/")
-    return Response(_load_shell().replace("{way_up}", way_up), media_type="text/html", headers=HEADERS)
+_VERSION = re.compile(r"[0-9a-f]{16}/")
 
 
 # Not starlette's StaticFiles: its ETag is the file's time and size, which two versions in reproducible images
 # share, so that a browser would keep the old file; it takes the machine's media types; its 304 has no policy.
-@cache
-def _load_assets() -> dict[str, Asset]:
-    return dict(_walk(files(__package__) / "page" / "assets", ""))
+@router.get("/assets/{path:path}")
+def get_asset(path: str, request: Request) -> Response:
+    """Serve a script, the style sheet, the icon or a vendored file, below a version or without one."""
+    assets = load_assets()
+    name = path.removeprefix(f"{assets.version}/")
+    is_current = name != path
+    # A page that was opened before an update still finds its files, though they may have changed.
+    asset = assets.files.get(name if is_current else _VERSION.sub("", path, count=1))
+    if asset is None:
+        raise HTTPException(404, NOT_FOUND)
+    return _send(asset, request, UNCHANGING if is_current else REVALIDATE)
 
 
-def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Asset]]:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            yield from _walk(entry, f"{prefix}{entry.name}/")
-        elif (ending := entry.name.rpartition(".")[2]) in MEDIA_TYPES:
-            yield prefix + entry.name, _load_asset(entry.read_bytes(), MEDIA_TYPES[ending])
+@router.get("/{path:path}")
+def get_page(path: str, request: Request) -> Response:
+    """Serve the page; its scripts choose the content by the URL."""
+    # Relative, because a proxy may add a prefix to our path.
+    way_up = "../" * path.count("/")
+    theme = THEMES.get(request.cookies.get(THEME_COOKIE, ""), SYSTEM_THEME)
+    headers = {**HEADERS, "Cache-Control": REVALIDATE, "Vary": "Cookie"}
+    page = _write_page(load_assets(), way_up, theme)
+    return Response(page, media_type="text/html", headers=headers)
 
 
-def _load_asset(content: bytes, media_type: str) -> Asset:
-    return Asset(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+def _send(asset: Asset, request: Request, cache_control: str) -> Response:
+    is_compressed = parse_accept(request.headers.get("accept-encoding")).get_named_weight("gzip") > 0
+    # The two are different bytes, so that their tags differ too.
+    etag = f'"{asset.etag}-gzip"' if is_compressed else f'"{asset.etag}"'
+    headers = {**HEADERS, "Cache-Control": cache_control, "Vary": "Accept-Encoding", "ETag": etag}
+    if is_known(request.headers.get("if-none-match"), etag):
+        return Response(status_code=304, headers=headers)
+    if not is_compressed:
+        return Response(asset.content, media_type=asset.media_type, headers=headers)
+    headers["Content-Encoding"] = "gzip"
+    return Response(asset.compressed, media_type=asset.media_type, headers=headers)
+
+
+def _write_page(assets: Assets, way_up: str, theme: str) -> str:
+    page = _load_shell().replace("{assets}", f"{way_up}assets/{assets.version}")
+    return page.replace("{theme}", theme)
 
 
 @cache

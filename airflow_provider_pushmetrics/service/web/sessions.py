@@ -17,6 +17,10 @@ from airflow_provider_pushmetrics.service.accounts.session_cookie import (
 from airflow_provider_pushmetrics.service.api.conventions.access import NOT_AUTHORIZED, Parts
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
+from airflow_provider_pushmetrics.service.api.schemas.users import UserRow
+from airflow_provider_pushmetrics.service.api.schemas.workspaces import WorkspaceRow
+from airflow_provider_pushmetrics.service.api.users import get_current_user
+from airflow_provider_pushmetrics.service.api.workspaces import get_current_workspace
 from airflow_provider_pushmetrics.serving.http.connections import group_address
 
 router = make_router("/app/session")
@@ -29,6 +33,9 @@ class SessionState(TypedDict):
     is_signed_in: bool
     renew_seconds: NotRequired[float]
     """Seconds after which the page should request the next JWT."""
+    user: NotRequired[UserRow]
+    """Who is signed in."""
+    workspace: NotRequired[WorkspaceRow]
 
 
 class SignIn(BaseModel):
@@ -39,9 +46,16 @@ class SignIn(BaseModel):
 
 @router.get("")
 def show_session(request: Request, parts: Parts) -> SessionState:
-    """Return whether the browser is signed in; never 401, which browsers log as an error of the page."""
+    """Return whether a browser is signed in, and for whom; never 401, which it would log as an error."""
     principal = parts.authenticator.find_session(request.cookies.get(COOKIE))
-    return {"is_signed_in": principal is not None, "renew_seconds": _choose_pause(parts)}
+    if principal is None:
+        return {"is_signed_in": False, "renew_seconds": _choose_pause(parts)}
+    return {
+        "is_signed_in": True,
+        "renew_seconds": _choose_pause(parts),
+        "user": get_current_user(parts, principal),
+        "workspace": get_current_workspace(parts, principal),
+    }
 
 
 @router.post("")

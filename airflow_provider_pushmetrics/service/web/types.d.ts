@@ -370,6 +370,9 @@ declare namespace Api {
   interface Session {
     is_signed_in: boolean;
     renew_seconds: number;
+    /** Who is signed in, and where; not in the answer to signing in. */
+    user?: User;
+    workspace?: Workspace;
   }
 }
 

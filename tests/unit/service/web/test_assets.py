@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_pushmetrics.service import web
+from airflow_provider_pushmetrics.service.web.assets import load_assets
 
 ASSETS = Path(web.__file__).parent / "page" / "assets"
 VENDORED = ASSETS / "vendored"
@@ -23,10 +24,10 @@ MAX_MODULES = 14
 HTML_SINKS = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\(|new Function"
 )
-READS_SANITISED_HTML = {"elements/prose.js": ["DOMParser"]}
+READS_SANITISED_HTML = {"results/prose.js": ["DOMParser"]}
 """The Markdown of text blocks: made and sanitised by the service (``templates/html.py``)."""
-STORES_DRAFTS = {"drafts/unsaved.js": ["localStorage"]}
-"""What is typed and not saved; ``drafts.js`` leaves out secrets."""
+STORES_IN_BROWSER = {"drafts/unsaved.js": ["localStorage"], "settings/appearance.js": ["document.cookie"]}
+"""What is typed and not saved, of which ``drafts.js`` leaves out secrets; and the theme."""
 STORES = re.compile(r"localStorage|sessionStorage|indexedDB|document\.cookie")
 ADDRESS = re.compile(r"https?://(?!www\.w3\.org/2000/svg\")")
 """The name of SVG's elements looks like an address, and nothing is loaded from it."""
@@ -43,10 +44,12 @@ def find_imports(path: Path, pattern: re.Pattern[str] = IMPORT) -> set[Path]:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
-def test_module_makes_no_html_of_text_stores_only_drafts_and_loads_nothing_from_elsewhere(path: Path) -> None:
+def test_module_makes_no_html_of_text_stores_only_drafts_and_the_theme_and_loads_nothing_from_elsewhere(
+    path: Path,
+) -> None:
     text = path.read_text("utf-8")
     assert HTML_SINKS.findall(text) == READS_SANITISED_HTML.get(name(path), [])
-    assert STORES.findall(text) == STORES_DRAFTS.get(name(path), [])
+    assert STORES.findall(text) == STORES_IN_BROWSER.get(name(path), [])
     assert ADDRESS.findall(text) == []
     assert [found for found in find_imports(path) if not found.is_file()] == []
     assert len(text.splitlines()) <= MAX_LINES
@@ -99,11 +102,30 @@ def test_vendored_packages_have_the_versions_and_the_license_that_the_metadata_s
             assert f"{package['name']} {package['version']} ({package['license']})" in text
 
 
-def test_vendored_files_are_loaded_only_by_modules_that_are_loaded_later() -> None:
-    """What a page loads at first follows from the imports of `app.js`, without those by `import()`."""
-    waiting, loaded = [ASSETS / "app.js"], set[Path]()
+def test_vendored_files_are_loaded_only_by_modules_that_pages_load_later() -> None:
+    """What a page loads at first are the imports of `app.js` and of the page, without those by `import()`."""
+    entry = ASSETS / "app.js"
+    waiting, loaded = [entry, *find_imports(entry)], set[Path]()
     while waiting:
         path = waiting.pop()
         loaded.add(path)
         waiting += find_imports(path, IMPORT_AT_ONCE) - loaded
     assert [path for path in loaded if path.parent == VENDORED] == []
+
+
+def test_joined_files_have_every_module_once_and_none_of_the_vendored_files() -> None:
+    """How they are joined is tested beside `bundling.py`; this is about what there is to join."""
+    files = load_assets().files
+    codes = {one: files[one].content.decode() for one in files if re.fullmatch(r"bundles/.*\.js", one)}
+    joined = [
+        found for code in codes.values() for found in re.findall(r'^\$modules\["(.+)"\] = \(', code, re.M)
+    ]
+    assert sorted(joined) == sorted(name(path) for path in MODULES)
+    assert [one for one, code in codes.items() if "$vendored" in code and one.count("-") == 0] == []
+
+
+def test_every_style_sheet_is_in_the_one_that_pages_load() -> None:
+    sheets = sorted(ASSETS.rglob("*.css"))
+    joined = load_assets().files["bundles/app.css"].content
+    assert all(path.read_bytes() in joined for path in sheets)
+    assert len(joined) == sum(path.stat().st_size for path in sheets)

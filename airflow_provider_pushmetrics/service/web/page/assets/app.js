@@ -5,20 +5,8 @@ import { el, fill, find } from "./elements/dom.js";
 import { count } from "./elements/format.js";
 import { iconButton } from "./elements/icons.js";
 import { confirmFirst } from "./elements/notices.js";
-import { go, link, route, startRouting } from "./elements/router.js";
-import { get } from "./http/api.js";
+import { getPath, link, preload, redirect, route, startRouting } from "./elements/router.js";
 import { askForSignIn, findSession, rememberOwner, signOut } from "./http/session.js";
-import { showReport } from "./reports/report.js";
-import { showReports } from "./reports/reports.js";
-import { showSchedules } from "./reports/schedules.js";
-import { showMessages } from "./runs/messages.js";
-import { showRun } from "./runs/run.js";
-import { showRuns } from "./runs/runs.js";
-import { showDatabases } from "./settings/databases.js";
-import { showTokens } from "./settings/tokens.js";
-import { showUsers } from "./settings/users.js";
-import { showDeliveries, showDelivery } from "./webhooks/deliveries.js";
-import { showSubscriptions } from "./webhooks/subscriptions.js";
 
 // A browser may load the icon when the address has changed already, and the icon's is relative to that.
 for (const icon of document.querySelectorAll("link")) {
@@ -35,31 +23,28 @@ const PLACES = [
   ["databases", "Databases"],
   ["tokens", "API tokens"],
   ["users", "Users"],
+  ["appearance", "Appearance"],
 ];
 
-route("", async () => {
-  await go("reports", { replace: true });
-  return null;
-});
-route("reports", showReports);
-route("reports/:report", showReport);
-route("reports/:report/runs/:run", showRun);
-route("reports/:report/:tab", showReport);
-route("runs", showRuns);
-route("schedules", showSchedules);
-route("subscriptions", showSubscriptions);
-route("deliveries", showDeliveries);
-route("deliveries/:delivery", showDelivery);
-route("messages", showMessages);
-route("databases", showDatabases);
-route("tokens", showTokens);
-route("users", showUsers);
+// Each page is loaded when it is first shown.
+redirect("", () => "reports");
+route("reports", async () => (await import("./reports/reports.js")).showReports);
+route("reports/:report", async () => (await import("./reports/report.js")).showReport);
+route("reports/:report/runs/:run", async () => (await import("./runs/run.js")).showRun);
+route("reports/:report/:tab", async () => (await import("./reports/report.js")).showReport);
+route("runs", async () => (await import("./runs/runs.js")).showRuns);
+route("schedules", async () => (await import("./reports/schedules.js")).showSchedules);
+route("subscriptions", async () => (await import("./webhooks/subscriptions.js")).showSubscriptions);
+route("deliveries", async () => (await import("./webhooks/deliveries.js")).showDeliveries);
+route("deliveries/:delivery", async () => (await import("./webhooks/deliveries.js")).showDelivery);
+route("messages", async () => (await import("./runs/messages.js")).showMessages);
+route("databases", async () => (await import("./settings/databases.js")).showDatabases);
+route("tokens", async () => (await import("./settings/tokens.js")).showTokens);
+route("appearance", async () => (await import("./settings/appearance.js")).showAppearance);
+route("users", async () => (await import("./settings/users.js")).showUsers);
 
-async function showBar() {
-  /** @type {[Promise<Api.User>, Promise<Api.Workspace>]} */
-  const reading = [get("api/v1/user/current"), get("api/v1/workspace/current")];
-  const [user, workspace] = await Promise.all(reading);
-  rememberOwner({ user, workspace });
+/** @param {{ user: Api.User, workspace: Api.Workspace }} owner */
+function showBar({ user, workspace }) {
   openDrafts({ user: user.uid, workspace: workspace.uid });
   const bar = find("bar");
   fill(
@@ -89,6 +74,21 @@ async function leave() {
   await signOut();
 }
 
-if (!(await findSession())) await askForSignIn();
-await showBar();
-await startRouting();
+async function start() {
+  preload(getPath() || "reports");
+  const { user, workspace } = await findOwner();
+  if (!user || !workspace) return location.reload(); // the session has ended at once
+  rememberOwner({ user, workspace });
+  showBar({ user, workspace });
+  await startRouting();
+}
+
+async function findOwner() {
+  const session = await findSession();
+  if (session.is_signed_in) return session;
+  await askForSignIn();
+  return findSession();
+}
+
+// Not awaited: pages import this file, and would wait for it while it waits for them.
+start();

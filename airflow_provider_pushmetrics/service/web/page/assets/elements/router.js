@@ -4,11 +4,12 @@ import { hasRisk } from "../drafts/unsaved.js";
 import { APP, compilePattern, isPage, matchPath, readPath } from "../http/addresses.js";
 import { ApiError } from "../http/api.js";
 import { describeError } from "../http/errors.js";
+import { button } from "./buttons.js";
 import { el, fill, find } from "./dom.js";
 import { followFocus, restoreFocus } from "./focus.js";
 import { closeDialogs, confirmFirst } from "./notices.js";
 
-/** @type {{ pattern: Ui.Pattern, show: Ui.Show }[]} */
+/** @type {{ pattern: Ui.Pattern, load: () => Promise<Ui.Show> }[]} */
 const routes = [];
 let leaving = new AbortController();
 /** The place of the page in the browser's history, which is in its entries, and the address that is shown. */
@@ -17,13 +18,47 @@ let shown = "";
 let isReturning = false;
 
 /**
- * Say what shows an address: `:name` stands for any part of it. `show(parameters, signal)` gives the page.
+ * Say what shows an address: `:name` stands for any part of it. `load()` loads what gives its page.
  *
  * @param {string} pattern
- * @param {Ui.Show} show
+ * @param {() => Promise<Ui.Show>} load
  */
-export function route(pattern, show) {
-  routes.push({ pattern: compilePattern(pattern), show });
+export function route(pattern, load) {
+  routes.push({ pattern: compilePattern(pattern), load });
+}
+
+/**
+ * Let an address lead to another one.
+ *
+ * @param {string} pattern
+ * @param {(parameters: Record<string, string>) => string} locate
+ */
+export function redirect(pattern, locate) {
+  /** @type {Ui.Show} */
+  const show = async (parameters) => {
+    await go(locate(parameters), { replace: true });
+    return null;
+  };
+  route(pattern, async () => show);
+}
+
+/**
+ * Load the module of a page that is likely to be shown. If that fails, it is said when it is to be shown.
+ *
+ * @param {string} path
+ */
+export function preload(path) {
+  findRoute(path)
+    ?.load()
+    .catch(() => {});
+}
+
+/** @param {Event} event */
+function findLink({ target }) {
+  /** @type {HTMLAnchorElement | null} */
+  const anchor = target instanceof Element ? target.closest("a[href]") : null;
+  if (!anchor || anchor.hasAttribute("download") || anchor.target || anchor.hash) return null;
+  return isPage(new URL(anchor.href)) ? anchor : null;
 }
 
 /**
@@ -65,14 +100,15 @@ export const reload = () => showPage({ keepsFocus: true });
 /** Show pages from now on, for links and for the browser's own buttons. */
 export function startRouting() {
   document.addEventListener("click", (event) => {
-    /** @type {HTMLAnchorElement | null} */
-    const anchor = event.target instanceof Element ? event.target.closest("a[href]") : null;
+    const anchor = findLink(event);
     if (!anchor || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey)
-      return;
-    if (anchor.hasAttribute("download") || anchor.target || anchor.hash || !isPage(new URL(anchor.href)))
       return;
     event.preventDefault();
     leave(() => go(anchor.href));
+  });
+  document.addEventListener("pointerover", (event) => {
+    const anchor = findLink(event);
+    if (anchor) preload(readPath(new URL(anchor.href)));
   });
   followFocus(find("page"));
   here = history.state?.index ?? 0;
@@ -154,13 +190,28 @@ async function showPage({ keepsFocus = false } = {}) {
  * @param {string} path
  * @param {AbortSignal} signal
  */
-function findPage(path, signal) {
-  for (const { pattern, show } of routes) {
-    const parameters = matchPath(pattern, path);
-    if (parameters) return show(parameters, signal);
-  }
-  return [el("h1", {}, "Page not found"), el("p", {}, link("reports", "Go to the reports"))];
+async function findPage(path, signal) {
+  const found = findRoute(path);
+  if (!found) return [el("h1", {}, "Page not found"), el("p", {}, link("reports", "Go to the reports"))];
+  const show = await found.load().catch(() => null);
+  return show ? show(found.parameters, signal) : buildOutdated();
 }
+
+/** @param {string} path */
+function findRoute(path) {
+  for (const { pattern, load } of routes) {
+    const parameters = matchPath(pattern, path);
+    if (parameters) return { load, parameters };
+  }
+  return null;
+}
+
+/** @returns {Ui.Child} */
+const buildOutdated = () => [
+  el("h1", {}, "The page could not be loaded"),
+  el("p", { role: "alert" }, "The service was updated, or does not respond. Load the page again."),
+  button("Reload", () => location.reload(), { kind: "primary" }),
+];
 
 /**
  * @param {unknown} error
@@ -168,7 +219,7 @@ function findPage(path, signal) {
  */
 function buildFault(error) {
   const isMissing = error instanceof ApiError && error.status === 404;
-  const title = isMissing ? "Not found" : "It cannot be displayed";
+  const title = isMissing ? "Not found" : "The page cannot be shown";
   const text = isMissing ? "It was deleted, or the URL is wrong." : describeError(error);
   return [
     el("h1", {}, title),

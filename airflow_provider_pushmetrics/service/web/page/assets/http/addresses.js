@@ -1,6 +1,7 @@
-// Addresses of the service and of its pages. All are relative to this file, so that they work behind any path.
+// Addresses of the service and of its pages. All are relative to the folder of the modules, so that they work behind any
+// path.
 
-export const APP = new URL("../../", import.meta.url);
+export const APP = new URL(import.meta.url.slice(0, import.meta.url.lastIndexOf("/assets/") + 1));
 export const ROOT = new URL("../", APP);
 
 /**

@@ -35,11 +35,11 @@ for (const name of ["pointerdown", "keydown", "input"]) {
   );
 }
 
-/** Tell whether there is a session; if so, it is renewed from now on. */
+/** Find whether there is a session, and whose; if so, it is renewed from now on. */
 export async function findSession() {
   const session = await request("GET");
   if (session.is_signed_in) keepAlive(session.renew_seconds);
-  return session.is_signed_in;
+  return session;
 }
 
 /** Count how often somebody has signed in on this page: what was refused before may be tried again. */

@@ -3,9 +3,9 @@
 import { elapsed } from "../elements/clock.js";
 import { el, fill } from "../elements/dom.js";
 import { state } from "../elements/format.js";
-import { makeProse } from "../elements/prose.js";
 import { part } from "../http/addresses.js";
 import { makeChart } from "../results/chart.js";
+import { makeProse } from "../results/prose.js";
 import { makeRows } from "../results/rows.js";
 import { canSend, describeDelivery, makeSendButton } from "./messages.js";
 import { nameState } from "./run_states.js";
