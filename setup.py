@@ -9,12 +9,13 @@ from setuptools import setup
 
 
 def write_description(readme: str) -> str:
-    """Write the README for a package page: a link to a file becomes the name of the file."""
+    """Write the README for a package page: a link to a file becomes its name, and pictures go."""
 
     def replace(link: re.Match[str]) -> str:
         text, target = link.groups()
         return text if text == target else f"{text} (`{target}`)"
 
+    readme = re.sub(r"^!\[[^\]]*\]\([^)]*\)\n\n?", "", readme, flags=re.M)
     return re.sub(r"\[([^\]]+)\]\((?!https://|#)([^)#]+)(?:#[^)]*)?\)", replace, readme)
 
 

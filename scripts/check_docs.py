@@ -22,7 +22,7 @@ from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.serving.options import DeclaredOption, list_options
 
 ROOT = Path(__file__).resolve().parents[1]
-LINK = re.compile(r"(?<!\!)\[[^\]\[]*\]\(([^)\s]+)\)")
+LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 TABLE = re.compile(r"(?<=<!-- options -->\n)(?:\|.*\n)*")
 MARKED = re.compile(r"(<!-- (dags/\S+) (\w+) -->\n```python\n)(.*?)(?=```)", re.S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -17,6 +18,7 @@ from scripts.docs_site.reference.python_api import build_errors, build_python_ap
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+IMAGES = DOCS / "images"
 INDEX = Path("index.md")
 EXAMPLES = Path("reference/examples.md")
 
@@ -65,6 +67,7 @@ def write_pages(target: Path) -> None:
     for place, (_, _, build) in GENERATED.items():
         write(target / place, build())
     write(target / "reference" / "openapi.json", write_document())
+    shutil.copytree(IMAGES, target / IMAGES.name)
 
 
 def write(path: Path, text: str) -> None:
@@ -112,7 +115,9 @@ def find_place(link: str, source: Path) -> str:
         place, hash_, anchor = EXAMPLES, "#", target.stem
         if target.name == "dags":
             hash_ = anchor = ""
-    elif target.is_relative_to(DOCS) and target.relative_to(DOCS) in GENERATED:
+    elif (target.parent == IMAGES and target.is_file()) or (
+        target.is_relative_to(DOCS) and target.relative_to(DOCS) in GENERATED
+    ):
         place = target.relative_to(DOCS)
     else:
         raise ValueError(f"{source.relative_to(ROOT)}: the site has no page for the link {link!r}")

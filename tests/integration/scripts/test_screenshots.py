@@ -1,0 +1,41 @@
+"""The pictures of the documentation: each is shown somewhere, is small, and has the size of a window."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import struct
+
+import pytest
+
+from scripts.docs_blocks.blocks import ROOT, list_pages
+from tests.screenshots.pictures import HEIGHT, IMAGES, MAX_BYTES, PICTURES, WIDTH
+
+FILES = sorted(name for picture in PICTURES for name in picture.files)
+
+
+def test_there_is_a_picture_of_each_page_in_each_scheme_and_no_other() -> None:
+    assert sorted(path.name for path in IMAGES.iterdir()) == FILES
+
+
+def test_every_picture_is_used_and_every_used_one_exists() -> None:
+    used = {
+        name for page in list_pages() for name in re.findall(r"images/([\w-]+\.png)", page.read_text("utf-8"))
+    }
+    assert sorted(used) == FILES
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_picture_is_small_and_has_the_size_of_a_window(name: str) -> None:
+    content = (IMAGES / name).read_bytes()
+    assert len(content) <= MAX_BYTES
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", content[16:24]) == (WIDTH, HEIGHT)
+
+
+def test_the_package_page_has_no_picture_that_it_cannot_show() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    write_description = runpy.run_path(str(ROOT / "setup.py"))["write_description"]
+    assert "![" in readme
+    assert "![" not in write_description(readme)
+    assert ".png" not in write_description(readme)

@@ -1,0 +1,1 @@
+"""Pictures of the service's pages for the documentation."""
