@@ -502,8 +502,8 @@ def test_passwords_and_headers_are_asked_for_and_never_stored(visit: Visit) -> N
     assert page.evaluate(STORED) == "[{},{}]"
     page.keyboard.press("Escape")
     visit.press("Discard")
-    visit.follow("Subscriptions")
-    visit.press("New subscription")
+    visit.follow("Webhooks")
+    visit.press("New webhook")
     visit.fill("Headers", "Authorization: Bearer s3cret")
     assert page.evaluate(STORED) == "[{},{}]"
     page.keyboard.press("Escape")
@@ -549,18 +549,18 @@ def test_secret_that_is_shown_once_stays_until_it_is_kept(visit: Visit) -> None:
 
 def test_signing_secret_stays_when_escape_is_pressed_in_creating_and_rotating(visit: Visit) -> None:
     with listen() as subscriber:
-        page = visit.enter("app/subscriptions")
-        visit.press("New subscription")
+        page = visit.enter("app/webhooks")
+        visit.press("New webhook")
         visit.fill("Name", "once")
         visit.fill("URL", subscriber.url)
-        visit.press("Subscribe")
+        visit.press("Create")
         secret = page.get_by_role("textbox", name="Secret")
         first = secret.input_value()
         page.keyboard.press("Escape")
         page.keyboard.press("Escape")
         expect(secret).to_have_value(first)
         visit.press("I have kept it")
-        page.get_by_role("row").filter(has_text="once").get_by_role("button", name="Rotate secret").click()
+        visit.press("Rotate secret")
         visit.press("Rotate")
         expect(visit.front).to_contain_text("The new signing secret")
         rotated = secret.input_value()

@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.service.api.conventions.shapes import (
     Confirmation,
     build_answer,
     build_one,
+    wrap,
 )
 from airflow_provider_pushmetrics.service.api.deliveries import DISABLED, build_delivery_row
 from airflow_provider_pushmetrics.service.api.schemas.deliveries import DeliveryResponse
@@ -28,11 +29,14 @@ from airflow_provider_pushmetrics.service.api.schemas.subscriptions import (
     CreatedSubscription,
     DeliveryCount,
     NewSubscription,
+    OutcomeCounts,
     RotatedSecret,
     SubscriptionChange,
     SubscriptionList,
     SubscriptionResponse,
     SubscriptionRow,
+    SuccessRateDetails,
+    SuccessRateResponse,
 )
 from airflow_provider_pushmetrics.service.egress.rules import check_subscription_url
 from airflow_provider_pushmetrics.service.models import Subscription
@@ -54,6 +58,7 @@ from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
     resend_failed,
     rotate_secret,
 )
+from airflow_provider_pushmetrics.service.webhooks.success_rates import SuccessRates, read_success_rates
 from airflow_provider_pushmetrics.signatures import generate_secret
 
 router = make_router("/api/v1/webhook_subscription", "webhook subscription")
@@ -180,6 +185,24 @@ def send_test_event(reference: Reference, parts: Parts, caller: Editor) -> Deliv
         delivery = put_test_in_outbox(session, subscription, read_database_clock(session))
         answer = build_one(build_delivery_row(delivery))
     return answer
+
+
+def build_success_rates(rates: SuccessRates) -> SuccessRateDetails:
+    return build_answer(
+        SuccessRateDetails,
+        rates,
+        last_day=build_answer(OutcomeCounts, rates.last_day),
+        last_week=build_answer(OutcomeCounts, rates.last_week),
+    )
+
+
+@router.get("/{reference}/success_rate")
+def get_success_rate(reference: Reference, parts: Parts, caller: Caller) -> SuccessRateResponse:
+    """Show which share of the deliveries of the last day and week the endpoint accepted."""
+    with parts.database.reading() as session:
+        subscription = find_by_reference(session, Subscription, reference, caller)
+        rates = read_success_rates(session, subscription.id, read_database_clock(session))
+    return wrap(build_success_rates(rates))
 
 
 @router.get("/{reference}/resend")

@@ -13,17 +13,26 @@ from typing_extensions import TypedDict
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import Moment
-from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
+from airflow_provider_pushmetrics.service.api.conventions.lookup import (
+    find_by_reference,
+    select_in_workspace,
+)
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.conventions.shapes import Wrapped, answer, build_answer, wrap
-from airflow_provider_pushmetrics.service.models import ReportSchedule, Run
+from airflow_provider_pushmetrics.service.api.schemas.subscriptions import SuccessRateDetails
+from airflow_provider_pushmetrics.service.api.subscriptions import build_success_rates
+from airflow_provider_pushmetrics.service.models import ReportSchedule, Run, Subscription
 from airflow_provider_pushmetrics.service.runs.execution.progress import list_progress
+from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID
+from airflow_provider_pushmetrics.service.webhooks.success_rates import read_success_rates
 
 router = make_router("/app/activity")
 
 MAX_REPORTS = 100
-ReportId: TypeAlias = Annotated[int, Field(le=MAX_INTEGER_ID)]
+MAX_SUBSCRIPTIONS = 25
+
+RowId: TypeAlias = Annotated[int, Field(le=MAX_INTEGER_ID)]
 LAST_RUNS = 10
 
 
@@ -63,6 +72,13 @@ class ReportActivity(TypedDict):
     next_run_on: Moment | None
 
 
+@answer
+class SubscriptionActivity(SuccessRateDetails):
+    """How many of the last deliveries of a subscription its endpoint accepted."""
+
+    subscription_id: int
+
+
 @router.get("/run/{reference}")
 def list_blocks(reference: str, parts: Parts, caller: Caller) -> Wrapped[list[BlockActivity]]:
     """List the blocks of a run in the order of the report, with their progress."""
@@ -73,7 +89,7 @@ def list_blocks(reference: str, parts: Parts, caller: Caller) -> Wrapped[list[Bl
 
 @router.get("/reports")
 def list_reports(
-    parts: Parts, caller: Caller, report: Annotated[list[ReportId] | None, Query()] = None
+    parts: Parts, caller: Caller, report: Annotated[list[RowId] | None, Query()] = None
 ) -> Wrapped[list[ReportActivity]]:
     """List the last runs and the next run of some reports, by two statements however many there are."""
     wanted = list(dict.fromkeys(report or ()))
@@ -94,6 +110,22 @@ def list_reports(
             for report_id in wanted
         ]
     )
+
+
+@router.get("/subscriptions")
+def list_subscriptions(
+    parts: Parts, caller: Caller, subscription: Annotated[list[RowId] | None, Query()] = None
+) -> Wrapped[list[SubscriptionActivity]]:
+    """List the success rates of some subscriptions, by one statement for each."""
+    wanted = list(dict.fromkeys(subscription or ()))
+    if len(wanted) > MAX_SUBSCRIPTIONS:
+        raise HTTPException(400, f"At most {MAX_SUBSCRIPTIONS} subscriptions can be listed at once")
+    with parts.database.reading() as session:
+        mine = select_in_workspace(Subscription, caller).where(Subscription.id.in_(wanted))
+        known = set(session.scalars(mine.with_only_columns(Subscription.id)))
+        now = read_database_clock(session)
+        rates = {one: read_success_rates(session, one, now) for one in wanted if one in known}
+    return wrap([{"subscription_id": one, **build_success_rates(found)} for one, found in rates.items()])
 
 
 def _read_last_runs(session: Session, workspace_id: int, reports: Sequence[int]) -> Sequence[Any]:

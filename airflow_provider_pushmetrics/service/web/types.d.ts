@@ -330,6 +330,25 @@ declare namespace Api {
     disabled_reason: string | null;
     failing_since: Moment | null;
     created_on: Moment;
+    /** Of the page of webhooks only. */
+    activity?: SubscriptionActivity;
+  }
+
+  /** What became of the deliveries of a period. */
+  interface OutcomeCounts {
+    delivered: number;
+    failed: number;
+    retried: number;
+    success_rate: number | null;
+  }
+
+  interface SuccessRates {
+    last_day: OutcomeCounts;
+    last_week: OutcomeCounts;
+  }
+
+  interface SubscriptionActivity extends SuccessRates {
+    subscription_id: number;
   }
 
   interface Delivery {
@@ -340,6 +359,8 @@ declare namespace Api {
     webhook_id: string;
     webhook_subscription_id: number;
     attempt_count: number;
+    last_status_code: number | null;
+    last_error: string | null;
     created_on: Moment;
     finished_on: Moment | null;
     next_attempt_on: Moment | null;

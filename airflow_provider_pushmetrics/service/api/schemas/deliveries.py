@@ -25,6 +25,10 @@ class DeliveryRow(TypedDict):
     status: DeliveryStatus
     attempt_count: Annotated[int, Field(examples=[1])]
     """The number of attempts so far."""
+    last_status_code: Annotated[int | None, Field(examples=[200])]
+    """The status of the subscriber's answer to the last attempt, if there was one."""
+    last_error: Annotated[str | None, Field(examples=[None])]
+    """The reason, if the last attempt had no answer."""
     next_attempt_on: Moment | None
     """The moment of the next attempt, while the event is not delivered."""
     created_on: Moment

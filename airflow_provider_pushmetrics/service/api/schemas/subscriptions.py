@@ -16,7 +16,13 @@ from airflow_provider_pushmetrics.service.api.conventions.fields import (
     Uid,
     check_storable,
 )
-from airflow_provider_pushmetrics.service.api.conventions.shapes import One, Page, RequestBody, answer
+from airflow_provider_pushmetrics.service.api.conventions.shapes import (
+    One,
+    Page,
+    RequestBody,
+    Wrapped,
+    answer,
+)
 from airflow_provider_pushmetrics.service.webhooks.custom_headers import (
     HEADER_NAME,
     MAX_CUSTOM_HEADERS,
@@ -121,6 +127,32 @@ class RotatedSecret(CreatedSubscription):
 
     previous_valid_until: Moment
     """The moment until which the previous secret signs the events too."""
+
+
+@answer
+class OutcomeCounts(TypedDict):
+    """What became of the deliveries that were created in a period."""
+
+    delivered: Annotated[int, Field(examples=[98])]
+    failed: Annotated[int, Field(examples=[1])]
+    """Those that ran out of attempts, or were given up."""
+    retried: Annotated[int, Field(examples=[1])]
+    """Those that wait for another attempt after a failed one."""
+    success_rate: Annotated[float | None, Field(examples=[0.98])]
+    """The share of the delivered ones, from 0 to 1; `null` if nothing was tried."""
+
+
+@answer
+class SuccessRateDetails(TypedDict):
+    """The share of deliveries that the endpoint accepted. Deliveries that were not tried do not count."""
+
+    last_day: OutcomeCounts
+    """The deliveries that were created in the last 24 hours."""
+    last_week: OutcomeCounts
+    """The deliveries that were created in the last 7 days."""
+
+
+SuccessRateResponse = TypeAliasType("SuccessRateResponse", Wrapped[SuccessRateDetails])
 
 
 @answer

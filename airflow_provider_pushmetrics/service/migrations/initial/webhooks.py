@@ -83,7 +83,8 @@ def _create_delivery() -> None:
         column("finished_on", MOMENT, nullable=True),
         unique("delivery", "event_id", "subscription_id"),
     )
-    index("delivery", "subscription_id", "created_on", name="ix_delivery_subscription_id_delivery_created_on")
+    outcome = ("subscription_id", "status", "created_on", "attempt_count", "schedule_start")
+    index("delivery", *outcome, name="ix_delivery_outcomes")
     index_age("delivery")
     index_list("delivery")
     index_list("delivery", "status")

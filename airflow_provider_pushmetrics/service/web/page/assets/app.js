@@ -17,8 +17,7 @@ const PLACES = [
   ["reports", "Reports"],
   ["runs", "Runs"],
   ["schedules", "Schedules"],
-  ["subscriptions", "Subscriptions"],
-  ["deliveries", "Deliveries"],
+  ["webhooks", "Webhooks"],
   ["messages", "Messages"],
   ["databases", "Databases"],
   ["tokens", "API tokens"],
@@ -34,9 +33,13 @@ route("reports/:report/runs/:run", async () => (await import("./runs/run.js")).s
 route("reports/:report/:tab", async () => (await import("./reports/report.js")).showReport);
 route("runs", async () => (await import("./runs/runs.js")).showRuns);
 route("schedules", async () => (await import("./reports/schedules.js")).showSchedules);
-route("subscriptions", async () => (await import("./webhooks/subscriptions.js")).showSubscriptions);
-route("deliveries", async () => (await import("./webhooks/deliveries.js")).showDeliveries);
-route("deliveries/:delivery", async () => (await import("./webhooks/deliveries.js")).showDelivery);
+route("webhooks", async () => (await import("./webhooks/webhooks.js")).showWebhooks);
+route("webhooks/deliveries", async () => (await import("./webhooks/deliveries.js")).showDeliveries);
+route("webhooks/deliveries/:delivery", async () => (await import("./webhooks/delivery.js")).showDelivery);
+route("webhooks/:webhook", async () => (await import("./webhooks/webhook.js")).showWebhook);
+redirect("subscriptions", () => "webhooks");
+redirect("deliveries", () => `webhooks/deliveries${location.search.replace("subscription=", "webhook=")}`);
+redirect("deliveries/:delivery", ({ delivery }) => `webhooks/deliveries/${delivery}`);
 route("messages", async () => (await import("./runs/messages.js")).showMessages);
 route("databases", async () => (await import("./settings/databases.js")).showDatabases);
 route("tokens", async () => (await import("./settings/tokens.js")).showTokens);
