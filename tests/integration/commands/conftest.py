@@ -81,11 +81,17 @@ def run_reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reports]:
         yield Reports(service)
 
 
-@pytest.fixture(name="airflow_home", scope="module")
-def make_airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with the database of an Airflow."""
+@pytest.fixture(name="home", scope="module")
+def make_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the folder of an Airflow that has no database yet."""
     home = tmp_path_factory.mktemp("airflow")
     (home / "dags").mkdir()  # where ``dag.test()`` looks
+    return home
+
+
+@pytest.fixture(name="airflow_home", scope="module")
+def make_database(home: Path) -> Path:
+    """Make the database of the Airflow, which takes seconds; give its folder."""
     airflow = Path(sys.executable).with_name("airflow")
     subprocess.run(
         [airflow, "db", "migrate"], env=build_environment(home), check=True, capture_output=True, timeout=600
@@ -105,7 +111,7 @@ def is_of_airflow(line: str) -> bool:
 
 
 @pytest.fixture(name="run")
-def build_run(reports: Reports, airflow_home: Path, tmp_path: Path) -> Run:
+def build_run(reports: Reports, home: Path, tmp_path: Path) -> Run:
     """Run ``pushmetrics`` with arguments, or another program."""
 
     def run(*arguments: str | Path, code: str = COMMAND, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -113,7 +119,7 @@ def build_run(reports: Reports, airflow_home: Path, tmp_path: Path) -> Run:
             [sys.executable, "-c", code, *map(str, arguments)],
             cwd=tmp_path,
             env={
-                **build_environment(airflow_home),
+                **build_environment(home),
                 "AIRFLOW_CONN_PUSHMETRICS_DEFAULT": reports.connection,
                 **environ,
             },

@@ -100,6 +100,7 @@ def test_choices_of_a_query_are_in_the_dag(reports: Reports, run: Run) -> None:
     assert '"APAC"' in after.stdout, after.stdout
 
 
+@pytest.mark.slow
 def test_url_and_a_token_of_the_environment_replace_a_connection(reports: Reports, run: Run) -> None:
     report = reports.add("By URL")
     arguments = ["dag", "new", str(report["id"]), "--url", reports.url, "--conn-id", "other"]
@@ -111,6 +112,8 @@ def test_url_and_a_token_of_the_environment_replace_a_connection(reports: Report
     assert 'pushmetrics_conn_id="other"' in written.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("airflow_home")
 def test_unknown_report_or_connection_is_an_error_without_a_file(run: Run, tmp_path: Path) -> None:
     for arguments in (["4711"], ["1", "--conn-id", "nowhere"]):
         ended = run("dag", "new", *arguments, "--output", "none.py")
@@ -357,6 +360,7 @@ async def show_nothing(request: Request) -> Response:
     return JSONResponse({"message": "Not found"}, 404)
 
 
+@pytest.mark.slow
 def test_what_another_server_does_not_list_is_unchecked(run: Run, tmp_path: Path) -> None:
     (tmp_path / "sensors.py").write_text(SENSORS.format(report_ids=[1, 2, 3, 4]), "utf-8")
     with serve_http() as server:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fakes.airflow_versions import AIRFLOW_VERSION
-from tests.fakes.service_process import API_TOKEN
-from tests.integration.commands.conftest import Reports, Run
+from tests.fakes.service_process import API_TOKEN, COMMAND
+from tests.integration.commands.conftest import Reports, Run, build_environment
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -32,6 +34,7 @@ def read(output: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("airflow_home")
 def test_installation_that_works_has_no_failure(reports: Reports, run: Run) -> None:
     reports.add("Doctor")
     ended = run("doctor", "--json")
@@ -56,6 +59,8 @@ def test_database_that_does_not_exist_is_not_created(run: Run, tmp_path: Path) -
     assert not file.exists()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("airflow_home")
 def test_each_failure_has_its_row(reports: Reports, run: Run, tmp_path: Path) -> None:
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "dag.py").write_text(DAG, "utf-8")
@@ -83,10 +88,12 @@ def test_each_failure_has_its_row(reports: Reports, run: Run, tmp_path: Path) ->
     assert "-0123456789" not in ended.stdout + ended.stderr
 
 
-def test_percent_sign_that_stops_airflow_is_found_without_airflow(run: Run, tmp_path: Path) -> None:
+def test_percent_sign_that_stops_airflow_is_found_without_airflow(tmp_path: Path) -> None:
     config = tmp_path / "airflow.cfg"
     config.write_text(f"[pushmetrics]\ntoken = {API_TOKEN}%\n", "utf-8")
-    ended = run("doctor", AIRFLOW_CONFIG=str(config))
+    environment = {**build_environment(tmp_path), "AIRFLOW_CONFIG": str(config)}
+    command = [sys.executable, "-c", COMMAND, "doctor"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "has a single '%', which stops every Airflow process" in ended.stdout
     assert "Traceback" not in ended.stderr

@@ -23,6 +23,7 @@ def list_commands(page: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("airflow_home")
 @pytest.mark.parametrize(("page", "count"), [("dag-from-report.md", 3), ("doctor.md", 2)])
 def test_commands_of_a_page_work(reports: Reports, run: Run, tmp_path: Path, page: str, count: int) -> None:
     (tmp_path / "dags").mkdir()

@@ -144,6 +144,7 @@ def test_query_that_duckdb_does_not_interrupt_is_cancelled_in_time(hostile: Host
     assert hostile.wait_for_end("cancelled", run_id)["status"] == "cancelled"
 
 
+@pytest.mark.slow
 def test_children_end_with_a_worker_that_is_killed_in_the_middle_of_a_query(hostile: Hostile) -> None:
     run_id = hostile.trigger("endless")
     worker = psutil.Process(hostile.service.list_pids()[1])
