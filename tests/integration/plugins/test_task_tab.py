@@ -46,6 +46,10 @@ with warnings.catch_warnings():
 
     from airflow_provider_pushmetrics.plugins.task_tab.app import TASK_FILES, build_task_tab
 
+# What the tab reads of Airflow's database is little: make test-slow reads it in PostgreSQL too.
+KINDS = ("sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow]))
+pytestmark = pytest.mark.parametrize("tables_url", KINDS, indirect=True)
+
 DAG_ID = "runs_a_report"
 NDJSON = "application/x-ndjson"
 RENDERED = MappingProxyType({"report_id": "1", "pushmetrics_conn_id": "pushmetrics_default"})
@@ -292,7 +296,6 @@ async def test_service_that_is_away_is_a_sentence(
     assert "could not connect" in answer.json()["message"].lower()
 
 
-@pytest.mark.parametrize("tables_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("timeout_seconds", [5.0])
 async def test_slow_service_ends_in_time_and_blocks_nobody(
     task: ReportTask,
@@ -332,7 +335,6 @@ class HangingBackend:
         self.is_over.wait(LIMIT_SECONDS)
 
 
-@pytest.mark.parametrize("tables_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("timeout_seconds", [5.0])
 async def test_hanging_secrets_backend_leaves_the_threads_of_the_api_server_free(
     task: ReportTask, visit: Visit, monkeypatch: pytest.MonkeyPatch

@@ -33,6 +33,24 @@ from tests.fakes.service_subscriber import Subscriber, listen
 BASE_URL = "http://service.test"
 
 
+SELDOM_ON_POSTGRESQL = {
+    "datasources/test_catalogs.py",
+    "notifications/test_message_formats.py",
+    "web/test_block_results.py",
+    "web/test_pages.py",
+    "worker/test_fairness.py",
+}
+"""What hardly depends on the service's own database: on PostgreSQL, `make test-slow` runs it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        kind = callspec.params.get("database_kind") if callspec else None
+        if kind == "postgres" and "/".join(item.path.parts[-2:]) in SELDOM_ON_POSTGRESQL:
+            item.add_marker(pytest.mark.slow)
+
+
 @contextmanager
 def run_parts(data_dir: Path, **settings: Any) -> Iterator[ServiceParts]:
     """Run a service in this process, with a worker, until the end of the block."""

@@ -24,13 +24,6 @@ START_SECONDS = 2.0
 LATE_SECONDS = 60.0
 """What waits for one of the endless queries takes longer, however much the machine does."""
 
-ON_BOTH = pytest.mark.parametrize(
-    "database_kind",
-    ["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])],
-    indirect=True,
-    scope="module",
-)
-
 HOGS = 2
 LONG_RUNS = 30
 
@@ -105,14 +98,12 @@ def trigger_and_measure(client: httpx.Client) -> float:
     return (started - created).total_seconds()
 
 
-@ON_BOTH
 def test_run_of_another_workspace_starts_in_time(shared: Shared) -> None:
     seconds = sorted(trigger_and_measure(shared.other) for _ in range(10))
     assert seconds[0] < START_SECONDS, seconds
     assert seconds[-1] < LATE_SECONDS, seconds
 
 
-@ON_BOTH
 def test_block_of_another_workspace_runs_in_time(shared: Shared) -> None:
     report = shared.other.post("/api/v1/report/", json={"name": "blocks"}).json()["result"]
     block = shared.other.post(
