@@ -35,7 +35,6 @@ BASE_URL = "http://service.test"
 
 SELDOM_ON_POSTGRESQL = {
     "datasources/test_catalogs.py",
-    "notifications/test_message_formats.py",
     "web/test_block_results.py",
     "web/test_pages.py",
     "worker/test_fairness.py",
