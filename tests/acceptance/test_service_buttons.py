@@ -133,10 +133,10 @@ def test_block_that_runs_alone_is_cancelled_where_it_was_started(
     report_id = make_report(service, "Alone", ("sql", "endless", {"sql": ENDLESS, "database_id": 1}))
     page = visit.enter(f"app/reports/{report_id}")
     block = page.get_by_label("Block endless")
-    block.get_by_role("button", name="Run alone").click()
+    block.get_by_role("button", name="Run endless").click()
     block.get_by_role("button", name="Cancel").click()
-    expect(page.locator(".trial")).to_contain_text(NOT_FINISHED)
-    expect(page.locator(".trial")).to_contain_text("not run")
+    expect(block.locator(".result")).to_contain_text(NOT_FINISHED)
+    expect(block.locator(".result")).to_contain_text("not run")
 
 
 def test_list_without_a_ticked_box_is_empty_and_not_the_default(
@@ -147,13 +147,13 @@ def test_list_without_a_ticked_box_is_empty_and_not_the_default(
     report_id = make_report(service, "Colors", ("parameter", "colors", colors), ("text", "count", text))
     page = visit.enter(f"app/reports/{report_id}")
     visit.press("Run")
-    visit.front.get_by_label("red", exact=True).uncheck()
+    page.get_by_role("dialog").get_by_label("red", exact=True).uncheck()
     visit.press("Run")
     expect(page.get_by_label("Block count")).to_contain_text("0 colors")
 
     visit.open(f"app/reports/{report_id}")
     visit.press("Run")
-    visit.front.get_by_label("green", exact=True).check()
+    page.get_by_role("dialog").get_by_label("green", exact=True).check()
     visit.press("Run")
     expect(page.get_by_label("Block count")).to_contain_text("2 colors")
 
@@ -164,7 +164,7 @@ def test_required_list_without_a_ticked_box_is_refused(service: ServiceProcess, 
     report_id = make_report(service, "Required", ("parameter", "colors", colors))
     page = visit.enter(f"app/reports/{report_id}")
     visit.press("Run")
-    visit.front.get_by_label("red", exact=True).uncheck()
+    page.get_by_role("dialog").get_by_label("red", exact=True).uncheck()
     visit.press("Run")
     expect(visit.front.get_by_role("alert")).to_contain_text("parameter 'colors' is required")
     assert re.search(r"/reports/\w+$", page.url)

@@ -160,8 +160,7 @@ def test_control_enter_tries_the_text_as_it_stands(service: ServiceProcess, visi
     page = visit.page
     page.locator("textarea[name=sql]").fill("SELECT 42 AS answer")
     page.keyboard.press("Control+Enter")
-    visit.press("Run")
-    expect(page.locator(".trial")).to_contain_text("42")
+    expect(page.get_by_label("Block worst").locator(".result")).to_contain_text("42")
     assert read_lines(editor) == ["SELECT 42 AS answer"]
     assert read_sql(service, report) == FIRST
 
@@ -261,13 +260,12 @@ def test_error_of_the_database_stands_at_its_line_until_the_line_is_changed(
 ) -> None:
     editor = open_editor(visit, make_report(service, "Errors", "SELECT 1 AS n,\n  2 AS m\nFORM flights"))
     page = visit.page
-    visit.press("Try it")
-    visit.press("Run")
+    page.get_by_role("button", name="Run worst").click()
     said = editor.locator(".cm-error-text")
     expect(said).to_contain_text('syntax error at or near "FORM"')
     expect(editor.locator(".cm-error-line")).to_have_text("FORM flights")
     expect(editor.locator(".cm-error-line + .cm-error-text")).to_be_visible()
-    expect(page.locator(".trial")).to_contain_text("LINE 3")
+    expect(page.get_by_label("Block worst").locator(".result")).to_contain_text("LINE 3")
     assert find_violations(page) == []
     visit.take_picture("sql-editor-error")
     expect(page.locator("textarea[name=sql]")).to_have_value("SELECT 1 AS n,\n  2 AS m\nFORM flights")

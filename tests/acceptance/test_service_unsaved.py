@@ -74,6 +74,12 @@ def find_text(page: Page, name: str) -> Locator:
     return page.get_by_label(f"Block {name}").locator("textarea").first
 
 
+def delete(page: Page, name: str) -> None:
+    """Choose Delete in the menu of a block."""
+    page.get_by_role("button", name=f"More actions for {name}").click()
+    page.get_by_role("menuitem", name=f"Delete {name}").click()
+
+
 def find_names(service: ServiceProcess, report: dict[str, Any]) -> list[str]:
     """The names of a report's blocks in their order, as the service has them."""
     found = service.client.get(f"/api/v1/report/{report['uid']}").json()["result"]["blocks"]
@@ -371,9 +377,9 @@ def test_deleted_block_comes_back_with_its_text_and_place(
     page = visit.enter(f"app/reports/{report['uid']}")
     typed = edit(page, "third")
     typed.fill("typed")
-    page.get_by_role("button", name="Delete big").click()
+    delete(page, "big")
     visit.press("Keep")
-    page.get_by_role("button", name="Delete big").click()
+    delete(page, "big")
     visit.press("Delete")
     expect(page.get_by_label("Block big")).to_have_count(0)
     expect(page.get_by_role("button", name="Edit second")).to_be_focused()
@@ -395,7 +401,7 @@ def test_deleted_block_comes_back_with_its_text_and_place(
 def test_undo_brings_back_what_was_typed_in_the_deleted_block(visit: Visit, report: dict[str, Any]) -> None:
     page = visit.enter(f"app/reports/{report['uid']}")
     edit(page, "first").fill(TYPED)
-    page.get_by_role("button", name="Delete first").click()
+    delete(page, "first")
     expect(visit.front).to_contain_text("and your unsaved changes")
     visit.press("Delete")
     expect(page.get_by_label("Block first")).to_have_count(0)
@@ -427,8 +433,6 @@ def test_focus_stays_where_the_hand_is(visit: Visit, report: dict[str, Any]) -> 
     page.get_by_label("New Chart block").get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Chart", exact=True)).to_be_focused()
 
-    # where an action draws the whole page again
-    visit.follow("Trigger and schedules")
     visit.press("Generate a trigger")
     visit.wait_for_notice("The trigger is ready")
     page.get_by_role("button", name="Disable").press("Enter")
@@ -442,7 +446,7 @@ def test_yaml_and_recipients_are_there_after_leaving_and_redrawing(
     document = page.get_by_role("textbox", name="YAML")
     typed = document.input_value().replace("SELECT 1 AS n", "SELECT 111 AS n")
     document.fill(typed)
-    visit.follow("Trigger and schedules")
+    visit.follow("Report")
     visit.press("Generate a trigger")
     visit.fill("Mail to", "typed@example.com")
     visit.press("Disable")
@@ -624,9 +628,12 @@ def test_run_says_that_it_uses_what_is_saved(visit: Visit, report: dict[str, Any
     visit.press("Run")
     expect(visit.front).to_contain_text("Run without the unsaved changes?")
     visit.press("Keep")
-    page.get_by_label("Block second").get_by_role("button", name="Run alone").click()
-    expect(page.get_by_label("Block second").locator(".trial")).to_contain_text("run alone")
-    page.get_by_label("Block first").get_by_role("button", name="Run alone").click()
+    page.get_by_role("button", name="Run second").click()
+    expect(page.get_by_label("Block second").locator(".result")).to_contain_text("run alone")
+    page.get_by_role("button", name="Run first").click()  # as it is typed
+    expect(page.get_by_label("Block first").locator("tbody")).to_contain_text("typed and not saved")
+    page.get_by_role("button", name="More actions for first").click()
+    page.get_by_role("menuitem", name="Run from here").click()
     expect(visit.front).to_contain_text("Run without the unsaved changes?")
     visit.press("Keep")
     visit.press("Run")
@@ -707,7 +714,8 @@ def test_drafts_of_a_deleted_report_are_removed(visit: Visit, report: dict[str, 
     page = visit.enter(f"app/reports/{report['uid']}")
     edit(page, "first").fill(TYPED)
     assert page.evaluate(DRAFTS) == 1
-    page.get_by_role("button", name="Delete", exact=True).first.click()
+    page.get_by_role("button", name="More actions for the report").click()
+    page.get_by_role("menuitem", name="Delete the report").click()
     visit.press("Delete")
     visit.wait_for_notice("The report is deleted")
     assert page.evaluate(DRAFTS) == 0
@@ -720,7 +728,7 @@ def test_notes_of_drafts_fit_a_telephone(visit: Visit, report: dict[str, Any], s
     page.emulate_media(color_scheme=scheme)
     visit.enter(f"app/reports/{report['uid']}")
     edit(page, "third").fill("typed " * 40)
-    page.get_by_role("button", name="Delete second").click()
+    delete(page, "second")
     visit.press("Delete")
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
     page.get_by_role("button", name="Undo").click()

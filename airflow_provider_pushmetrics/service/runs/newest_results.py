@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Executable, or_, select, union_all
 from sqlalchemy.orm import Session, selectinload
 
 from airflow_provider_pushmetrics.service.models import (
@@ -21,6 +22,13 @@ from airflow_provider_pushmetrics.service.reports.block_graph import BlockGraph,
 
 RunKey: TypeAlias = tuple[int | None, int | None]
 """The id of a run of the report, or that of a run of a single block."""
+
+
+CANDIDATES = 5
+"""How many of the last results of a block are looked at for that of the newest run."""
+
+MAX_UNION = 100
+"""How many blocks one statement looks at: databases limit its parts."""
 
 
 @dataclass(frozen=True)
@@ -39,28 +47,57 @@ class NewestResult:
 
 def find_newest_results(session: Session, report: Report, graph: BlockGraph) -> dict[str, NewestResult]:
     """Find the newest result of each block that has one, by its uid; in few statements for any number."""
-    newest = (
-        select(func.max(BlockResult.id)).where(BlockResult.block_id == Block.id).correlate(Block)
-    ).scalar_subquery()
-    ids = [one for one in session.scalars(select(newest).where(Block.report_id == report.id)) if one]
-    wanted = select(BlockResult).where(BlockResult.id.in_(ids))
-    results = session.scalars(wanted.options(selectinload(BlockResult.messages))).all()
-    runs = _read_runs(session, results)
-    recorded = _read_hashes(session, results)
     blocks = {block.id: block for block in report.blocks}
     by_name = {block.name: block for block in report.blocks}
+    results = _read_newest(session, list(blocks))
+    runs = _read_runs(session, results)
+    recorded = _read_hashes(session, results)
     found = {}
     for result in results:
-        run = runs.get(_get_key(result))
-        if run is None:
-            continue
         block = blocks[result.block_id]
         upstream = [by_name[name] for name in graph.find_upstream(block.name)]
         known = recorded[_get_key(result)]
         changed = [one for one in (block, *upstream) if _is_changed(one, known, report, result)]
         changed.sort(key=lambda one: (one is not block, one.position))
+        run = runs[_get_key(result)]
         found[block.uid] = NewestResult(result, run, tuple(one.name for one in changed))
     return found
+
+
+def _read_newest(session: Session, block_ids: Sequence[int]) -> Sequence[BlockResult]:
+    """Read the result of the newest run of each block; a run that took longer may have ended after it."""
+    candidates = [row for part in _divide(block_ids) for row in session.execute(_select_last(part))]
+    started = _read_starts(session, Run, {row.run_id for row in candidates} - {None})
+    alone = _read_starts(session, StandaloneQueryRun, {row.query_run_id for row in candidates} - {None})
+    newest: dict[int, tuple[datetime, int]] = {}
+    for row in candidates:
+        moment = started.get(row.run_id) or alone.get(row.query_run_id)
+        if moment is not None:
+            newest[row.block_id] = max(newest.get(row.block_id, (moment, 0)), (moment, row.id))
+    wanted = select(BlockResult).where(BlockResult.id.in_([result for _, result in newest.values()]))
+    return session.scalars(wanted.options(selectinload(BlockResult.messages))).all()
+
+
+def _divide(block_ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(block_ids), MAX_UNION):
+        yield block_ids[start : start + MAX_UNION]
+
+
+def _select_last(block_ids: Sequence[int]) -> Executable:
+    """Select the last results of each block, by its index, however many results there are."""
+    columns = (BlockResult.id, BlockResult.block_id, BlockResult.run_id, BlockResult.query_run_id)
+    parts = []
+    for block_id in block_ids:
+        mine = select(*columns).where(BlockResult.block_id == block_id)
+        parts.append(select(mine.order_by(BlockResult.id.desc()).limit(CANDIDATES).subquery()))
+    return union_all(*parts)
+
+
+def _read_starts(session: Session, kind: type[AnyRun], ids: Collection[int]) -> dict[int | None, datetime]:
+    return {
+        run_id: moment
+        for run_id, moment in session.execute(select(kind.id, kind.created_on).where(kind.id.in_(ids)))
+    }
 
 
 def _is_changed(block: Block, known: Mapping[int, str | None], report: Report, result: BlockResult) -> bool:

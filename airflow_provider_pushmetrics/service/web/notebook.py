@@ -87,6 +87,8 @@ class NewestBlockResult(TypedDict):
     """The newest result of a block."""
 
     block_uid: str
+    name: str
+    type: str
     kind: Kind
     run_id: int
     status: str

@@ -395,6 +395,65 @@ declare namespace Api {
     user?: User;
     workspace?: Workspace;
   }
+
+  /** What a block refers to. */
+  interface BlockReferences {
+    uid: string;
+    name: string;
+    uses: string[];
+    upstream: string[];
+    unknown: string[];
+  }
+
+  /** The references between blocks; a circle has its first block also last. */
+  interface References {
+    blocks: BlockReferences[];
+    circle: string[];
+  }
+
+  /** A block as it is being written. */
+  interface TypedBlock {
+    uid: string;
+    type: BlockType;
+    name: string;
+    content: Content;
+  }
+
+  /** The newest result of a block; `changed` names the blocks that were changed since. */
+  interface NewestResult {
+    block_uid: string;
+    name: string;
+    type: BlockType;
+    kind: "run" | "block_run";
+    run_id: number;
+    status: BlockStatus;
+    error: string | null;
+    output: string | null;
+    output_html: string | null;
+    messages: SentMessage[];
+    row_count: number | null;
+    max_rows: number | null;
+    is_truncated: boolean;
+    started_on: Moment | null;
+    finished_on: Moment | null;
+    parameters: Record<string, unknown>;
+    changed: string[];
+  }
+
+  interface UnfinishedBlock {
+    block_uid: string;
+    kind: "run" | "block_run";
+    run_id: number;
+    status: RunStatus;
+    started_on: Moment | null;
+  }
+
+  /** The state of the blocks of a report. */
+  interface Notebook {
+    references: References;
+    results: NewestResult[];
+    unfinished: UnfinishedBlock[];
+  }
 }
 
 /** The parts of the pages. */
@@ -519,6 +578,36 @@ declare namespace Ui {
     blocks: Api.Block[];
     databases: Api.Database[];
     signal: AbortSignal;
+    /** What the page knows of results and references, and the values with which one runs on it. */
+    state: import("./page/assets/notebook/state.js").NotebookState;
+    values: import("./page/assets/notebook/values.js").ParameterValues;
+  }
+
+  /** An item of a menu; `name` is what a screen reader says, if that is more than the label. */
+  interface MenuItem {
+    label: string;
+    name?: string;
+    kind?: string;
+    work: () => unknown;
+  }
+
+  /** The value of a parameter in an example of a call, and its text in a URL. */
+  interface Example {
+    name: string;
+    value: unknown;
+    text: string;
+  }
+
+  /** The open editor of a block. */
+  interface BlockForm {
+    node: HTMLElement;
+    /** The content as it stands in the form; throws if it cannot be read. */
+    readContent: () => Api.Content;
+    readName: () => string;
+    /** Whether something was typed and not saved. */
+    isTouched: () => boolean;
+    /** Show in the SQL where the database found an error; null removes the mark. */
+    showFailure: (failure: { error: string; sql: string } | null) => void;
   }
 
   /** What is done when a block was saved; `isDone` tells that nothing was typed meanwhile. */
@@ -530,6 +619,8 @@ declare namespace Ui {
     placeAll: () => void;
     move: (view: BlockEntry, way: "up" | "down") => Promise<void>;
     remove: (view: BlockEntry) => Promise<void>;
+    runFrom: (view: BlockEntry) => Promise<void>;
+    goOn: (view: BlockEntry) => void;
   }
 
   /** A block of the list, as the list sees it. */

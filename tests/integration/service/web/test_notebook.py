@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import select
+
+from airflow_provider_pushmetrics.service.models import BlockResult
 from tests.integration.service.api.test_lists import record_statements
 from tests.integration.service.conftest import Api, read_accepted, read_result
 
@@ -117,6 +120,18 @@ async def test_result_of_text_that_is_not_saved_is_not_one_of_the_saved_block(ap
     assert (await read_changed(api, report))["base"] == ["base"]
     await change(api, report, "base", {"database_id": 1, "sql": "SELECT 'typed' AS region"})
     assert (await read_changed(api, report))["base"] == []
+
+
+async def test_run_that_ends_after_a_newer_one_does_not_replace_its_result(api: Api) -> None:
+    report = await api.create_report(REGION, BASE)
+    first, second = await run_alone(api, report, "base"), await run_alone(api, report, "base")
+    with api.parts.database.writing() as session:  # as if the first had taken longer
+        late = session.scalars(select(BlockResult).where(BlockResult.query_run_id == first)).all()
+        last = max(session.scalars(select(BlockResult.id)))
+        for place, result in enumerate(late, 1):
+            result.id = last + place
+    results = (await read_notebook(api, report))["results"]
+    assert [one["run_id"] for one in results] == [second, second]
 
 
 async def test_state_of_many_blocks_takes_as_many_statements_as_that_of_one(api: Api) -> None:

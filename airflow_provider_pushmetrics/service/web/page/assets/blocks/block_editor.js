@@ -1,7 +1,6 @@
 // The form of one block, by its type. What the service says against it stands in the form.
 
-import { button } from "../elements/buttons.js";
-import { el } from "../elements/dom.js";
+import { isTouched } from "../drafts/unsaved.js";
 import { inRow, makeForm, readValues, textField } from "../elements/forms.js";
 import { tell } from "../elements/notices.js";
 import { part } from "../http/addresses.js";
@@ -9,7 +8,6 @@ import { getRow, post, put } from "../http/api.js";
 import { showFailure } from "../sql/sql_registry.js";
 import { EDITORS } from "./block_fields.js";
 import { readBlock } from "./block_list.js";
-import { tryContent } from "./block_trial.js";
 
 /**
  * Make the form of a block; one without a uid is new. `whenSaved` gets what the service saved, and whether something
@@ -18,18 +16,12 @@ import { tryContent } from "./block_trial.js";
  * @param {Ui.EditedBlock} block
  * @param {Ui.BlockContext} context
  * @param {{ thing: string, close: () => void, whenSaved: Ui.WhenSaved }} settings
+ * @returns {Ui.BlockForm}
  */
 export function makeEditor(block, context, { thing, close, whenSaved }) {
   const editor = EDITORS[block.type];
   const fields = editor.makeFields(block.content, context);
   const makeContent = (/** @type {Ui.Values} */ values) => dropEmpty(editor.read(values));
-  const trial = el("div", {});
-  const tryButton =
-    isSaved(block) &&
-    block.type === "sql" &&
-    button("Try it", () => trySql(form, trial, block, context, makeContent(readValues(fields))), {
-      title: "Run this text without saving it",
-    });
   let saved = block;
   const form = makeForm({
     thing,
@@ -38,7 +30,6 @@ export function makeEditor(block, context, { thing, close, whenSaved }) {
     fields: [...makeNameFields(block), ...fields],
     submit: block.uid ? "Save" : "Add the block",
     cancel: close,
-    more: [tryButton],
     async send({ name, verbose_name, ...values }, accept) {
       const content = { ...keepUnknown(saved, fields), ...makeContent(values) };
       const body = { name, verbose_name: verbose_name || null, content };
@@ -49,11 +40,21 @@ export function makeEditor(block, context, { thing, close, whenSaved }) {
     },
   });
   form.addEventListener("keydown", (event) => {
-    if (!tryButton || event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    if (isSaved(saved) || event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
-    tryButton.click();
+    tell("Add the block first: a new block runs after it was added");
   });
-  return [form, trial];
+  const find = (/** @type {string} */ name) => form.elements.namedItem(name);
+  return {
+    node: form,
+    readContent: () => ({ ...keepUnknown(saved, fields), ...makeContent(readValues(fields)) }),
+    readName: () => /** @type {HTMLInputElement} */ (find("name")).value.trim(),
+    isTouched: () => isTouched(/** @type {HTMLElement} */ (form.parentElement)),
+    showFailure(failure) {
+      const input = find("sql");
+      if (input instanceof HTMLTextAreaElement) showFailure(input, failure);
+    },
+  };
 }
 
 /** @param {Ui.EditedBlock} block */
@@ -122,22 +123,6 @@ const findOwn = (warnings, name) =>
 const isSaved = (block) => block.uid !== undefined;
 
 /**
- * Try the SQL of a form, and show in its editor where the database found an error.
- *
- * @param {HTMLFormElement} form
- * @param {HTMLElement} trial
- * @param {Api.Block} block
- * @param {Ui.BlockContext} context
- * @param {Api.Content} content
- */
-async function trySql(form, trial, block, context, content) {
-  const result = await tryContent(trial, block, context, content);
-  const input = form.elements.namedItem("sql");
-  if (!result || !(input instanceof HTMLTextAreaElement)) return;
-  showFailure(input, result.error ? { error: result.error, sql: content.sql } : null);
-}
-
-/**
  * Keep the keys of a content that no field shows.
  *
  * @param {Ui.EditedBlock} block
@@ -151,4 +136,23 @@ function keepUnknown(block, fields) {
 /** @param {Api.Content} content */
 function dropEmpty(content) {
   return Object.fromEntries(Object.entries(content).filter(([, value]) => value !== undefined));
+}
+
+const MOST_UID_LENGTH = 64;
+
+/**
+ * Read a new block as it is being written; nothing while it cannot be read.
+ *
+ * @param {Ui.BlockForm} form
+ * @param {Api.BlockType} type
+ * @param {string} thing The name of what is typed in it.
+ * @returns {Api.TypedBlock[]}
+ */
+export function readNew(form, type, thing) {
+  try {
+    const name = form.readName() || `(new ${type} block)`;
+    return [{ uid: thing.slice(-MOST_UID_LENGTH), type, name, content: form.readContent() }];
+  } catch {
+    return [];
+  }
 }

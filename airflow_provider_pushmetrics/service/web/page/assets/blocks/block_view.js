@@ -1,13 +1,17 @@
-// One block in the list of a report: its summary or its editor, and its buttons.
+// One block in the list of a report: its summary or its editor, its buttons, and its newest result.
 
-import { confirmRunOfSaved } from "../drafts/draft_notes.js";
 import { hasDraft } from "../drafts/unsaved.js";
-import { button } from "../elements/buttons.js";
 import { el, fill } from "../elements/dom.js";
+import { tell } from "../elements/notices.js";
+import { describeError, isAbort } from "../http/errors.js";
+import { writeJson } from "../http/exact_json.js";
+import { describeAge } from "../notebook/block_order.js";
+import { ResultView } from "../notebook/block_result.js";
 import { hasSameText, makeEditor } from "./block_editor.js";
 import { readBlock } from "./block_list.js";
 import { makeSummary } from "./block_summary.js";
-import { makeTrial } from "./block_trial.js";
+import { makeTools } from "./block_tools.js";
+import { runAlone } from "./block_trial.js";
 
 /**
  * Name what is typed in the form of a block, for its draft.
@@ -25,14 +29,18 @@ export const nameThing = (report, type, uid) => `${nameBlocks(report)}${type}/${
  */
 export const nameBlocks = (report) => `report/${report.uid}/block/`;
 
-/** A block in the list. It stays when the list is drawn again, with its open editor and the results of its trial. */
+/** A block in the list. It stays when the list is drawn again, with its open editor and its result. */
 export class BlockView {
   #context;
   #work;
   #head = el("div", { class: "block-head" });
   #body = el("div", { class: "block-body" });
-  #trial = el("div", {});
-  #isEdited = false;
+  #note = el("p", { class: "warning", role: "status", hidden: true });
+  #result;
+  /** @type {Ui.BlockForm | null} */
+  #form = null;
+  /** The last run that was started here, with what ran. @type {{ id: number, content: string | null } | null} */
+  #last = null;
 
   /**
    * @param {Api.Block} block
@@ -43,7 +51,17 @@ export class BlockView {
     this.block = block;
     this.#context = context;
     this.#work = work;
-    this.node = el("li", { class: "card block" }, this.#head, this.#body, this.#trial);
+    this.#result = new ResultView(context.report);
+    this.node = el(
+      "li",
+      { class: "card block", tabindex: "-1", "data-block": block.uid },
+      this.#head,
+      this.#body,
+      this.#note,
+      this.#result.node,
+    );
+    // Before the SQL editor sees the key, which would write a new line.
+    this.node.addEventListener("keydown", (event) => this.#press(event), { capture: true });
     this.#draw();
     if (hasDraft(this.thing)) this.#open();
   }
@@ -60,9 +78,66 @@ export class BlockView {
   update(block) {
     if (hasSameText(block, this.block)) return;
     this.block = block;
-    if (this.#isEdited) return;
-    fill(this.#trial);
-    this.#draw();
+    if (!this.#form) this.#draw();
+  }
+
+  /** Show its newest result, and what is wrong with its references. */
+  showState() {
+    const { state } = this.#context;
+    if (this.block.type !== "parameter") {
+      this.#result.update(state.getResult(this.block.uid), state.getRunning(this.block.uid), {
+        age: this.describeAge(),
+        onSend: () => state.read(),
+      });
+    }
+    const unknown = state.getReferences(this.block.uid)?.unknown ?? [];
+    const { circle } = state.references;
+    const notes = [
+      unknown.length > 0 && `Unknown names: ${unknown.join(", ")}.`,
+      circle.includes(this.block.name) && `Circular references: ${circle.join(" → ")}.`,
+    ];
+    const text = notes.filter(Boolean).join(" ");
+    if (this.#note.textContent !== text) this.#note.textContent = text;
+    this.#note.hidden = !text;
+  }
+
+  /** Say why its result is old; empty if it is not, or if there is none. */
+  describeAge() {
+    const { state, values } = this.#context;
+    const { name, uid } = this.block;
+    const result = state.getResult(uid);
+    if (!result) return "";
+    const upstream = state.getReferences(uid)?.upstream ?? [];
+    const others = result.changed.filter((one) => one !== name);
+    const changed = this.#isChangedSince(result) ? [name, ...others] : others;
+    return describeAge(name, changed, values.listDiffering(result.parameters, upstream));
+  }
+
+  /** @param {Api.NewestResult} result */
+  #isChangedSince(result) {
+    const isOwnRun = result.kind === "block_run" && result.run_id === this.#last?.id;
+    const ran = isOwnRun ? (this.#last?.content ?? null) : null;
+    const typed = this.#readTyped();
+    if (typed === null) return result.changed.includes(this.block.name);
+    return ran === null || writeJson(typed) !== ran;
+  }
+
+  /** Read what stands in the open form and is not saved; null if nothing does. */
+  #readTyped() {
+    if (!this.#form?.isTouched()) return null;
+    try {
+      return this.#form.readContent();
+    } catch {
+      return {}; // such as a specification that is not JSON yet
+    }
+  }
+
+  /** The block as it stands in its form, if that differs from what is saved. @returns {Api.TypedBlock | null} */
+  get typed() {
+    const content = this.#readTyped();
+    if (!content || !this.#form) return null;
+    const { uid, type, name } = this.block;
+    return { uid, type, name: this.#form.readName() || name, content };
   }
 
   /**
@@ -80,7 +155,7 @@ export class BlockView {
 
   /** Open the editor, or go to the one that is open. */
   edit() {
-    if (!this.#isEdited) this.#open();
+    if (!this.#form) this.#open();
     /** @type {HTMLElement | null} */ (this.#body.querySelector("input,textarea"))?.focus();
   }
 
@@ -88,6 +163,12 @@ export class BlockView {
   focus() {
     /** @type {HTMLElement | null} */ (this.#head.querySelector("[data-edit]"))?.focus();
     this.node.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Put the focus where one goes on: into the open editor, or on the block's buttons. */
+  enter() {
+    if (this.#form) this.edit();
+    else this.focus();
   }
 
   #open() {
@@ -100,20 +181,18 @@ export class BlockView {
       this.block = readBlock(row);
       const hadFocus =
         this.#body.contains(document.activeElement) || document.activeElement === document.body;
-      if (isDone) {
-        fill(this.#trial);
-        this.#close();
-      }
+      if (isDone) this.#close();
       await this.#work.refresh();
       if (isDone && hadFocus) this.focus();
     };
-    this.#isEdited = true;
-    fill(this.#body, makeEditor(this.block, this.#context, { thing: this.thing, close, whenSaved }));
+    this.#form = makeEditor(this.block, this.#context, { thing: this.thing, close, whenSaved });
+    fill(this.#body, this.#form.node);
   }
 
   #close() {
-    this.#isEdited = false;
+    this.#form = null;
     this.#draw();
+    this.#context.state.announce();
   }
 
   #draw() {
@@ -124,33 +203,45 @@ export class BlockView {
       el("span", { class: "kind" }, block.type),
       el("h2", {}, block.name),
       block.verbose_name && el("span", { class: "hint" }, block.verbose_name),
-      el("div", { class: "actions end" }, this.#makeActions()),
+      el(
+        "div",
+        { class: "actions end tools" },
+        makeTools(this, () => this.#start(), this.#work),
+      ),
     );
     fill(this.#body, makeSummary(block, this.#context));
     this.#work.placeAll();
   }
 
-  async #run() {
-    if (await confirmRunOfSaved(this.thing)) await makeTrial(this.#trial, this.block, this.#context);
+  /** Run the block as it stands here, saved or not. */
+  async run() {
+    const form = this.#form;
+    const content = form?.isTouched() ? form.readContent() : null;
+    const id = await runAlone(this.block, this.#context, content, (started) => {
+      this.#last = { id: started, content: content && writeJson(content) };
+    });
+    const result = this.#context.state.getResult(this.block.uid);
+    if (result?.run_id !== id || result.kind !== "block_run" || this.#last?.id !== id) return;
+    const sql = (content ?? this.block.content).sql;
+    form?.showFailure(result.error && sql ? { error: result.error, sql } : null);
   }
 
-  #makeActions() {
-    const { block } = this;
-    const { name } = block;
-    const move = (/** @type {"up" | "down"} */ way, /** @type {string} */ sign) =>
-      button(sign, () => this.#work.move(this, way), {
-        "aria-label": `Move ${name} ${way}`,
-        "data-move": way,
-      });
-    return [
-      block.type !== "parameter" &&
-        button("Run alone", () => this.#run(), {
-          title: "Run only this block and its dependencies",
-        }),
-      button("Edit", () => this.edit(), { "aria-label": `Edit ${name}`, "data-edit": true }),
-      move("up", "↑"),
-      move("down", "↓"),
-      button("Delete", () => this.#work.remove(this), { kind: "danger", "aria-label": `Delete ${name}` }),
-    ];
+  /** Run the block, and stay free for what comes next. */
+  #start() {
+    this.run().catch((error) => {
+      if (!isAbort(error)) tell(describeError(error), "bad");
+    });
+  }
+
+  /** @param {KeyboardEvent} event */
+  #press(event) {
+    if (event.key !== "Enter" || event.isComposing || this.block.type === "parameter") return;
+    const isRun = event.ctrlKey || event.metaKey;
+    if (!isRun && !event.shiftKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.repeat) return;
+    this.#start();
+    if (!isRun) this.#work.goOn(this);
   }
 }

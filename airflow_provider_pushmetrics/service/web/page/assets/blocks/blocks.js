@@ -6,9 +6,11 @@ import { arrange, el, empty } from "../elements/dom.js";
 import { confirmFirst, tell } from "../elements/notices.js";
 import { reload } from "../elements/router.js";
 import { part } from "../http/addresses.js";
-import { getAll, post, put, remove } from "../http/api.js";
-import { makeEditor } from "./block_editor.js";
+import { put, remove } from "../http/api.js";
+import { runFrom } from "../notebook/run_from.js";
+import { makeEditor, readNew } from "./block_editor.js";
 import { getBlocks } from "./block_list.js";
+import { restoreBlock } from "./block_restore.js";
 import { BlockView, nameThing } from "./block_view.js";
 
 /** @type {[Api.BlockType, string][]} */
@@ -22,29 +24,15 @@ const TYPES = [
 ];
 const NEW = "new";
 
-/**
- * @param {Api.Report} report
- * @param {AbortSignal} signal
- */
-export async function showBlocks(report, signal) {
-  const [blocks, databases] = await Promise.all([
-    getBlocks(report, signal),
-    getAll("api/v1/database/", { signal }),
-  ]);
-  return new BlockList({ report, blocks, databases, signal }).parts;
-}
-
-class BlockList {
+/** The blocks on the page of a report. */
+export class BlockList {
   #context;
   /** @type {Map<string, BlockView>} */
   #views = new Map();
-  /** @type {Map<string, HTMLElement>} The forms of blocks that are not saved yet, by what is typed in them. */
+  /** @type {Map<string, { node: HTMLElement, read: () => Api.TypedBlock[] }>} The forms of blocks that are not saved yet, by what is typed in them. */
   #forms = new Map();
   #list = el("ol", { class: "blocks" });
-  #empty = empty(
-    "This report has no blocks yet",
-    "Begin with a SQL block that queries a database; text, charts and mails can use its rows. A parameter is a value that each run can set.",
-  );
+  #empty;
   #place = el("div", {});
   #adders = el(
     "div",
@@ -59,17 +47,55 @@ class BlockList {
     placeAll: () => this.#placeAll(),
     move: (view, way) => this.#move(view, way),
     remove: (view) => this.#remove(view),
+    runFrom: (view) => runFrom(view.block, this.#context),
+    goOn: (view) => this.#goOn(view),
   };
+  #whenDrawn;
 
-  /** @param {Ui.BlockContext} context */
-  constructor(context) {
+  /**
+   * @param {Ui.BlockContext} context
+   * @param {(blocks: Api.Block[]) => unknown} whenDrawn Called when other blocks were read.
+   */
+  constructor(context, whenDrawn) {
     this.#context = context;
+    this.#whenDrawn = whenDrawn;
+    this.#empty = empty(
+      `This ${context.report.type} has no blocks yet`,
+      "Begin with a SQL block that queries a database; text, charts and mails can use its rows. A parameter is a value that each run can set.",
+    );
     this.parts = [this.#empty, this.#list, this.#place, this.#adders];
     this.#draw();
     for (const [type] of TYPES) {
       if (hasDraft(nameThing(context.report, type, NEW))) this.#openForm(type, NEW);
     }
     this.#openLost();
+  }
+
+  /** Show the state of each block. */
+  showState() {
+    for (const view of this.#views.values()) view.showState();
+  }
+
+  /** List the blocks as they are being written, those that are not saved yet too. */
+  listTyped() {
+    const typed = [...this.#views.values()].flatMap(({ typed: one }) => (one ? [one] : []));
+    return [...typed, ...[...this.#forms.values()].flatMap(({ read }) => read())];
+  }
+
+  /**
+   * Go to a block.
+   *
+   * @param {string} uid
+   */
+  show(uid) {
+    const node = this.#views.get(uid)?.node;
+    node?.scrollIntoView({ block: "start" });
+    node?.focus({ preventScroll: true });
+  }
+
+  /** @param {string} uid */
+  describeAge(uid) {
+    return this.#views.get(uid)?.describeAge() ?? "";
   }
 
   async #refresh() {
@@ -81,6 +107,7 @@ class BlockList {
     this.#context.blocks = blocks;
     this.#draw();
     this.#openLost();
+    await this.#whenDrawn(blocks);
   }
 
   #draw() {
@@ -119,9 +146,9 @@ class BlockList {
 
   /** @param {Api.BlockType} type */
   #add(type) {
-    const form = this.#openForm(type, NEW);
-    form.querySelector("input")?.focus();
-    form.scrollIntoView({ block: "nearest" });
+    const { node } = this.#openForm(type, NEW);
+    node.querySelector("input")?.focus();
+    node.scrollIntoView({ block: "nearest" });
   }
 
   /**
@@ -147,17 +174,20 @@ class BlockList {
       await this.#refresh();
       if (hadFocus) this.#views.get(row.uid)?.focus();
     };
+    const form = makeEditor({ type, content: {} }, this.#context, { thing, close, whenSaved });
+    /** @type {HTMLElement} */
     const node = el(
       "section",
       { class: "card block", "aria-label": `New ${label} block` },
       el("h2", {}, uid === NEW ? `New block: ${label}` : `Deleted block: ${label}`),
       uid !== NEW &&
         el("p", { class: "warning" }, "Somebody has deleted this block. You can add it again, or cancel."),
-      makeEditor({ type, content: {} }, this.#context, { thing, close, whenSaved }),
+      form.node,
     );
-    this.#forms.set(thing, node);
+    const made = { node, read: () => readNew(form, type, thing) };
+    this.#forms.set(thing, made);
     this.#place.append(node);
-    return node;
+    return made;
   }
 
   /** @param {Api.BlockType} type */
@@ -195,25 +225,26 @@ class BlockList {
     else this.#focusAdder(block.type);
   }
 
+  /** @param {BlockView} view */
+  #goOn(view) {
+    const views = [...this.#views.values()];
+    const next = views[views.indexOf(view) + 1];
+    if (next) next.enter();
+    else this.#focusAdder(view.block.type);
+  }
+
   /**
-   * Add a deleted block again, behind those that were before it.
-   *
    * @param {Api.Block} block
    * @param {string[]} before
    * @param {(thing: string) => void} giveDraft
    */
-  async #restore({ type, name, verbose_name, content_json }, before, giveDraft) {
+  async #restore(block, before, giveDraft) {
     const { report, signal } = this.#context;
-    // The content as text: JavaScript would round some of its numbers.
-    const wanted = { report_id: report.id, type, name, verbose_name, content_json };
-    /** @type {{ result: Api.BlockRow }} */
-    const { result } = await post("api/v1/block/", wanted);
-    giveDraft(nameThing(report, type, result.uid));
-    const uids = (await getBlocks(report)).map((one) => one.uid).filter((uid) => uid !== result.uid);
-    const position = Math.max(-1, ...before.map((uid) => uids.indexOf(uid))) + 1;
-    await put(`api/v1/block/${part(result.uid)}`, { position });
+    const uid = await restoreBlock(report, block, before, (added) =>
+      giveDraft(nameThing(report, block.type, added)),
+    );
     if (signal.aborted) return reload();
     await this.#refresh();
-    this.#views.get(result.uid)?.focus();
+    this.#views.get(uid)?.focus();
   }
 }

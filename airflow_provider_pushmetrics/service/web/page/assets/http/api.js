@@ -7,7 +7,7 @@ import { readServerTime } from "./server_time.js";
 import { askForSignIn, countSignIns, OWN_PAGE } from "./session.js";
 
 /** Lists and rows that have values of users, whose numbers keep their digits. */
-const USER_VALUES = /^api\/v1\/(block|noteflow_run|webhook_delivery)\//;
+const USER_VALUES = /^(api\/v1\/(block|noteflow_run|webhook_delivery)|app\/notebook)\//;
 
 /** An answer that is not 2xx; its message is the service's. */
 export class ApiError extends Error {

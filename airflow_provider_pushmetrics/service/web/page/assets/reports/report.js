@@ -1,7 +1,7 @@
 // One report: its blocks, its runs, what starts it, and its YAML.
 
+import { getBlocks } from "../blocks/block_list.js";
 import { nameBlocks } from "../blocks/block_view.js";
-import { showBlocks } from "../blocks/blocks.js";
 import { confirmRunOfSaved } from "../drafts/draft_notes.js";
 import { removeDraftsOf } from "../drafts/unsaved.js";
 import { button } from "../elements/buttons.js";
@@ -11,36 +11,43 @@ import { confirmFirst, showDialog, tell } from "../elements/notices.js";
 import { getPath, go, link, reload } from "../elements/router.js";
 import { part } from "../http/addresses.js";
 import { getRow, put, remove } from "../http/api.js";
+import { makeMenu } from "../notebook/menu.js";
+import { makeNotebook } from "../notebook/page.js";
+import { runHere } from "../notebook/run_here.js";
 import { runReport } from "../runs/run_form.js";
 import { makeRunList } from "../runs/runs.js";
 import { makeReportFields } from "./report_form.js";
-import { makeSchedules } from "./schedules.js";
-import { showTrigger } from "./triggers.js";
 import { showYaml } from "./yaml.js";
 
-/** @type {Record<string, [label: string, build: (report: Api.WholeReport, signal: AbortSignal) => Promise<Ui.Child>]>} */
-const TABS = {
-  blocks: ["Blocks", showBlocks],
-  runs: [
-    "Runs",
-    async (report, signal) => {
-      const list = makeRunList({ report, signal });
-      await list.show(0);
-      return list.node;
-    },
-  ],
-  triggers: [
-    "Trigger and schedules",
-    async (report, signal) => Promise.all([showTrigger(report, signal), makeSchedules({ report, signal })]),
-  ],
-  yaml: ["YAML", showYaml],
-};
-
 /** @type {Ui.Show} */
-export async function showReport({ report: reference, tab = "blocks" }, signal) {
+export async function showReport({ report: reference, tab = "" }, signal) {
+  /** @type {Api.Report} */
   const report = await getRow(`api/v1/report/${reference}`, { signal });
-  const [, build] = TABS[tab] ?? TABS.blocks;
-  const content = await build(report, signal);
+  if (tab === "runs") return makePage(report, tab, await makeRuns(report, signal));
+  if (tab === "yaml") return makePage(report, tab, await showYaml(report, signal));
+  const notebook = await makeNotebook(report, signal);
+  // The address of its trigger and schedules leads to their place on the page.
+  if (tab === "triggers") requestAnimationFrame(notebook.showStart);
+  return makePage(report, "", notebook.node, () => runSaved(report, notebook));
+}
+
+/**
+ * @param {Api.Report} report
+ * @param {AbortSignal} signal
+ */
+async function makeRuns(report, signal) {
+  const list = makeRunList({ report, signal });
+  await list.show(0);
+  return list.node;
+}
+
+/**
+ * @param {Api.Report} report
+ * @param {string} tab
+ * @param {Ui.Child} content
+ * @param {() => unknown} [run]
+ */
+function makePage(report, tab, content, run = () => runSaved(report)) {
   return [
     el("p", { class: "trail" }, link("reports", "Reports")),
     el(
@@ -62,15 +69,21 @@ export async function showReport({ report: reference, tab = "blocks" }, signal) 
       el(
         "div",
         { class: "actions" },
+        button("Run", run, { kind: "primary" }),
         button("Edit", () => editReport(report)),
-        button("Delete", () => deleteReport(report), { kind: "danger" }),
-        button("Run", () => runSaved(report), { kind: "primary" }),
+        makeMenu(`More actions for the ${report.type}`, () => [
+          { label: `Delete the ${report.type}`, kind: "danger", work: () => deleteReport(report) },
+        ]),
       ),
     ),
     el(
       "nav",
-      { class: "tabs", "aria-label": "Parts of the report" },
-      Object.entries(TABS).map(([key, [label]]) => makeTab(report, key, label, tab)),
+      { class: "tabs", "aria-label": `Parts of the ${report.type}` },
+      [
+        ["", report.type === "notebook" ? "Notebook" : "Report"],
+        ["runs", "Runs"],
+        ["yaml", "YAML"],
+      ].map(([key, label]) => makeTab(report, key, label, tab)),
     ),
     content,
   ];
@@ -83,19 +96,28 @@ export async function showReport({ report: reference, tab = "blocks" }, signal) 
  * @param {string} tab
  */
 function makeTab(report, key, label, tab) {
-  const anchor = link(`reports/${part(report.uid)}${key === "blocks" ? "" : `/${key}`}`, label);
+  const anchor = link(`reports/${part(report.uid)}${key && `/${key}`}`, label);
   if (key === tab) anchor.setAttribute("aria-current", "page");
   return anchor;
 }
 
-/** @param {Api.Report} report */
-async function runSaved(report) {
-  if (await confirmRunOfSaved(nameBlocks(report))) await runReport(report);
+/**
+ * Run a report as it is saved. A notebook runs with the values of its page, which stays; a report asks for them.
+ *
+ * @param {Api.Report} report
+ * @param {Awaited<ReturnType<typeof makeNotebook>> | null} [notebook]
+ */
+async function runSaved(report, notebook = null) {
+  if (!(await confirmRunOfSaved(nameBlocks(report)))) return;
+  if (!notebook || report.type === "report") return runReport(report, notebook?.values.given);
+  const parameters = notebook.values.check();
+  await runHere(report, await getBlocks(report), parameters);
+  await notebook.state.read();
 }
 
 /** @param {Api.Report} report */
 function editReport(report) {
-  return showDialog("Edit the report", (close) =>
+  return showDialog(`Edit the ${report.type}`, (close) =>
     makeForm({
       thing: `report/${report.uid}/description`,
       isOutdated: async () =>
@@ -107,7 +129,7 @@ function editReport(report) {
         await put(`api/v1/report/${part(report.uid)}`, { ...values, folder: values.folder || null });
         close(true);
         await reload();
-        tell("The report is saved");
+        tell(`The ${report.type} is saved`);
       },
     }),
   );
@@ -124,9 +146,9 @@ const describe = ({ name, description, type, folder, time_zone }) =>
 /** @param {Api.Report} report */
 async function deleteReport(report) {
   const text = `“${report.name}” is deleted with its blocks, triggers, schedules, runs and results. Nobody can bring it back.`;
-  if (!(await confirmFirst("Delete the report?", text, "Delete"))) return;
+  if (!(await confirmFirst(`Delete the ${report.type}?`, text, "Delete"))) return;
   await remove(`api/v1/report/${part(report.uid)}`);
   removeDraftsOf(`report/${report.uid}/`);
-  tell("The report is deleted");
+  tell(`The ${report.type} is deleted`);
   if (getPath().startsWith("reports/")) await go("reports");
 }

@@ -45,7 +45,7 @@ export function makeRunBlock(run, result, onSend) {
  * @param {() => void} onSend
  * @returns {Ui.Child}
  */
-function makeOutput(result, base, onSend) {
+export function makeOutput(result, base, onSend) {
   if (result.type === "sql") return makeRows(base, result.row_count ?? null);
   if (result.type === "chart") return makeChart(base, result.name);
   return makeTextOutput(result, onSend);

@@ -98,7 +98,7 @@ const KINDS = {
  * @param {unknown} initial
  * @returns {Promise<Ui.ParameterField>}
  */
-async function makeParameterField(block, initial) {
+export async function makeParameterField(block, initial) {
   const { uid, name, verbose_name: title, content } = block;
   const label = title ? `${title} (${name})` : name;
   const choices = content.choices ? await getChoices(uid) : [];

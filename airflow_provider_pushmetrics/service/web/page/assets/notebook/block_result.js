@@ -1,0 +1,119 @@
+// The newest result of a block, under it: from which run it is, and whether it is old.
+
+import { button } from "../elements/buttons.js";
+import { elapsed, makeClock } from "../elements/clock.js";
+import { el, fill } from "../elements/dom.js";
+import { moment, state } from "../elements/format.js";
+import { link } from "../elements/router.js";
+import { part } from "../http/addresses.js";
+import { post } from "../http/api.js";
+import { makeOutput } from "../runs/run_block.js";
+
+/** Results are read when they come near what is seen. */
+const NEAR = "400px";
+
+export class ResultView {
+  #report;
+  #running = el("div", { class: "result-running", role: "status" });
+  #head = el("div", { class: "result-head" });
+  #body = el("div", {});
+  #looks = { running: "", head: "", body: "" };
+  node = el("div", { class: "result", hidden: true }, this.#running, this.#head, this.#body);
+
+  /** @param {{ uid: string }} report */
+  constructor(report) {
+    this.#report = report;
+  }
+
+  /**
+   * @param {Api.NewestResult | null} result
+   * @param {Api.UnfinishedBlock | null} running
+   * @param {{ age: string, onSend: () => void }} settings
+   */
+  update(result, running, { age, onSend }) {
+    this.node.hidden = !result && !running;
+    if (this.#isNew("running", running)) fill(this.#running, running && this.#makeRunning(running));
+    this.node.classList.toggle("old", Boolean(result && age));
+    if (this.#isNew("head", result && [result, age])) fill(this.#head, result && this.#makeHead(result, age));
+    const look = result && [result.kind, result.run_id, result.status, result.messages];
+    if (this.#isNew("body", look)) this.#drawBody(result, onSend);
+  }
+
+  /**
+   * @param {"running" | "head" | "body"} which
+   * @param {unknown} seen
+   */
+  #isNew(which, seen) {
+    const look = JSON.stringify(seen);
+    if (this.#looks[which] === look) return false;
+    this.#looks[which] = look;
+    return true;
+  }
+
+  /** @param {Api.UnfinishedBlock} running */
+  #makeRunning({ kind, run_id, block_uid, status, started_on }) {
+    const path =
+      kind === "run"
+        ? `api/v1/noteflow_run/${run_id}/cancel`
+        : `api/v1/block/${part(block_uid)}/run/${run_id}/cancel`;
+    return [
+      state(status),
+      started_on && el("span", { class: "hint" }, makeClock(started_on)),
+      kind === "run" && link(`reports/${part(this.#report.uid)}/runs/${run_id}`, `Run ${run_id}`),
+      button("Cancel", () => post(path)),
+    ];
+  }
+
+  /**
+   * @param {Api.NewestResult} result
+   * @param {string} age
+   */
+  #makeHead({ kind, run_id, status, started_on, finished_on }, age) {
+    const place = `reports/${part(this.#report.uid)}/runs/${run_id}`;
+    return [
+      state(status),
+      kind === "run" ? link(place, `Run ${run_id}`) : el("span", { class: "hint" }, "run alone"),
+      el("span", { class: "hint" }, moment(finished_on ?? started_on)),
+      started_on && finished_on && el("span", { class: "hint" }, elapsed(started_on, finished_on)),
+      age && el("span", { class: "stale", title: age }, el("strong", {}, "Stale"), `: ${age}`),
+    ];
+  }
+
+  /**
+   * @param {Api.NewestResult | null} result
+   * @param {() => void} onSend
+   */
+  #drawBody(result, onSend) {
+    if (!result) return fill(this.#body);
+    const { error, max_rows, is_truncated } = result;
+    const output = el("div", { class: "result-output" });
+    fill(
+      this.#body,
+      error && el("pre", { class: result.status === "failed" ? "fault" : "note" }, error),
+      is_truncated &&
+        el("p", { class: "warning" }, `Truncated after ${max_rows} rows, which is the query’s limit.`),
+      output,
+    );
+    if (result.status !== "success" || result.type === "parameter") return;
+    const base = `app/results/${result.kind}/${result.run_id}/${part(result.block_uid)}`;
+    whenNear(output, () => fill(output, makeOutput(result, base, onSend)));
+  }
+}
+
+/**
+ * Do something when an element comes near what is seen.
+ *
+ * @param {Element} element
+ * @param {() => void} work
+ */
+function whenNear(element, work) {
+  const observer = new IntersectionObserver(
+    (entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      work();
+    },
+    { rootMargin: NEAR },
+  );
+  observer.observe(element);
+}

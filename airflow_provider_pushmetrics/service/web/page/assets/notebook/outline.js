@@ -1,0 +1,103 @@
+// The outline of a report: its blocks, what each of them uses, and what is wrong with that.
+
+import { el, fill } from "../elements/dom.js";
+import { icon } from "../elements/icons.js";
+import { findDepths } from "./block_order.js";
+
+/** @type {Record<Api.BlockType, import("../elements/icons.js").IconName>} */
+const ICONS = {
+  parameter: "parameter",
+  sql: "table",
+  text: "text",
+  chart: "chart",
+  email: "mail",
+  slack: "message",
+};
+const DEEPEST = 5;
+
+export class Outline {
+  #show;
+  #look = "";
+  #faults = el("div", { role: "status" });
+  #list = el("ol", { class: "outline" });
+  node = el("nav", { "aria-label": "Outline" }, this.#faults, this.#list);
+
+  /** @param {(uid: string) => void} show Shows a block. */
+  constructor(show) {
+    this.#show = show;
+  }
+
+  /**
+   * @param {readonly Api.Block[]} blocks
+   * @param {Api.References} references
+   * @param {(uid: string) => string} getMark The state of a block, in a word.
+   */
+  update(blocks, references, getMark) {
+    const marks = blocks.map(({ uid, type }) => [uid, type, getMark(uid)]);
+    const look = JSON.stringify([marks, references]);
+    if (look === this.#look) return;
+    this.#look = look;
+    const focused = this.#list.contains(document.activeElement)
+      ? document.activeElement?.getAttribute("href")
+      : null;
+    fill(this.#faults, makeFaults(references));
+    const depths = findDepths(references.blocks);
+    const uids = new Map(references.blocks.map((one) => [one.name, one.uid]));
+    fill(
+      this.#list,
+      blocks.map((block) => {
+        const found = references.blocks.find((one) => one.uid === block.uid);
+        const depth = Math.min(depths.get(found?.name ?? block.name) ?? 0, DEEPEST);
+        return el(
+          "li",
+          { "data-depth": depth },
+          this.#makeLink(block.uid, [
+            icon(ICONS[block.type] ?? "text"),
+            el("span", { class: "outline-name" }, found?.name ?? block.name),
+            makeMark(getMark(block.uid)),
+          ]),
+          found &&
+            found.uses.length > 0 &&
+            el(
+              "p",
+              { class: "outline-uses" },
+              el("span", { "aria-hidden": "true" }, "← "),
+              el("span", { class: "unseen" }, "uses "),
+              found.uses.map((name, index) => [
+                index > 0 && ", ",
+                this.#makeLink(uids.get(name) ?? "", name),
+              ]),
+            ),
+          found &&
+            found.unknown.length > 0 &&
+            el("p", { class: "warning" }, icon("warning"), ` Unknown: ${found.unknown.join(", ")}`),
+        );
+      }),
+    );
+    if (focused) /** @type {HTMLElement | null} */ (this.#list.querySelector(`[href="${focused}"]`))?.focus();
+  }
+
+  /**
+   * @param {string} uid
+   * @param {Ui.Child} content
+   */
+  #makeLink(uid, content) {
+    /** @param {MouseEvent} event */
+    const onclick = (event) => {
+      event.preventDefault();
+      this.#show(uid);
+    };
+    return el("a", { href: `#${uid}`, onclick }, content);
+  }
+}
+
+/** @param {Api.References} references */
+function makeFaults({ circle }) {
+  return (
+    circle.length > 0 &&
+    el("p", { class: "warning" }, icon("warning"), ` Circular references: ${circle.join(" → ")}`)
+  );
+}
+
+/** @param {string} mark */
+const makeMark = (mark) => mark && el("span", { class: `outline-mark ${mark}` }, mark);

@@ -1,0 +1,130 @@
+// The state of the blocks of a report: references, newest results, and what runs. All parts of the page follow it.
+
+import { part } from "../http/addresses.js";
+import { getRow, post } from "../http/api.js";
+import { pause } from "../http/waiting.js";
+
+/** @type {Api.Notebook} */
+const NOTHING = { references: { blocks: [], circle: [] }, results: [], unfinished: [] };
+
+export class NotebookState {
+  #path;
+  #signal;
+  #now = NOTHING;
+  #turn = 0;
+  #newest = Promise.resolve();
+  #typedTurn = 0;
+  /** @type {Api.References | null} The references with what is being written. */
+  #typed = null;
+  /** @type {Set<() => void>} */
+  #followers = new Set();
+
+  /**
+   * @param {{ uid: string }} report
+   * @param {AbortSignal} signal
+   */
+  constructor(report, signal) {
+    this.#path = `app/notebook/${part(report.uid)}`;
+    this.#signal = signal;
+  }
+
+  /**
+   * Call a function whenever the state has changed.
+   *
+   * @param {() => void} work
+   */
+  follow(work) {
+    this.#followers.add(work);
+  }
+
+  /** Tell all parts that something has changed which they show. */
+  announce() {
+    for (const work of this.#followers) work();
+  }
+
+  /**
+   * Read the state; it is there when this ends, also if somebody else began to read it later.
+   *
+   * @param {Pick<Ui.CallSettings, "isUnasked">} [settings]
+   */
+  read(settings = {}) {
+    this.#turn += 1;
+    this.#newest = this.#fetch(this.#turn, settings);
+    return this.#newest;
+  }
+
+  /**
+   * @param {number} turn
+   * @param {Pick<Ui.CallSettings, "isUnasked">} settings
+   * @returns {Promise<void>}
+   */
+  async #fetch(turn, { isUnasked }) {
+    /** @type {Api.Notebook} */
+    const now = await getRow(this.#path, { signal: this.#signal, isUnasked });
+    if (turn !== this.#turn) return this.#newest;
+    this.#now = now;
+    this.announce();
+  }
+
+  /**
+   * Read the references with some blocks as they are being written.
+   *
+   * @param {Api.TypedBlock[]} blocks
+   */
+  async readTyped(blocks) {
+    this.#typedTurn += 1;
+    const turn = this.#typedTurn;
+    let typed = null;
+    if (blocks.length) {
+      /** @type {{ result: Api.References }} */
+      const answer = await post(
+        `${this.#path}/references`,
+        { blocks },
+        { signal: this.#signal, isUnasked: true },
+      );
+      typed = answer.result;
+    }
+    if (turn !== this.#typedTurn) return;
+    this.#typed = typed;
+    this.announce();
+  }
+
+  get references() {
+    return this.#typed ?? this.#now.references;
+  }
+
+  /** The references of what is saved: what a run follows. */
+  get saved() {
+    return this.#now.references;
+  }
+
+  /** @param {string} uid */
+  getResult(uid) {
+    return this.#now.results.find((one) => one.block_uid === uid) ?? null;
+  }
+
+  /** @param {string} uid */
+  getRunning(uid) {
+    const mine = this.#now.unfinished.filter((one) => one.block_uid === uid);
+    return mine.at(-1) ?? null;
+  }
+
+  /** @param {string} uid */
+  getReferences(uid) {
+    return this.references.blocks.find((one) => one.uid === uid) ?? null;
+  }
+
+  /**
+   * Wait until a run of one block has ended.
+   *
+   * @param {number} runId
+   */
+  async waitFor(runId) {
+    for (let tries = 0; ; tries += 1) {
+      await this.read();
+      const isOpen = this.#now.unfinished.some((one) => one.kind === "block_run" && one.run_id === runId);
+      if (!isOpen) return;
+      await pause(tries, this.#signal);
+    }
+  }
+}
