@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pytest
@@ -357,3 +357,89 @@ def test_run_form_takes_the_services_own_values_and_ticks_those_of_a_url(
     dialog.get_by_label("names").fill("a, b, c")
     visit.press("Run")
     expect(page.get_by_label("Block words")).to_contain_text('1 ["EMEA","LATAM"] ["a","b","c"]')
+
+
+VALUES = """SELECT * FROM (VALUES
+    (1, 0.10::DECIMAL(18, 2), 'NaN'::DOUBLE, 170141183460469231731687303715884105727::HUGEINT,
+     'one' || chr(10) || 'two', NULL),
+    (2, 12345678901234567.89, 'Infinity'::DOUBLE, -9007199254740993, '<script>alert(1)</script>', ''),
+    (3, -0.05, 0.1, 0, 'name ' || chr(8238) || ' fdp.exe', repeat('x', 1500))
+) t(id, amount, ratio, big, "text", "last")"""
+
+
+def test_values_of_all_kinds_are_shown_as_they_are(service: ServiceProcess, visit: Visit) -> None:
+    report = make_report(service, "Values", ("sql", "kinds", {"database_id": 1, "sql": VALUES}))
+    run = start_run(service, report)
+    page = visit.enter(f"app/reports/{report}/runs/{run}")
+    rows = page.get_by_label("Block kinds").get_by_role("row")
+    expect(rows).to_have_count(4)
+    shown = [row.get_by_role("cell").all_inner_texts() for row in rows.all()[1:]]
+    assert shown[0] == ["1", "0.10", "NaN", "170141183460469231731687303715884105727", "one\ntwo", "null"]
+    assert shown[1] == [
+        "2",
+        "12345678901234567.89",
+        "Infinity",
+        "-9007199254740993",
+        "<script>alert(1)</script>",
+        "“”",
+    ]
+    assert shown[2][:4] == ["3", "-0.05", "0.1", "0"]
+    assert shown[2][5] == "x" * 1500
+    heights = [row.evaluate("row => row.offsetHeight") for row in rows.all()]
+    assert max(heights) < 200
+    assert find_violations(page) == []
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (360, 740)])
+def test_wide_result_keeps_its_first_column_and_fits_the_page(
+    service: ServiceProcess, visit: Visit, size: tuple[int, int]
+) -> None:
+    columns = ", ".join(f"range * {number} AS column_number_{number}" for number in range(1, 50))
+    sql = f"SELECT range AS id, {columns} FROM range(100000)"
+    block = {"database_id": 1, "sql": sql, "limit": 100000}
+    name = f"\u202ereversed \U0001f680 {'long name ' * 18}".strip()
+    report = make_report(service, name, ("sql", "wide", block))
+    run = start_run(service, report)
+    page = visit.enter(f"app/reports/{report}/runs/{run}")
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    wide = page.get_by_label("Block wide")
+    expect(wide).to_contain_text("100,000 rows")
+    first = wide.get_by_role("row").nth(7).get_by_role("cell").first
+    before = first.bounding_box()
+    box = wide.locator(".scroll")
+    assert box.evaluate("element => { element.scrollLeft = 2000; return element.scrollLeft; }") > 1000
+    assert first.bounding_box() == before
+    visit.take_picture(f"wide-{size[0]}")
+    wide.get_by_role("button", name="Next").click()
+    expect(wide).to_contain_text("Rows 51 to 100 of 100,000")
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    # The mark in the name turns around nothing that stands beside it.
+    trail = page.locator(".trail")
+    assert (
+        trail.get_by_role("link", name="Runs").evaluate("link => getComputedStyle(link).unicodeBidi")
+        == "isolate"
+    )
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert find_violations(page) == []
+
+
+PAGES = (
+    "reports", "reports/1", "reports/1/runs", "reports/1/triggers", "reports/1/yaml", "runs", "schedules",
+    "subscriptions", "deliveries", "messages", "databases", "tokens", "users",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+def test_every_page_is_accessible(
+    service: ServiceProcess, visit: Visit, scheme: Literal["light", "dark"], width: int
+) -> None:
+    start_run(service, 1)
+    page = visit.enter("app/reports")
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+    expect(page.get_by_role("heading", name="Reports")).to_be_visible()
+    for path in PAGES:
+        visit.open(f"app/{path}")
+        expect(page.locator("main h1")).to_be_visible()
+        assert (path, find_violations(page)) == (path, [])

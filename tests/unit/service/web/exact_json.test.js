@@ -41,6 +41,11 @@ test("digits within texts and keys stay what they are beside exact numbers", () 
   assert.equal(parseJson(text)["1.0"], '9007199254740993 " 1.0');
 });
 
+test("no key of the text is taken for a number, also not one with escapes", () => {
+  const text = '{"\\u0065xact":"1","exact:":"2","n":1.0}';
+  assert.equal(writeJson(parseJson(text)), '{"exact":"1","exact:":"2","n":1.0}');
+});
+
 test("what is not JSON is refused", () => {
   for (const text of ["1.", "01", "[1", "9007199254740993]", "{1.0:2}", "NaN"])
     assert.throws(() => parseJson(text), SyntaxError, text);

@@ -65,12 +65,13 @@ export function writeJson(value, indent) {
 }
 
 /**
- * Choose a text that does not occur in another one.
+ * Choose a text that does not occur in another one, also not with escapes: nobody can guess it.
  *
  * @param {string} text
  */
 function chooseMark(text) {
-  let mark = "exact:";
-  while (text.includes(mark)) mark += ":";
+  let mark = "exact";
+  do mark += Math.random().toString(36).slice(2);
+  while (text.includes(mark));
   return mark;
 }
