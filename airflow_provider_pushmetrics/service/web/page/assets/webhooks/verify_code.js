@@ -3,65 +3,75 @@
 /** The headers of the signature, by the Standard Webhooks scheme. */
 export const SIGNATURE_HEADERS = ["webhook-id", "webhook-timestamp", "webhook-signature"];
 
-const PYTHON = `# A receiver that accepts genuine events only: WEBHOOK_SECRET=whsec_… PORT=8000 python3 receiver.py
-import base64, hashlib, hmac, os, time
-from http.server import BaseHTTPRequestHandler, HTTPServer
+/**
+ * Read a sample whose lines are marked: the modules are joined line by line, and a line of a sample such as an import or
+ * a comment is none of its module.
+ *
+ * @param {string} text
+ */
+const readSample = (text) => text.replace(/^\|/gm, "");
 
-KEY = base64.b64decode(os.environ["WEBHOOK_SECRET"].removeprefix("whsec_"))
+const PYTHON =
+  readSample(`# A receiver that accepts genuine events only: WEBHOOK_SECRET=whsec_… PORT=8000 python3 receiver.py
+|import base64, hashlib, hmac, os, time
+|from http.server import BaseHTTPRequestHandler, HTTPServer
+|
+|KEY = base64.b64decode(os.environ["WEBHOOK_SECRET"].removeprefix("whsec_"))
+|
+|def is_genuine(headers, body):
+|    timestamp = headers.get("webhook-timestamp", "")
+|    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 13):
+|        return False
+|    if abs(time.time() - int(timestamp)) > 300:  # seconds: an old request may be a replayed one
+|        return False
+|    signed = f"{headers.get('webhook-id', '')}.{timestamp}.".encode() + body
+|    digest = hmac.new(KEY, signed, hashlib.sha256).digest()
+|    expected = b"v1," + base64.b64encode(digest)
+|    # For a day after a rotation there is one signature for each secret.
+|    signatures = headers.get("webhook-signature", "").encode().split()
+|    return any(hmac.compare_digest(expected, one) for one in signatures)
+|
+|class Receiver(BaseHTTPRequestHandler):
+|    def do_POST(self):
+|        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+|        # Events may come twice: their webhook-id is the same then.
+|        self.send_response(204 if is_genuine(self.headers, body) else 401)
+|        self.end_headers()
+|
+|HTTPServer(("127.0.0.1", int(os.environ.get("PORT", "8000"))), Receiver).serve_forever()
+`);
 
-def is_genuine(headers, body):
-    timestamp = headers.get("webhook-timestamp", "")
-    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 13):
-        return False
-    if abs(time.time() - int(timestamp)) > 300:  # seconds: an old request may be a replayed one
-        return False
-    signed = f"{headers.get('webhook-id', '')}.{timestamp}.".encode() + body
-    digest = hmac.new(KEY, signed, hashlib.sha256).digest()
-    expected = b"v1," + base64.b64encode(digest)
-    # For a day after a rotation there is one signature for each secret.
-    signatures = headers.get("webhook-signature", "").encode().split()
-    return any(hmac.compare_digest(expected, one) for one in signatures)
-
-class Receiver(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        # Events may come twice: their webhook-id is the same then.
-        self.send_response(204 if is_genuine(self.headers, body) else 401)
-        self.end_headers()
-
-HTTPServer(("127.0.0.1", int(os.environ.get("PORT", "8000"))), Receiver).serve_forever()
-`;
-
-const NODE = `// A receiver that accepts genuine events only: WEBHOOK_SECRET=whsec_… PORT=8000 node receiver.mjs
-import { createHmac, timingSafeEqual } from "node:crypto";
-import { createServer } from "node:http";
-
-const key = Buffer.from(process.env.WEBHOOK_SECRET.replace(/^whsec_/, ""), "base64");
-
-function isGenuine(headers, body) {
-  const timestamp = headers["webhook-timestamp"] ?? "";
-  if (!/^[0-9]{1,12}$/.test(timestamp)) return false;
-  if (Math.abs(Date.now() / 1000 - Number(timestamp)) > 300) return false; // seconds: it may be a replayed one
-  const digest = createHmac("sha256", key)
-    .update((headers["webhook-id"] ?? "") + "." + timestamp + ".")
-    .update(body)
-    .digest("base64");
-  const expected = Buffer.from("v1," + digest);
-  // For a day after a rotation there is one signature for each secret.
-  return (headers["webhook-signature"] ?? "")
-    .split(" ")
-    .map((one) => Buffer.from(one))
-    .some((one) => one.length === expected.length && timingSafeEqual(one, expected));
-}
-
-createServer(async (request, response) => {
-  const chunks = [];
-  for await (const chunk of request) chunks.push(chunk);
-  // Events may come twice: their webhook-id is the same then.
-  response.statusCode = isGenuine(request.headers, Buffer.concat(chunks)) ? 204 : 401;
-  response.end();
-}).listen(Number(process.env.PORT ?? 8000), "127.0.0.1");
-`;
+const NODE =
+  readSample(`// A receiver that accepts genuine events only: WEBHOOK_SECRET=whsec_… PORT=8000 node receiver.mjs
+|import { createHmac, timingSafeEqual } from "node:crypto";
+|import { createServer } from "node:http";
+|
+|const key = Buffer.from(process.env.WEBHOOK_SECRET.replace(/^whsec_/, ""), "base64");
+|
+|function isGenuine(headers, body) {
+|  const timestamp = headers["webhook-timestamp"] ?? "";
+|  if (!/^[0-9]{1,12}$/.test(timestamp)) return false;
+|  if (Math.abs(Date.now() / 1000 - Number(timestamp)) > 300) return false; // seconds: it may be a replayed one
+|  const digest = createHmac("sha256", key)
+|    .update((headers["webhook-id"] ?? "") + "." + timestamp + ".")
+|    .update(body)
+|    .digest("base64");
+|  const expected = Buffer.from("v1," + digest);
+|  // For a day after a rotation there is one signature for each secret.
+|  return (headers["webhook-signature"] ?? "")
+|    .split(" ")
+|    .map((one) => Buffer.from(one))
+|    .some((one) => one.length === expected.length && timingSafeEqual(one, expected));
+|}
+|
+|createServer(async (request, response) => {
+|  const chunks = [];
+|  for await (const chunk of request) chunks.push(chunk);
+|  // Events may come twice: their webhook-id is the same then.
+|  response.statusCode = isGenuine(request.headers, Buffer.concat(chunks)) ? 204 : 401;
+|  response.end();
+|}).listen(Number(process.env.PORT ?? 8000), "127.0.0.1");
+`);
 
 const OPENSSL = `#!/bin/sh
 # Verify one event. Its body is in a file, byte by byte as it came: sh verify.sh body.json
