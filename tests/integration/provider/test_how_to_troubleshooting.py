@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_pushmetrics import exceptions
+from airflow_provider_pushmetrics.tasks import failures
+
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "how-to" / "troubleshooting.md"
 FOREIGN = {
@@ -37,6 +40,20 @@ def list_texts() -> list[str]:
 
 
 TEXTS = list_texts()
+BASES = {"PushMetricsError", "NotificationError"}
+"""Classes that are raised only by their subclasses."""
+
+
+def test_the_page_explains_every_class_of_error_and_no_other() -> None:
+    found = [*vars(exceptions).values(), *vars(failures).values()]
+    classes = {
+        one.__name__
+        for one in found
+        if isinstance(one, type) and issubclass(one, exceptions.PushMetricsError)
+    }
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", PAGE.read_text("utf-8"), re.M)
+    explained = {name for cell in rows for name in re.findall(r"`(\w+)`", cell)}
+    assert explained == classes - BASES
 
 
 def test_the_page_has_messages() -> None:
