@@ -72,6 +72,7 @@ from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.web import (
     activity,
     block_results,
+    folders,
     live,
     notebook,
     pages,
@@ -91,7 +92,7 @@ ROUTERS = (
     reports.router, runs.router, run_logs.router, blocks.router, databases.router, catalogs.router,
     schedules.router, triggers.router, subscriptions.router, deliveries.router, messages.router,
     redirects.router, sessions.router, block_results.router, activity.router, live.router, notebook.router,
-    pages.router,
+    folders.router, pages.router,
 )  # fmt: skip
 """The pages are last: they match every URL that the others do not."""
 

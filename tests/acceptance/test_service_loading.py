@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
@@ -134,8 +135,11 @@ def test_page_that_was_open_during_an_update_does_not_mix_the_versions(visit: Vi
 
 
 def test_every_page_is_loaded_by_its_address(visit: Visit) -> None:
-    page = visit.enter("app/")
+    page = visit.enter("app/reports")
     expect(page.get_by_role("heading", name="Reports", exact=True)).to_be_visible()
+    page.get_by_role("link", name="PushMetrics", exact=True).click()
+    expect(page.get_by_role("heading", name="Welcome to the demo")).to_be_visible()
+    assert find_violations(page) == []
     paths = page.locator("#bar nav a").evaluate_all("links => links.map(link => link.href)")
     assert len(paths) >= 5
     for path in paths:
@@ -143,3 +147,81 @@ def test_every_page_is_loaded_by_its_address(visit: Visit) -> None:
         expect(page.locator("main h1")).to_be_visible()
         expect(page.get_by_role("heading", name="could not be loaded")).to_have_count(0)
         assert find_violations(page) == [], path
+
+
+# --- the appearance -----------------------------------------------------------------------------------------
+
+
+def get_background(page: Page) -> str:
+    color: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return color
+
+
+def test_theme_stays_in_the_browser_and_follows_the_system_again_when_one_wants(visit: Visit) -> None:
+    page = visit.enter("app/appearance")
+    light = get_background(page)
+    page.emulate_media(color_scheme="dark")
+    dark = get_background(page)
+    assert dark != light
+    page.get_by_role("radio", name="Light").check()
+    assert get_background(page) == light
+    assert find_violations(page) == []
+    # The page has its colours before any script has run.
+    page.route("**/*.js", lambda route: route.abort())
+    visit.expected = ["Failed to load resource"]
+    page.reload()
+    assert get_background(page) == light
+    page.unroute("**/*.js")
+    page.reload()
+    expect(page.get_by_role("radio", name="Light")).to_be_checked()
+    page.get_by_role("radio", name="System").check()
+    assert get_background(page) == dark
+    page.reload()
+    expect(page.get_by_role("radio", name="System")).to_be_checked()
+    assert get_background(page) == dark
+    assert [one["name"] for one in page.context.cookies()] == ["pushmetrics_session"]
+
+
+# --- the list of reports ------------------------------------------------------------------------------------
+
+
+def make_reports(service: ServiceProcess) -> None:
+    for index, folder in enumerate(("Finance", "Finance/Weekly", "Finance/Weekly", "Ops")):
+        wanted = {"name": f"Folder report {index}", "folder": folder, "description": "D" * 300}
+        service.client.post("/api/v1/report/", json=wanted).raise_for_status()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (360, 740)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_folders_are_a_tree_whose_choice_is_in_the_address(
+    visit: Visit, service: ServiceProcess, width: int, height: int, scheme: Literal["light", "dark"]
+) -> None:
+    if not service.client.get("/app/activity/folders").json()["result"]:
+        make_reports(service)
+    page = visit.page
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme=scheme)
+    visit.enter("app/reports")
+    tree = page.get_by_role("navigation", name="Folders")
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(5)
+    assert find_violations(page) == []
+    heights = {round(row.bounding_box()["height"]) for row in rows.all()}  # type: ignore[index]
+    assert heights == {36}
+
+    page.get_by_label("Search names, folders and SQL").fill("folder report")
+    expect(rows).to_have_count(4)
+    tree.get_by_role("link", name="Finance").click()
+    expect(rows).to_have_count(3)
+    tree.get_by_role("link", name="Weekly").click()
+    expect(rows).to_have_count(2)
+    expect(tree.get_by_role("link", name="Weekly")).to_have_attribute("aria-current", "true")
+    # What was typed is still searched for.
+    expect(page).to_have_url(re.compile(r"search=folder\+report&folder=Finance%2FWeekly$"))
+    assert find_violations(page) == []
+    page.reload()
+    expect(rows).to_have_count(2)
+    page.go_back()
+    expect(rows).to_have_count(3)
+    visit.press("All folders")
+    expect(rows).to_have_count(4)

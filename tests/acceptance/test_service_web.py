@@ -38,6 +38,8 @@ def test_who_signs_in_comes_back_to_the_page_and_leaves_no_token_behind(visit: V
     visit.sign_in("pmpat_" + "x" * 43)
     expect(page.get_by_role("alert")).to_contain_text("invalid")
     visit.sign_in()
+    expect(page.get_by_role("heading", name="Welcome to the demo")).to_be_visible()
+    visit.follow("Reports")
     expect(page.get_by_role("heading", name="Reports")).to_be_visible()
     visit.take_picture("reports")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
@@ -63,6 +63,14 @@ def match_anywhere(value: Any) -> ColumnElement[bool]:
     return or_(*(column.icontains(text, autoescape=True) for column in own), blocks.exists())
 
 
+def match_folder(value: Any) -> ColumnElement[bool]:
+    """Make the condition that a report is in a folder, or in one below it."""
+    folder = parse_text(value)
+    prefix = f"{folder}/"
+    # Not LIKE: SQLite's does not distinguish cases, while folders do.
+    return or_(Report.folder == folder, func.substr(Report.folder, 1, len(prefix)) == prefix)
+
+
 LISTING = Listing(
     order=Report.id,
     columns={
@@ -79,6 +87,7 @@ LISTING = Listing(
         ("name", "ct"): match_part(Report.name),
         ("type", "eq"): match_text(Report.type),
         ("folder", "eq"): match_text(Report.folder),
+        ("folder", "under"): Condition(match_folder, TEXT),
         ("text", "ct"): Condition(match_anywhere, TEXT),
     },
 )

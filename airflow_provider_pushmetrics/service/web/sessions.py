@@ -36,6 +36,8 @@ class SessionState(TypedDict):
     user: NotRequired[UserRow]
     """Who is signed in."""
     workspace: NotRequired[WorkspaceRow]
+    is_demo: NotRequired[bool]
+    """Whether the service was started with ``--demo``, whose first page explains it."""
 
 
 class SignIn(BaseModel):
@@ -55,6 +57,7 @@ def show_session(request: Request, parts: Parts) -> SessionState:
         "renew_seconds": _choose_pause(parts),
         "user": get_current_user(parts, principal),
         "workspace": get_current_workspace(parts, principal),
+        "is_demo": parts.settings.demo,
     }
 
 

@@ -394,6 +394,8 @@ declare namespace Api {
     /** Who is signed in, and where; not in the answer to signing in. */
     user?: User;
     workspace?: Workspace;
+    /** Whether the service was started with `--demo`. */
+    is_demo?: boolean;
   }
 
   /** What a block refers to. */

@@ -25,9 +25,12 @@ const PLACES = [
   ["appearance", "Appearance"],
 ];
 
+let isDemo = false;
+
 // Each page is loaded when it is first shown.
-redirect("", () => "reports");
-route("reports", async () => (await import("./reports/reports.js")).showReports);
+redirect("", () => (isDemo ? "start" : "reports"));
+route("start", async () => (await import("./report_list/start.js")).showStart);
+route("reports", async () => (await import("./report_list/reports.js")).showReports);
 route("reports/:report", async () => (await import("./reports/report.js")).showReport);
 route("reports/:report/runs/:run", async () => (await import("./runs/run.js")).showRun);
 route("reports/:report/:tab", async () => (await import("./reports/report.js")).showReport);
@@ -52,7 +55,7 @@ function showBar({ user, workspace }) {
   const bar = find("bar");
   fill(
     bar,
-    el("p", { class: "brand" }, link("reports", "PushMetrics")),
+    el("p", { class: "brand" }, link("", "PushMetrics")),
     el(
       "nav",
       { "aria-label": "Main" },
@@ -78,8 +81,9 @@ async function leave() {
 }
 
 async function start() {
-  preload(getPath() || "reports");
-  const { user, workspace } = await findOwner();
+  preload(getPath());
+  const { user, workspace, is_demo } = await findOwner();
+  isDemo = is_demo ?? false;
   if (!user || !workspace) return location.reload(); // the session has ended at once
   rememberOwner({ user, workspace });
   showBar({ user, workspace });

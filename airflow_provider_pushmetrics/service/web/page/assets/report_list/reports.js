@@ -1,8 +1,9 @@
 // The list of reports and notebooks.
 
 import { button } from "../elements/buttons.js";
-import { el, empty } from "../elements/dom.js";
+import { el, empty, fill } from "../elements/dom.js";
 import { moment, state } from "../elements/format.js";
+import { icon, iconButton } from "../elements/icons.js";
 import {
   readAddress,
   readOrder,
@@ -17,7 +18,8 @@ import { makeList } from "../elements/tables.js";
 import { part } from "../http/addresses.js";
 import { getRow } from "../http/api.js";
 import { describeError, isAbort } from "../http/errors.js";
-import { createFromYaml, makeNewButton, TYPES } from "./report_form.js";
+import { createFromYaml, makeNewButton, TYPES } from "../reports/report_form.js";
+import { makeFolderLink, makeFolderTree } from "./folder_tree.js";
 import { makeSparkline } from "./sparkline.js";
 
 const WAIT_MILLISECONDS = 250;
@@ -41,6 +43,10 @@ export async function showReports(_, signal) {
     ),
   );
   const list = makeReportList(search, kind, address, signal);
+  /** @param {string} folder */
+  const choose = (folder) => list.chooseFolder(folder).catch(tellFault);
+  const [tree] = await Promise.all([makeFolderTree(choose, signal), list.view.show(readPage(address.page))]);
+  list.whenFolderChanges((folder) => tree.show(folder));
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   search.addEventListener("input", () => {
@@ -49,7 +55,6 @@ export async function showReports(_, signal) {
   });
   signal.addEventListener("abort", () => clearTimeout(timer));
   kind.addEventListener("change", () => list.choose().catch(tellFault));
-  await list.view.show(readPage(address.page));
   return [
     el(
       "div",
@@ -59,18 +64,10 @@ export async function showReports(_, signal) {
     ),
     el(
       "div",
-      { class: "filters" },
-      search,
-      kind,
-      address.folder &&
-        el(
-          "span",
-          { class: "chip" },
-          `Folder ${address.folder} `,
-          link(`reports${writeAddress({ ...address, folder: "", page: "1" }, DEFAULTS)}`, "All folders"),
-        ),
+      { class: "with-folders" },
+      tree.node,
+      el("div", { class: "dense" }, el("div", { class: "filters" }, search, kind, list.chip), list.view.node),
     ),
-    list.view.node,
   ];
 }
 
@@ -83,6 +80,9 @@ export async function showReports(_, signal) {
  * @param {AbortSignal} signal
  */
 function makeReportList(search, kind, address, signal) {
+  let { folder } = address;
+  let tellFolder = (/** @type {string} */ _) => {};
+  const chip = el("span", { class: "chip" });
   const view = makeList({
     path: "api/v1/report/",
     caption: "Reports",
@@ -93,35 +93,49 @@ function makeReportList(search, kind, address, signal) {
     getFilters: () => [
       search.value.trim() && ["text", "ct", search.value.trim()],
       kind.value && ["type", "eq", kind.value],
-      address.folder && ["folder", "eq", address.folder],
+      folder && ["folder", "under", folder],
     ],
     complete: (reports) => addActivity(reports, signal),
     onChange: () => keep(),
-    columns: makeColumns(address),
-    whenEmpty: () =>
-      search.value || kind.value || address.folder
-        ? empty(
-            "No matching report",
-            "Search for a part of a name, a folder or the SQL, or choose all types.",
-          )
-        : empty(
-            "There are no reports yet",
-            "A report queries a database and shows, mails or posts the results. Create the first one.",
-            makeNewButton(),
-          ),
+    columns: makeColumns((path) => chooseFolder(path).catch(tellFault)),
+    whenEmpty: () => makeEmpty(Boolean(search.value || kind.value || folder)),
   });
   const keep = ({ replace = false } = {}) => {
     const shown = {
-      ...address,
       search: search.value.trim(),
       type: kind.value,
+      folder,
       order: writeOrder(view.order ?? ["updated_on", "desc"]),
       page: writePage(view.page),
     };
     changeAddress(`reports${writeAddress(shown, DEFAULTS)}`, { replace });
   };
+  const showFolder = () => {
+    chip.hidden = !folder;
+    fill(
+      chip,
+      `Folder ${folder} `,
+      iconButton("close", "All folders", () => chooseFolder(""), { kind: "reads" }),
+    );
+    tellFolder(folder);
+  };
+  /** @param {string} path */
+  const chooseFolder = async (path) => {
+    folder = path;
+    showFolder();
+    await view.show(0);
+    if (!signal.aborted) keep();
+  };
+  showFolder();
   return {
     view,
+    chip,
+    chooseFolder,
+    /** @param {(folder: string) => void} listener */
+    whenFolderChanges(listener) {
+      tellFolder = listener;
+      listener(folder);
+    },
     async search() {
       await view.show(0);
       if (!signal.aborted) keep({ replace: true });
@@ -133,16 +147,35 @@ function makeReportList(search, kind, address, signal) {
   };
 }
 
+/** @param {boolean} isFiltered */
+const makeEmpty = (isFiltered) =>
+  isFiltered
+    ? empty(
+        "No matching report",
+        "Search for a part of a name, a folder or the SQL, or choose all types and all folders.",
+      )
+    : empty(
+        "There are no reports yet",
+        "A report queries a database and shows, mails or posts the results. Create the first one.",
+        makeNewButton(),
+      );
+
 /**
- * @param {typeof DEFAULTS} address
+ * @param {(folder: string) => unknown} choose
  * @returns {Ui.Column<Api.Report>[]}
  */
-const makeColumns = (address) => [
+const makeColumns = (choose) => [
   [
     "Name",
     (report) => [
-      link(`reports/${report.uid}`, report.name),
-      report.description && el("div", { class: "hint clip" }, report.description),
+      el(
+        "span",
+        { class: "kind-icon", title: report.type },
+        icon(report.type),
+        el("span", { class: "unseen" }, report.type),
+      ),
+      link(`reports/${part(report.uid)}`, report.name),
+      report.description && el("span", { class: "hint", title: report.description }, report.description),
     ],
     "name",
     "name",
@@ -151,18 +184,11 @@ const makeColumns = (address) => [
   ["Next run", (report) => moment(report.activity?.next_run_on), "tight"],
   [
     "Folder",
-    (report) =>
-      report.folder
-        ? link(
-            `reports${writeAddress({ ...address, folder: report.folder, page: "1" }, DEFAULTS)}`,
-            report.folder,
-          )
-        : "–",
-    null,
+    (report) => (report.folder ? makeFolderLink(report.folder, choose, report.folder) : "–"),
+    "folder-name",
     "folder",
   ],
-  ["Type", (report) => report.type, null, "type"],
-  ["Changed", (report) => moment(report.updated_on ?? report.created_on), "tight", "updated_on"],
+  ["Updated", (report) => moment(report.updated_on ?? report.created_on), "tight", "updated_on"],
 ];
 
 /**
