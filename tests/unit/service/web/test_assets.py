@@ -129,3 +129,33 @@ def test_every_style_sheet_is_in_the_one_that_pages_load() -> None:
     joined = load_assets().files["bundles/app.css"].content
     assert all(path.read_bytes() in joined for path in sheets)
     assert len(joined) == sum(path.stat().st_size for path in sheets)
+
+
+TOKENS = re.compile(
+    r"//[^\n]*|/\*.*?\*/"
+    r'|"(?:\\.|[^"\\\n])*"'
+    r"|(?P<template>`(?:\\.|\$\{(?:[^{}`]|\{[^{}]*\}|`[^`]*`)*\}|[^`\\])*`)"
+    r"|(?<=[(=,:\[!&|?{};>\n])[ \n]*/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/[dgimsuvy]*",
+    re.S,
+)
+"""Comments, texts, template literals and regular expressions, as far as these modules have them."""
+
+
+def find_lines_of_templates(text: str) -> list[str]:
+    """Find the lines that begin within a template literal."""
+    templates = (found["template"] or "" for found in TOKENS.finditer(text))
+    return [line for template in templates for line in template.split("\n")[1:]]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_no_line_of_a_text_looks_like_code_to_what_joins_the_modules(path: Path) -> None:
+    """`bundling.py` reads lines: it would take a comment out of a text, and an import in one for its own."""
+    text = path.read_text("utf-8")
+    assert "`" not in TOKENS.sub("", text), "this test reads the module wrongly"
+    lines = find_lines_of_templates(text)
+    assert [line for line in lines if re.match(r"\s*(//|/\*)|(import|export)\b", line)] == []
+
+
+def test_lines_of_texts_are_found() -> None:
+    text = 'const a = `x ${f(`y`)}\n// no comment\n`;\n// `\nconst b = /[`"]/.test("`");\n'
+    assert find_lines_of_templates(text) == ["// no comment", "`"]
