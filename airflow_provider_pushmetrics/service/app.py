@@ -35,6 +35,7 @@ from airflow_provider_pushmetrics.service.api import (
     health,
     messages,
     metrics,
+    notifications,
     report_configs,
     reports,
     results,
@@ -91,6 +92,7 @@ ROUTERS = (
     users.router, user_tokens.router, roles.router, workspaces.router, tokens.router, report_configs.router,
     reports.router, runs.router, run_logs.router, blocks.router, databases.router, catalogs.router,
     schedules.router, triggers.router, subscriptions.router, deliveries.router, messages.router,
+    notifications.router,
     redirects.router, sessions.router, block_results.router, activity.router, live.router, notebook.router,
     folders.router, pages.router,
 )  # fmt: skip

@@ -26,6 +26,9 @@ from airflow_provider_pushmetrics.serving.metrics import render_metrics
 from airflow_provider_pushmetrics.serving.private_files import write_private_file
 
 JWT_LIFETIME_SECONDS = 900
+TEST_MESSAGES_PER_MINUTE = 6
+"""The maximum of each user: test messages go to any address."""
+
 WORKER_FILE = "worker-id"
 BOOTSTRAP_LOCK = 7_305_814
 """An arbitrary number: the PostgreSQL advisory lock of the bootstrap."""
@@ -67,6 +70,7 @@ class ServiceParts:
     run_watch: RunWatch
     engine: ExecutionBackend | None
     exchange_limit: RateLimit
+    test_message_limit: RateLimit
 
     def start(self) -> None:
         """Migrate, bootstrap, and start the engine."""
@@ -162,6 +166,7 @@ def assemble(
         run_watch=RunWatch(database),
         engine=engine,
         exchange_limit=RateLimit(settings.exchange_rate),
+        test_message_limit=RateLimit(TEST_MESSAGES_PER_MINUTE),
     )
 
 

@@ -75,6 +75,7 @@ def test_refused_slack_message_is_shown_on_the_run_and_sent_again(
     visit.wait_for_notice("The message will be sent")
     expect(block).to_contain_text("#sales: sent")
 
+    visit.follow("Settings")
     visit.follow("Messages")
     expect(page.get_by_role("row").filter(has_text="#sales")).to_contain_text("sent")
     assert len(slack.requests) == posted + 1

@@ -527,6 +527,7 @@ def test_token_in_a_block_is_not_stored_and_the_browser_asks(visit: Visit, repor
 
 def test_secret_that_is_shown_once_stays_until_it_is_kept(visit: Visit) -> None:
     page = visit.enter("app/reports")
+    visit.follow("Settings")
     visit.follow("API tokens")
     visit.press("New token")
     visit.fill("Name", "kept")

@@ -44,6 +44,7 @@ def test_who_signs_in_comes_back_to_the_page_and_leaves_no_token_behind(visit: V
     visit.take_picture("reports")
 
     page.context.clear_cookies()  # as when the session has ended
+    visit.follow("Settings")
     visit.follow("Databases")
     visit.sign_in()
     expect(page.get_by_role("heading", name="Databases")).to_be_visible()

@@ -107,10 +107,10 @@ def add_slack(
     *,
     block_result_id: int | None = None,
     clock: DatabaseClock = read_database_clock,
-) -> None:
+) -> list[OutgoingMessage]:
     """Add a message for each channel, in the caller's transaction. Duplicate channels get one."""
     now = clock(session)
-    session.add_all(
+    messages = [
         OutgoingMessage(
             workspace_id=workspace_id,
             block_result_id=block_result_id,
@@ -122,7 +122,9 @@ def add_slack(
             next_attempt_on=now,
         )
         for channel in dict.fromkeys(draft.channels)
-    )
+    ]
+    session.add_all(messages)
+    return messages
 
 
 def send_again(message: OutgoingMessage, now: datetime) -> None:

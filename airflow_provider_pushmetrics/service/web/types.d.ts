@@ -334,6 +334,24 @@ declare namespace Api {
     activity?: SubscriptionActivity;
   }
 
+  interface MailServer {
+    host: string;
+    port: number;
+    security: "starttls" | "tls" | "none";
+    sender: string;
+    user: string | null;
+  }
+
+  interface SlackConnection {
+    base_url: string;
+  }
+
+  /** How notifications are sent; null is not configured. */
+  interface NotificationSettings {
+    mail: MailServer | null;
+    slack: SlackConnection | null;
+  }
+
   /** What became of the deliveries of a period. */
   interface OutcomeCounts {
     delivered: number;

@@ -51,6 +51,7 @@ TAGS = {
     "webhook subscription": "The URLs that events are sent to.",
     "webhook delivery": "The events that were sent or will be, with every attempt.",
     "message": "The messages by mail and Slack.",
+    "notification": "The mail server and the connection to Slack, and messages that test them.",
 }
 
 

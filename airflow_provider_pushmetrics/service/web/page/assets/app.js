@@ -18,11 +18,7 @@ const PLACES = [
   ["runs", "Runs"],
   ["schedules", "Schedules"],
   ["webhooks", "Webhooks"],
-  ["messages", "Messages"],
-  ["databases", "Databases"],
-  ["tokens", "API tokens"],
-  ["users", "Users"],
-  ["appearance", "Appearance"],
+  ["settings", "Settings"],
 ];
 
 let isDemo = false;
@@ -40,14 +36,13 @@ route("webhooks", async () => (await import("./webhooks/webhooks.js")).showWebho
 route("webhooks/deliveries", async () => (await import("./webhooks/deliveries.js")).showDeliveries);
 route("webhooks/deliveries/:delivery", async () => (await import("./webhooks/delivery.js")).showDelivery);
 route("webhooks/:webhook", async () => (await import("./webhooks/webhook.js")).showWebhook);
+route("settings/:page", async () => (await import("./settings/settings.js")).showSettings);
+redirect("settings", () => "settings/databases");
+for (const page of ["databases", "messages", "tokens", "users", "appearance"])
+  redirect(page, () => `settings/${page}`);
 redirect("subscriptions", () => "webhooks");
 redirect("deliveries", () => `webhooks/deliveries${location.search.replace("subscription=", "webhook=")}`);
 redirect("deliveries/:delivery", ({ delivery }) => `webhooks/deliveries/${delivery}`);
-route("messages", async () => (await import("./runs/messages.js")).showMessages);
-route("databases", async () => (await import("./settings/databases.js")).showDatabases);
-route("tokens", async () => (await import("./settings/tokens.js")).showTokens);
-route("appearance", async () => (await import("./settings/appearance.js")).showAppearance);
-route("users", async () => (await import("./settings/users.js")).showUsers);
 
 /** @param {{ user: Api.User, workspace: Api.Workspace }} owner */
 function showBar({ user, workspace }) {

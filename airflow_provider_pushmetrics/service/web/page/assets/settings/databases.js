@@ -8,7 +8,7 @@ import { confirmFirst, showDialog, tell } from "../elements/notices.js";
 import { reload } from "../elements/router.js";
 import { makeList } from "../elements/tables.js";
 import { part } from "../http/addresses.js";
-import { post, put, remove } from "../http/api.js";
+import { ApiError, post, put, remove } from "../http/api.js";
 
 const HINT =
   "Such as postgresql://reader:password@host/database, sqlite:///shop.db, or duckdb:///sales.duckdb; duckdb:///exports is a folder of CSV and Parquet files. Files are in the folder sources of the data folder, or in one of the service's --source-dir; s3://bucket/folder is one of its --source-url. Give a user who can only read.";
@@ -56,7 +56,7 @@ async function editDatabase(row = null) {
       hint: row ? `Empty: unchanged. ${HINT}` : HINT,
     }),
   ];
-  /** @type {{ result: Api.Database, isTested: boolean } | null} */
+  /** @type {{ result: Api.Database, isTested: boolean, isUntested: boolean } | null} */
   const done = await showDialog(row ? "Edit the database" : "Add a database", (close) =>
     makeForm({
       fields,
@@ -65,21 +65,40 @@ async function editDatabase(row = null) {
       cancel: () => close(null),
       async send({ database_name, sqlalchemy_uri }) {
         const body = { database_name, ...(sqlalchemy_uri ? { sqlalchemy_uri } : {}) };
+        const isTested = Boolean(sqlalchemy_uri) && (await tryFirst(row, sqlalchemy_uri));
+        const settings = { query: { skip_test: true } }; // it was tested just now, or is saved on purpose
         /** @type {{ result: Api.Database }} */
         const { result } = row
-          ? await put(`api/v1/database/${part(row.uid)}`, body)
-          : await post("api/v1/database/", body);
-        close({ result, isTested: Boolean(sqlalchemy_uri) });
+          ? await put(`api/v1/database/${part(row.uid)}`, body, settings)
+          : await post("api/v1/database/", body, settings);
+        close({ result, isTested, isUntested: Boolean(sqlalchemy_uri) && !isTested });
       },
     }),
   );
   if (!done) return;
   await reload();
-  // The service saves a URL only when its database answers; a new name alone says nothing about that.
-  tell(
-    done.isTested ? `${done.result.database_name}: The database answers` : "The database is saved",
-    "good",
-  );
+  const name = done.result.database_name;
+  if (done.isUntested) return tell(`${name} is saved, and was not tested successfully`, "bad");
+  // A new name alone says nothing about whether the database answers.
+  tell(done.isTested ? `${name}: The database answers` : "The database is saved");
+}
+
+/**
+ * Try a database before it is saved; if that fails, ask whether it is saved all the same. True if it answers.
+ *
+ * @param {Api.Database | null} row
+ * @param {string} sqlalchemy_uri
+ */
+async function tryFirst(row, sqlalchemy_uri) {
+  try {
+    await testUrl(row, sqlalchemy_uri);
+    return true;
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 422) throw error;
+    const title = "The test failed. Save the database anyway?";
+    if (!(await confirmFirst(title, error.message, "Save anyway"))) throw error;
+    return false;
+  }
 }
 
 /** @param {Api.Database} row */
@@ -102,12 +121,22 @@ function makeActions(row) {
 async function testUnsaved(row, fields) {
   const { sqlalchemy_uri } = readValues(fields);
   if (row && !sqlalchemy_uri) return test(row);
+  tell(await testUrl(row, sqlalchemy_uri), "good");
+}
+
+/**
+ * Test a URL; of one that replaces another, `***` stands for the stored password.
+ *
+ * @param {Api.Database | null} row
+ * @param {string} sqlalchemy_uri
+ */
+async function testUrl(row, sqlalchemy_uri) {
   /** @type {{ message: string }} */
   const { message } = await post("api/v1/database/test_connection", {
     sqlalchemy_uri,
     ...(row ? { database: row.uid } : {}),
   });
-  tell(message, "good");
+  return message;
 }
 
 /** @param {Api.Database} row */

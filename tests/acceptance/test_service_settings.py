@@ -1,0 +1,146 @@
+"""The pages of the settings in a browser, with a real mail server and Slack at the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.fakes.browser import Visit, find_violations
+from tests.fakes.loopback import RawServer, serve_raw
+from tests.fakes.mail_server import MailServer, serve_mail_in_thread
+from tests.fakes.service_process import ServiceProcess, run_ready_service
+
+PAGES = {
+    "databases": "Databases",
+    "notifications": "Notifications",
+    "messages": "Messages",
+    "tokens": "API tokens",
+    "users": "Users",
+    "workspace": "Workspace",
+    "appearance": "Appearance",
+}
+
+
+def answer(body: bytes) -> bytes:
+    """Make an answer of Slack's API."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+@pytest.fixture(scope="module", name="mail")
+def start_mail_server() -> Iterator[MailServer]:
+    with serve_mail_in_thread() as mail:
+        yield mail
+
+
+@pytest.fixture(scope="module", name="slack")
+def start_slack() -> Iterator[RawServer]:
+    with serve_raw(answer(b'{"ok": true, "ts": "1.2"}')) as slack:
+        yield slack
+
+
+@pytest.fixture(scope="module", name="service")
+def start_service(
+    tmp_path_factory: pytest.TempPathFactory, mail: MailServer, slack: RawServer
+) -> Iterator[ServiceProcess]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PUSHMETRICS_SERVICE_SLACK_TOKEN", "xoxb-1234567890-s3cret")
+        patch.setenv("PUSHMETRICS_SERVICE_SLACK_BASE_URL", f"{slack.url}/api/")
+        patch.setenv("PUSHMETRICS_SERVICE_SMTP_HOST", "127.0.0.1")
+        patch.setenv("PUSHMETRICS_SERVICE_SMTP_PORT", str(mail.port))
+        patch.setenv("PUSHMETRICS_SERVICE_SMTP_SECURITY", "none")
+        patch.setenv("PUSHMETRICS_SERVICE_SMTP_SENDER", "reports@example.com")
+        with run_ready_service(tmp_path_factory.mktemp("settings") / "data", "--demo") as service:
+            yield service
+
+
+def test_pages_of_the_settings_are_reached_by_the_keyboard(visit: Visit) -> None:
+    page = visit.enter("app/reports")
+    page.get_by_role("link", name="Settings", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Databases")).to_be_visible()
+    for path, heading in PAGES.items():
+        link = page.get_by_role("navigation", name="Settings").get_by_role("link", name=heading, exact=True)
+        link.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible()
+        expect(page).to_have_url(f"{visit.base_url}/app/settings/{path}")
+        expect(link).to_have_attribute("aria-current", "page")
+        assert (path, find_violations(page)) == (path, [])
+        visit.take_picture(f"settings-{path}")
+
+
+@pytest.mark.parametrize("old", ["databases", "messages", "tokens", "users", "appearance"])
+def test_old_addresses_lead_to_the_settings(visit: Visit, old: str) -> None:
+    page = visit.enter(f"app/{old}")
+    expect(page).to_have_url(f"{visit.base_url}/app/settings/{old}")
+    expect(page.get_by_role("heading", name=PAGES[old], level=1)).to_be_visible()
+
+
+def test_test_messages_show_what_the_servers_answered(
+    visit: Visit, mail: MailServer, slack: RawServer
+) -> None:
+    page = visit.enter("app/settings/notifications")
+    expect(page.get_by_label("Mail", exact=True)).to_contain_text(f"127.0.0.1:{mail.port}")
+    assert "s3cret" not in page.content()
+    visit.fill("Recipient", "ops@example.com")
+    visit.press("Send a test mail")
+    expect(page.get_by_label("Mail", exact=True)).to_contain_text(
+        "Sent. The mail server accepted the message to ops@example.com."
+    )
+    assert [message["To"] for message in mail.taken] == ["ops@example.com"]
+    visit.fill("Channel", "#reports")
+    visit.press("Post a test message")
+    expect(page.get_by_label("Slack", exact=True)).to_contain_text(
+        "Sent. Slack accepted the message to #reports."
+    )
+    slack.reply = answer(b'{"ok": false, "error": "not_in_channel"}')
+    visit.press("Post a test message")
+    expect(page.get_by_label("Slack", exact=True)).to_contain_text("Not sent. not_in_channel")
+    assert find_violations(page) == []
+    visit.take_picture("settings-tests")
+    assert len(slack.requests) == 2
+
+
+def test_database_that_does_not_answer_is_saved_only_on_purpose(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    visit.expected = ["status of 422"]
+    page = visit.enter("app/settings/databases")
+    visit.press("Add a database")
+    visit.fill("Name", "later")
+    visit.fill("URL", "duckdb:///nothing-here.duckdb")
+    visit.press("Save")
+    expect(visit.front).to_contain_text("nothing-here.duckdb")
+    expect(visit.front.get_by_role("heading")).to_have_text("The test failed. Save the database anyway?")
+    assert find_violations(page) == []
+    visit.press("Keep")
+    expect(visit.front.get_by_role("alert")).to_contain_text("nothing-here.duckdb")
+    names = [row["database_name"] for row in service.client.get("/api/v1/database/").json()["result"]]
+    assert "later" not in names
+    visit.press("Save")
+    visit.press("Save anyway")
+    visit.wait_for_notice("later is saved, and was not tested successfully")
+    expect(page.get_by_role("row").filter(has_text="later")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_settings_fit_a_small_screen(visit: Visit, scheme: Literal["light", "dark"]) -> None:
+    visit.page.set_viewport_size({"width": 360, "height": 740})
+    visit.page.emulate_media(color_scheme=scheme)
+    page = visit.enter("app/settings")
+    expect(page.get_by_role("heading", name="Databases")).to_be_visible()
+    for path, heading in PAGES.items():
+        visit.open(f"app/settings/{path}")
+        expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible()
+        wide = page.evaluate(
+            "[...document.querySelectorAll('main :not(.sections *, pre *, .scroll *)')]"
+            ".filter(one => one.getBoundingClientRect().right > innerWidth + 1)"
+            ".map(one => one.outerHTML.slice(0, 80))"
+        )
+        assert (path, wide) == (path, [])
+        assert (path, find_violations(page)) == (path, [])
+        visit.take_picture(f"settings-small-{scheme}-{path}")
