@@ -7,7 +7,7 @@ import { build, version } from "esbuild";
 const ENTRIES = "scripts/vendored";
 const TARGET = "airflow_provider_pushmetrics/service/web/page/assets/vendored";
 /** What the metadata of the wheel says of vendored files: `license` in setup.cfg. */
-const LICENSES = ["MIT"];
+const LICENSES = ["BSD-3-Clause", "ISC", "MIT"];
 
 /** @type {(content: string) => string} */
 const hash = (content) => createHash("sha256").update(content).digest("hex");

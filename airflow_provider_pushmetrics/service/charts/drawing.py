@@ -19,7 +19,9 @@ from airflow_provider_pushmetrics.service.charts.pictures import DrawnChart
 DRAW_PROGRAM = "airflow_provider_pushmetrics.service.charts.draw"
 MAX_DRAWINGS = 4
 MAX_DRAWN_BYTES = 64 * 1024 * 1024
-DRAW_TIMEOUT_SECONDS = 30
+DRAW_TIMEOUT_SECONDS = 120
+"""A process that draws has 30 s of CPU time; on a busy machine these take longer."""
+
 MAX_CHART_ERROR_LENGTH = 300
 
 CHILDREN = ChildPool(DRAW_PROGRAM, max_children=MAX_DRAWINGS, max_frame_bytes=MAX_DRAWN_BYTES)

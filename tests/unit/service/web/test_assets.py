@@ -68,7 +68,7 @@ def test_no_folder_has_more_modules_than_a_stranger_can_look_through() -> None:
 def test_modules_import_each_other_in_no_circle() -> None:
     imports = {path: find_imports(path) for path in MODULES}
     order = list(TopologicalSorter(imports).static_order())  # a CycleError names the circle
-    assert set(order) - {VENDORED / "codemirror.js"} == imports.keys()
+    assert {path for path in order if path.parent != VENDORED} == imports.keys()
 
 
 def test_page_has_no_script_or_style_of_its_own() -> None:
@@ -97,7 +97,9 @@ def test_vendored_packages_have_the_versions_and_the_license_that_the_metadata_s
         text = (VENDORED / f"LICENSE-{stem}.txt").read_text("utf-8")
         assert f"vendored/LICENSE-{stem}.txt" in setup["metadata"]["license_files"]
         for package in bundle["packages"]:
-            assert locked[f"node_modules/{package['name']}"]["version"] == package["version"]
+            # A package may be there in two versions, one of them for one other package alone.
+            path = f"node_modules/{package['name']}"
+            assert package["version"] in {one["version"] for at, one in locked.items() if at.endswith(path)}
             assert package["license"] in licenses
             assert f"{package['name']} {package['version']} ({package['license']})" in text
 

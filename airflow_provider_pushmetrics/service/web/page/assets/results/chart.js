@@ -1,10 +1,10 @@
-// A chart, as an image that the service has drawn.
+// The chart of a run, drawn by the page from the specification and the rows that its run kept.
 
+import { drawVega } from "../charts/drawing.js";
+import { followTheme } from "../charts/theme.js";
 import { el, fill } from "../elements/dom.js";
 import { get } from "../http/api.js";
 import { describeError } from "../http/errors.js";
-
-const DARK = window.matchMedia("(prefers-color-scheme: dark)");
 
 /**
  * Make the view of a chart; why it cannot be drawn is said in its place.
@@ -14,21 +14,46 @@ const DARK = window.matchMedia("(prefers-color-scheme: dark)");
  */
 export function makeChart(base, name) {
   const place = el("div", { class: "chart" }, el("p", { class: "hint" }, "Drawing…"));
-  /** @type {Promise<string>} */
-  const drawing = get(`${base}/chart.svg`, { query: { is_dark: DARK.matches } });
-  drawing
-    .then((text) => fill(place, makeImage(text, name)))
-    .catch((error) => fill(place, el("p", { class: "fault" }, describeError(error))));
+  /** @type {Promise<Record<string, unknown>>} */
+  const reading = get(`${base}/chart.json`);
+  reading.then((spec) => showChart(place, spec, name)).catch((error) => showFault(place, error));
   return place;
 }
 
 /**
- * Show SVG as an image: as a part of the page, it could run scripts.
+ * Show a chart in a place, and again when the page becomes light or dark.
  *
- * @param {string} text
+ * @param {HTMLElement} place
+ * @param {Record<string, unknown>} spec
  * @param {string} name
  */
-function makeImage(text, name) {
-  const address = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
-  return el("img", { src: address, alt: `Chart ${name}`, onload: () => URL.revokeObjectURL(address) });
+async function showChart(place, spec, name) {
+  let end = await drawChart(place, spec, name);
+  followTheme(place, async () => {
+    try {
+      end();
+      end = await drawChart(place, spec, name);
+    } catch (error) {
+      showFault(place, error);
+    }
+  });
 }
+
+/**
+ * Draw a chart into a place of the page, as an image with a name.
+ *
+ * @param {HTMLElement} place
+ * @param {Record<string, unknown>} spec
+ * @param {string} name
+ */
+export async function drawChart(place, spec, name) {
+  const image = el("div", { role: "img", "aria-label": `Chart ${name}` });
+  fill(place, image);
+  return drawVega(image, spec);
+}
+
+/**
+ * @param {HTMLElement} place
+ * @param {unknown} error
+ */
+const showFault = (place, error) => fill(place, el("p", { class: "fault" }, describeError(error)));

@@ -1,0 +1,70 @@
+// The colours of charts, which are those of the page.
+
+/** Ten colours that are told apart on light and on dark pages, also by people who see some of them alike. */
+const CATEGORIES = [
+  "#4c8bf5",
+  "#f28e2b",
+  "#2ca58d",
+  "#d1495b",
+  "#8e6bd1",
+  "#c9a227",
+  "#5bb5d8",
+  "#b5651d",
+  "#7f8c9b",
+  "#d982b5",
+];
+
+/**
+ * Make the configuration of a chart at a place of the page.
+ *
+ * @param {HTMLElement} place
+ */
+export function makeTheme(place) {
+  const style = getComputedStyle(place);
+  const read = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
+  const [text, quiet, line] = ["--text", "--quiet", "--line"].map(read);
+  const words = {
+    labelColor: quiet,
+    titleColor: text,
+    titleFontWeight: 600,
+    labelFontSize: 12,
+    titleFontSize: 12,
+  };
+  return {
+    aria: false, // the element around it has a name, and the rows are a table
+    background: "transparent",
+    font: style.fontFamily,
+    view: { stroke: "transparent" },
+    mark: { color: CATEGORIES[0], tooltip: { content: "encoding" } },
+    arc: { stroke: read("--card"), strokeWidth: 1 },
+    text: { color: text },
+    rule: { color: quiet },
+    title: { color: text, subtitleColor: quiet, anchor: "start", fontSize: 14, fontWeight: 600 },
+    axis: { ...words, domainColor: line, gridColor: line, tickColor: line },
+    header: words,
+    legend: words,
+    range: { category: CATEGORIES },
+  };
+}
+
+/**
+ * Call a function whenever the page becomes light or dark, until a place has left the page.
+ *
+ * @param {HTMLElement} place
+ * @param {() => unknown} redraw
+ */
+export function followTheme(place, redraw) {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const update = () => {
+    if (place.isConnected) redraw();
+    else stop();
+  };
+  // A page may also be light or dark by an attribute of its root.
+  const observer = new MutationObserver(update);
+  const stop = () => {
+    dark.removeEventListener("change", update);
+    observer.disconnect();
+  };
+  dark.addEventListener("change", update);
+  observer.observe(document.documentElement, { attributes: true });
+}
