@@ -649,6 +649,38 @@ declare namespace Ui {
   /** A block that is edited; a new one has only its type and no content. */
   type EditedBlock = Partial<Api.Block> & { type: Api.BlockType; content: Api.Content };
 
+  /** What the form of a chart holds; the names of the choices are those of `charts/chart_spec.js`. */
+  interface ChartForm {
+    mark: string;
+    /** The column along the chart, or of the slices of a pie. */
+    x: string;
+    xType: string;
+    timeUnit: string;
+    sort: string;
+    /** The column of the values. */
+    y: string;
+    aggregate: string;
+    color: string;
+    colorType: string;
+    stack: string;
+    isHorizontal: boolean;
+    title: string;
+    width: number | null;
+    height: number | null;
+    /** The `$schema` of the specification, which the form keeps. */
+    schema: string;
+  }
+
+  type ChartSpec = Record<string, unknown>;
+
+  /** The rows that a chart of a query can draw. */
+  interface ChartRows {
+    columns: Api.Column[];
+    row_count: number;
+    /** Read all rows, as they are in a chart. */
+    read: () => Promise<unknown[]>;
+  }
+
   /** What a part of a report's page is made by, and what its form gives. */
   interface BlockEditor {
     makeFields: (content: Api.Content, context: BlockContext) => FormPart[];

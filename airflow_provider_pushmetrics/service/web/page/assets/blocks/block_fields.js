@@ -1,5 +1,6 @@
 // The fields of each type of block, and the content that their values make.
 
+import { makeChartFields } from "../charts/chart_fields.js";
 import { button } from "../elements/buttons.js";
 import { el } from "../elements/dom.js";
 import {
@@ -19,6 +20,7 @@ import { makeReaders } from "../sql/catalog_reader.js";
 import { addSqlEditor } from "../sql/sql_editor.js";
 import { insertText } from "../sql/sql_registry.js";
 import {
+  keepDeleted,
   readChoices,
   readDefault,
   readJson,
@@ -29,12 +31,6 @@ import {
 
 const PARAMETER_TYPES = nameOptions(["any", "text", "integer", "number", "boolean", "date", "timestamp"]);
 const TEMPLATE_HINT = "Values are inserted as {{ name }}: a parameter, or another block by its name.";
-const FIRST_CHART = {
-  width: 640,
-  height: 280,
-  mark: "bar",
-  encoding: { x: { field: "…", type: "nominal", sort: null }, y: { field: "…", type: "quantitative" } },
-};
 
 /**
  * Each type: its fields, and the content that their values make.
@@ -67,7 +63,7 @@ export const EDITORS = {
   },
   sql: {
     makeFields: (content, { databases, blocks }) => {
-      const database = databases.length ? databaseField(content, databases) : null;
+      const database = databases.length || content.database_id ? databaseField(content, databases) : null;
       const sql = areaField("sql", "SQL", {
         value: content.sql ?? "",
         rows: 8,
@@ -120,21 +116,7 @@ export const EDITORS = {
     read: (values) => values,
   },
   chart: {
-    makeFields: (content, { blocks }) => [
-      choiceField(
-        "query",
-        "Rows of",
-        blocks.filter((one) => one.type === "sql").map((one) => [one.name, one.name]),
-        { value: content.query, required: true },
-      ),
-      areaField("spec", "Vega-Lite specification", {
-        value: JSON.stringify(content.spec ?? FIRST_CHART, null, 2),
-        rows: 10,
-        isCode: true,
-        required: true,
-        hint: "Without data: the rows of the query are inserted.",
-      }),
-    ],
+    makeFields: (content, context) => makeChartFields(content, context, queryField(content, context.blocks)),
     read: (values) => ({ query: values.query ?? "", spec: readJson(values.spec) }),
   },
   email: {
@@ -188,9 +170,24 @@ function databaseField(content, databases) {
   return choiceField(
     "database_id",
     "Database",
-    databases.map((one) => [one.uid, one.database_name]),
+    keepDeleted(
+      databases.map((one) => [one.uid, one.database_name]),
+      content.database_id,
+    ),
     { value: content.database_id },
   );
+}
+
+/**
+ * @param {Api.Content} content
+ * @param {Api.Block[]} blocks
+ */
+function queryField(content, blocks) {
+  const names = blocks.filter((one) => one.type === "sql").map((one) => one.name);
+  return choiceField("query", "Rows of", keepDeleted(nameOptions(names), content.query, content.query), {
+    value: content.query,
+    required: true,
+  });
 }
 
 /**

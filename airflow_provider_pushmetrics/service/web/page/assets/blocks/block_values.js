@@ -11,6 +11,20 @@ import { parseJson, writeJson } from "../http/exact_json.js";
 export const readNumber = (text) => (text === "" ? undefined : Number(text));
 
 /**
+ * Keep what a block uses among the options of a field also when it was deleted: otherwise the field would show another
+ * one, and saving the block would move it there.
+ *
+ * @param {readonly Ui.Option[]} options
+ * @param {string | null | undefined} value What the block uses; a new block uses nothing yet.
+ * @param {string} name
+ * @returns {readonly Ui.Option[]}
+ */
+export function keepDeleted(options, value, name = "") {
+  if (!value || options.some(([one]) => String(one) === String(value))) return options;
+  return [[value, `${name} (deleted)`.trim()], ...options];
+}
+
+/**
  * Read the JSON of a specification.
  *
  * @param {string} text
