@@ -85,7 +85,7 @@ function makeFields(schedule, reports, isOld) {
     ),
     ends,
     showWhile(
-      textField("ends_on", "Last day", { type: "date", value: schedule.ends_on ?? "" }),
+      textField("ends_on", "Ends on", { type: "date", value: schedule.ends_on ?? "" }),
       ends.input,
       (value) => value === "date",
     ),

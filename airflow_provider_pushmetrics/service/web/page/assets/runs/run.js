@@ -142,9 +142,9 @@ function makeFacts(run) {
   /** @type {[string, Ui.Child][]} */
   const facts = [
     ["State", state(run.status)],
-    ["Began", moment(run.start_time)],
+    ["Started", moment(run.start_time)],
     ["Ended", moment(run.end_time)],
-    ["Took", elapsed(run.start_time, run.end_time)],
+    ["Duration", elapsed(run.start_time, run.end_time)],
     ["Started by", run.started_by ?? run.origin],
     ["Parameters", el("span", { class: "code" }, writeParameters(run.parameters))],
   ];

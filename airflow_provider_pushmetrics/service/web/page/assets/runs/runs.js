@@ -69,8 +69,8 @@ export function makeRunList({ report = null, getFilters = () => [], onChange, si
       ["State", (run) => state(run.status)],
       ["Started by", (run) => run.started_by ?? run.origin],
       ["Parameters", (run) => el("span", { class: "clip code" }, writeParameters(run.parameters))],
-      ["Began", (run) => moment(run.start_time ?? run.created_on), "tight"],
-      ["Took", (run) => elapsed(run.start_time, run.end_time), "tight"],
+      ["Started", (run) => moment(run.start_time ?? run.created_on), "tight"],
+      ["Duration", (run) => elapsed(run.start_time, run.end_time), "tight"],
     ],
     whenEmpty: () =>
       empty(

@@ -22,7 +22,7 @@ export async function showDatabases(_, signal) {
     signal,
     columns: [
       ["Name", (row) => row.database_name],
-      ["Kind", (row) => row.backend],
+      ["Type", (row) => row.backend],
       ["Where", (row) => el("span", { class: "code clip" }, row.sqlalchemy_uri)],
       ["Added", (row) => moment(row.created_on), "tight"],
       ["", makeActions, "actions-cell"],

@@ -49,7 +49,7 @@ export function makeTokenTable(rows, path, whenRevoked = () => {}) {
   /** @type {Ui.Column<Api.Token>[]} */
   const columns = [
     ["Name", (row) => row.name],
-    ["Begins with", (row) => el("code", {}, `${row.token_prefix}…`)],
+    ["Prefix", (row) => el("code", {}, `${row.token_prefix}…`)],
     ["Created", (row) => moment(row.created_on), "tight"],
     ["Expires", (row) => (row.expires_on ? moment(row.expires_on) : "never"), "tight"],
     [
@@ -81,7 +81,7 @@ export async function createToken(path) {
           maxlength: 255,
           hint: "What it is for, such as “airflow”.",
         }),
-        textField("expires_on", "Last day", { type: "date", hint: "Empty: it does not expire." }),
+        textField("expires_on", "Expires", { type: "date", hint: "Empty: it does not expire." }),
       ],
       submit: "Create the token",
       cancel: () => close(null),
