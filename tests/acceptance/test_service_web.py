@@ -306,6 +306,7 @@ def test_tokens_users_and_kept_mails_are_shown(service: ServiceProcess, visit: V
     visit.press("I have kept it")
     page.get_by_role("button", name="Sign out").click()
     visit.sign_in(token)
+    visit.follow("Reports")
     visit.follow("Departure delays")
     expect(page.get_by_label("Block worst")).to_be_visible()
     expect(page.locator("main button:not(.reads):visible")).to_have_count(0)
