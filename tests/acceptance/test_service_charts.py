@@ -99,10 +99,10 @@ def test_chart_is_drawn_by_the_page_in_its_colours_and_says_its_values(
     assert tip.locator("img").count() == 0
     visit.take_picture(f"chart-{scheme}")
     assert find_violations(page) == []
-    fill = "document.querySelector('.chart svg text').getAttribute('fill')"
-    before = page.evaluate(fill)
+    words = image.locator("svg text").first
+    before = words.get_attribute("fill") or ""
     page.emulate_media(color_scheme="dark" if scheme == "light" else "light")
-    page.wait_for_function(f"{fill} && {fill} !== '{before}'")
+    expect(words).not_to_have_attribute("fill", before)
     assert page.evaluate("window.hacked") is None
     assert foreign == []
 

@@ -1,5 +1,7 @@
 // The colours of charts, which are those of the page.
 
+import { el } from "../elements/dom.js";
+
 /** Ten colours that are told apart on light and on dark pages, also by people who see some of them alike. */
 const CATEGORIES = [
   "#4c8bf5",
@@ -21,8 +23,16 @@ const CATEGORIES = [
  */
 export function makeTheme(place) {
   const style = getComputedStyle(place);
-  const read = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
+  // A variable may hold what only style sheets understand, so the colour is read that it gives.
+  const probe = el("span", {});
+  place.append(probe);
+  const read = (/** @type {string} */ name) => {
+    probe.style.color = `var(${name})`;
+    return getComputedStyle(probe).color;
+  };
   const [text, quiet, line] = ["--text", "--quiet", "--line"].map(read);
+  const card = read("--card");
+  probe.remove();
   const words = {
     labelColor: quiet,
     titleColor: text,
@@ -36,7 +46,7 @@ export function makeTheme(place) {
     font: style.fontFamily,
     view: { stroke: "transparent" },
     mark: { color: CATEGORIES[0], tooltip: { content: "encoding" } },
-    arc: { stroke: read("--card"), strokeWidth: 1 },
+    arc: { stroke: card, strokeWidth: 1 },
     text: { color: text },
     rule: { color: quiet },
     title: { color: text, subtitleColor: quiet, anchor: "start", fontSize: 14, fontWeight: 600 },
