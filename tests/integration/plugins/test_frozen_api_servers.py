@@ -12,6 +12,7 @@ from airflow.models.asset import AssetEvent
 from sqlalchemy import event
 
 from airflow_provider_pushmetrics.plugins.asset_updates import NEWEST, Pace
+from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 from tests.fakes.airflow_tables import AirflowTables
 from tests.fakes.stored_asset import StoredAsset
@@ -83,7 +84,8 @@ async def test_an_api_server_that_was_frozen_starts_nothing_twice(
     async with run_updater(frozen.runtime, pace=WOKEN_BY_EVENTS):
         await deliver(frozen.runtime, 1)
         await wait_for_numbers(asset, [1])
-        await wait_for(lambda: fetch_position() == 1)  # it has left the transaction that locks the inbox
+        if not overlooks_events():  # otherwise the position waits until the event is handled
+            await wait_for(lambda: fetch_position() == 1)  # it has left the transaction that locks the inbox
         frozen.freeze_at_its_position()
         async with run_updater(other.runtime):
             await deliver(other.runtime, 2)

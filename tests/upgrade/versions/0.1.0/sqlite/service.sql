@@ -15,8 +15,8 @@ CREATE TABLE api_token (
 	CONSTRAINT fk_api_token_user_id FOREIGN KEY(user_id) REFERENCES app_user (id), 
 	CONSTRAINT fk_api_token_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "api_token" VALUES(1,1,'bootstrap','9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058',NULL,NULL,NULL,'Nq1GN5WjsGy6','2026-11-27 16:56:22.725180',1);
-INSERT INTO "api_token" VALUES(1,1,'of a user','8600498b651a21a39bf68b0bac121c830fcf77d6ec586bf7b4545cc44bf25403','pmpat_5-HD5j',NULL,NULL,'M1Q3GTtHxpaD','2026-11-27 16:56:22.984972',2);
+INSERT INTO "api_token" VALUES(1,1,'bootstrap','9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058',NULL,NULL,NULL,'z5omvZHmgdNI','2026-11-27 22:04:03.098193',1);
+INSERT INTO "api_token" VALUES(1,1,'of a user','9b7ef9972ab6c9a5d7e6c0f9853ea352c2105a4a23c21f41746b387b5d427a64','pmpat_i2TSDL',NULL,NULL,'zdxU6hjtnxh2','2026-11-27 22:04:03.249488',2);
 CREATE TABLE app_user (
 	email VARCHAR(320) NOT NULL, 
 	first_name VARCHAR(255) NOT NULL, 
@@ -28,7 +28,7 @@ CREATE TABLE app_user (
 	CONSTRAINT uq_app_user_email UNIQUE (email), 
 	CONSTRAINT uq_app_user_uid UNIQUE (uid)
 );
-INSERT INTO "app_user" VALUES('admin@localhost','Admin','','2026-11-27 16:56:26.968938','DTV93kzlLcvI','2026-11-27 16:56:22.721100',1);
+INSERT INTO "app_user" VALUES('admin@localhost','Admin','','2026-11-27 22:04:06.715612','CBE6YEXTqOGH','2026-11-27 22:04:03.096116',1);
 CREATE TABLE block (
 	report_id INTEGER NOT NULL, 
 	position INTEGER NOT NULL, 
@@ -43,9 +43,9 @@ CREATE TABLE block (
 	CONSTRAINT uq_block_uid UNIQUE (uid), 
 	CONSTRAINT fk_block_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE
 );
-INSERT INTO "block" VALUES(1,0,'parameter','month',NULL,'{"default": 1, "type": "integer", "required": false}','OGqaHZub8n9r','2026-11-27 16:56:22.860710',1);
-INSERT INTO "block" VALUES(1,1,'parameter','text',NULL,'{"default": "{}", "type": "text", "required": false}','bVY22sxTGSYC','2026-11-27 16:56:22.862395',2);
-INSERT INTO "block" VALUES(1,2,'sql','q',NULL,'{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}','Ht4kWoH7aguB','2026-11-27 16:56:22.865035',3);
+INSERT INTO "block" VALUES(1,0,'parameter','month',NULL,'{"default": 1, "type": "integer", "required": false}','PJAkasOIr3et','2026-11-27 22:04:03.195086',1);
+INSERT INTO "block" VALUES(1,1,'parameter','text',NULL,'{"default": "{}", "type": "text", "required": false}','Cu8QigeXpnWi','2026-11-27 22:04:03.200583',2);
+INSERT INTO "block" VALUES(1,2,'sql','q',NULL,'{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}','d7egDgVp8dHh','2026-11-27 22:04:03.201421',3);
 CREATE TABLE block_result (
 	run_id INTEGER, 
 	query_run_id INTEGER, 
@@ -73,12 +73,12 @@ CREATE TABLE block_result (
 	CONSTRAINT fk_block_result_run_id FOREIGN KEY(run_id) REFERENCES run (id) ON DELETE CASCADE, 
 	CONSTRAINT fk_block_result_query_run_id FOREIGN KEY(query_run_id) REFERENCES query_run (id) ON DELETE CASCADE
 );
-INSERT INTO "block_result" VALUES(1,NULL,1,'OGqaHZub8n9r',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-27 16:56:23.069112','2026-11-27 16:56:23.069725',1);
-INSERT INTO "block_result" VALUES(1,NULL,2,'bVY22sxTGSYC',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-27 16:56:23.072021','2026-11-27 16:56:23.072434',2);
-INSERT INTO "block_result" VALUES(1,NULL,3,'Ht4kWoH7aguB',1,2,'q','sql','success',NULL,NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',1,'run-1/Ht4kWoH7aguB-NRzLLvfIStjg.parquet',10000000,3600,0,'2026-11-27 16:56:23.072908','2026-11-27 16:56:23.946002',3);
-INSERT INTO "block_result" VALUES(2,NULL,1,'OGqaHZub8n9r',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-27 16:56:24.107984','2026-11-27 16:56:24.108791',4);
-INSERT INTO "block_result" VALUES(2,NULL,2,'bVY22sxTGSYC',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-27 16:56:24.109213','2026-11-27 16:56:24.109588',5);
-INSERT INTO "block_result" VALUES(2,NULL,3,'Ht4kWoH7aguB',1,2,'q','sql','failed','malformed JSON',NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',NULL,NULL,10000000,3600,0,'2026-11-27 16:56:24.118816','2026-11-27 16:56:24.125435',6);
+INSERT INTO "block_result" VALUES(1,NULL,1,'PJAkasOIr3et',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-27 22:04:03.317350','2026-11-27 22:04:03.320481',1);
+INSERT INTO "block_result" VALUES(1,NULL,2,'Cu8QigeXpnWi',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-27 22:04:03.321495','2026-11-27 22:04:03.321863',2);
+INSERT INTO "block_result" VALUES(1,NULL,3,'d7egDgVp8dHh',1,2,'q','sql','success',NULL,NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',1,'run-1/d7egDgVp8dHh-PDvVbOkTfHaj.parquet',10000000,3600,0,'2026-11-27 22:04:03.324367','2026-11-27 22:04:03.584735',3);
+INSERT INTO "block_result" VALUES(2,NULL,1,'PJAkasOIr3et',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-27 22:04:03.731862','2026-11-27 22:04:03.732359',4);
+INSERT INTO "block_result" VALUES(2,NULL,2,'Cu8QigeXpnWi',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-27 22:04:03.744291','2026-11-27 22:04:03.745067',5);
+INSERT INTO "block_result" VALUES(2,NULL,3,'d7egDgVp8dHh',1,2,'q','sql','failed','malformed JSON',NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',NULL,NULL,10000000,3600,0,'2026-11-27 22:04:03.745624','2026-11-27 22:04:03.759541',6);
 CREATE TABLE data_source (
 	workspace_id INTEGER NOT NULL, 
 	name VARCHAR(255) NOT NULL, 
@@ -91,7 +91,7 @@ CREATE TABLE data_source (
 	CONSTRAINT uq_data_source_uid UNIQUE (uid), 
 	CONSTRAINT fk_data_source_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "data_source" VALUES(1,'empty oNWI4lfEqfmx','sqlite','gAAAAABrCbY2bSCGuA1xXQpVdEY2X9bPkiQq052Sq00fq6vAx42-nBnbOmeWxXWcuwFx5GnvgYggw_smFUckv0c66YP6P-BHpR_LaKb8LLY7DpxE3nKAOg8=','LjyWLzFJYf8K','2026-11-27 16:56:22.853108',1);
+INSERT INTO "data_source" VALUES(1,'empty YrNr7FAliggC','sqlite','gAAAAABrCf5T-L1uKHYjU7aZe8k2hO1heMi7s72rZhix1yEmxVqfI4Y6tBAVTQ65qQfpZEKsD89Il2cYmrT8TOmZoFv1CRBg8YWtOhmUc7CcV25HzScEN3g=','FJB9P4qoP5O4','2026-11-27 22:04:03.193626',1);
 CREATE TABLE deleted_rows (
 	workspace_id INTEGER NOT NULL, 
 	kind VARCHAR(32) NOT NULL, 
@@ -118,8 +118,8 @@ CREATE TABLE delivery (
 	CONSTRAINT fk_delivery_event_id FOREIGN KEY(event_id) REFERENCES outbox_event (id) ON DELETE CASCADE, 
 	CONSTRAINT fk_delivery_subscription_id FOREIGN KEY(subscription_id) REFERENCES webhook_subscription (id) ON DELETE CASCADE
 );
-INSERT INTO "delivery" VALUES(1,1,1,'delivered',1,0,NULL,'2026-11-27 16:56:23.952843','2026-11-27 16:56:24.014199','QiO8Vsxz85M7','2026-11-27 16:56:23.953858',1);
-INSERT INTO "delivery" VALUES(1,2,1,'delivered',1,0,NULL,'2026-11-27 16:56:24.126300','2026-11-27 16:56:24.145273','uAlRraMsCzBI','2026-11-27 16:56:24.126702',2);
+INSERT INTO "delivery" VALUES(1,1,1,'delivered',1,0,NULL,'2026-11-27 22:04:03.589411','2026-11-27 22:04:03.643269','pnuv04QEchl4','2026-11-27 22:04:03.592294',1);
+INSERT INTO "delivery" VALUES(1,2,1,'delivered',1,0,NULL,'2026-11-27 22:04:03.764202','2026-11-27 22:04:03.874679','LxUFYbVOSIbe','2026-11-27 22:04:03.764657',2);
 CREATE TABLE delivery_attempt (
 	delivery_id INTEGER NOT NULL, 
 	number INTEGER NOT NULL, 
@@ -132,8 +132,8 @@ CREATE TABLE delivery_attempt (
 	CONSTRAINT uq_delivery_attempt_delivery_id_number UNIQUE (delivery_id, number), 
 	CONSTRAINT fk_delivery_attempt_delivery_id FOREIGN KEY(delivery_id) REFERENCES delivery (id) ON DELETE CASCADE
 );
-INSERT INTO "delivery_attempt" VALUES(1,1,'2026-11-27 16:56:23.990156',19,202,NULL,'{"id": 1, "outcome": "accepted"}',1);
-INSERT INTO "delivery_attempt" VALUES(2,1,'2026-11-27 16:56:24.141923',2,202,NULL,'{"id": 2, "outcome": "accepted"}',2);
+INSERT INTO "delivery_attempt" VALUES(1,1,'2026-11-27 22:04:03.623287',8,202,NULL,'{"id": 1, "outcome": "accepted"}',1);
+INSERT INTO "delivery_attempt" VALUES(2,1,'2026-11-27 22:04:03.840716',27,202,NULL,'{"id": 2, "outcome": "accepted"}',2);
 CREATE TABLE ended_session (
 	sid VARCHAR(32) NOT NULL, 
 	until DATETIME NOT NULL, 
@@ -185,8 +185,8 @@ CREATE TABLE outbox_event (
 	CONSTRAINT uq_outbox_event_uid UNIQUE (uid), 
 	CONSTRAINT fk_outbox_event_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "outbox_event" VALUES(1,'report.run',1,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:46747/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:46747/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-27T16:56:23+00:00"}',NULL,'msg_DzKlMNAvmnQjBVDogty7u8aE','2026-11-27 16:56:23.952694',1);
-INSERT INTO "outbox_event" VALUES(1,'report.run',2,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:46747/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:46747/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-27T16:56:24+00:00"}',NULL,'msg_dQYypub72fiFwQwjibkiaQBB','2026-11-27 16:56:24.126227',2);
+INSERT INTO "outbox_event" VALUES(1,'report.run',1,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:35933/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:35933/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-27T22:04:03+00:00"}',NULL,'msg_LwqaGadQsv1gG4YbThlEiUTd','2026-11-27 22:04:03.589261',1);
+INSERT INTO "outbox_event" VALUES(1,'report.run',2,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:35933/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:35933/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-27T22:04:03+00:00"}',NULL,'msg_dfo7l65W0YedLhGvSkN6xJ4a','2026-11-27 22:04:03.764123',2);
 CREATE TABLE pushmetrics_service_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT pushmetrics_service_version_pkc PRIMARY KEY (version_num)
@@ -203,7 +203,7 @@ CREATE TABLE "query" (
 	CONSTRAINT fk_query_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE, 
 	CONSTRAINT fk_query_block_id FOREIGN KEY(block_id) REFERENCES block (id) ON DELETE CASCADE
 );
-INSERT INTO "query" VALUES(1,3,'ljnlyznWTraI','2026-11-27 16:56:22.865447',1);
+INSERT INTO "query" VALUES(1,3,'OvMpPbfJqVPy','2026-11-27 22:04:03.201816',1);
 CREATE TABLE query_run (
 	workspace_id INTEGER NOT NULL, 
 	report_id INTEGER NOT NULL, 
@@ -243,7 +243,7 @@ CREATE TABLE report (
 	CONSTRAINT uq_report_uid UNIQUE (uid), 
 	CONSTRAINT fk_report_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "report" VALUES(1,'Made by a test','','report',NULL,'UTC','2026-11-27 16:56:22.853832','KT13tlU1sY61','2026-11-27 16:56:22.853851',1);
+INSERT INTO "report" VALUES(1,'Made by a test','','report',NULL,'UTC','2026-11-27 22:04:03.194269','TmO43JqaGPUF','2026-11-27 22:04:03.194286',1);
 CREATE TABLE retired_secret (
 	subscription_id INTEGER NOT NULL, 
 	secret_encrypted TEXT NOT NULL, 
@@ -289,9 +289,9 @@ CREATE TABLE run (
 	CONSTRAINT fk_run_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id), 
 	CONSTRAINT fk_run_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE
 );
-INSERT INTO "run" VALUES(1,1,'success','webhook','{"month": 2}','{"month": 2, "text": "{}"}',NULL,'oCWlzhpuWOb9',0,'52cd7478-b7a4-4bc6-8c55-7948b9f5fc16',NULL,0,1,NULL,NULL,NULL,'null','2026-11-27 16:56:23.067599','2026-11-27 16:56:23.944627',NULL,'eEkH9ocA9p6i','2026-11-27 16:56:23.016558',1);
-INSERT INTO "run" VALUES(1,1,'failed','webhook','{"text": "{"}','{"month": 1, "text": "{"}',NULL,'oCWlzhpuWOb9',0,'8bf849f5-0b60-4a1b-bf20-1d063eea91b7',NULL,0,1,NULL,NULL,NULL,'null','2026-11-27 16:56:24.102001','2026-11-27 16:56:24.125040','block ''q'': malformed JSON','mr3fjz62oB8l','2026-11-27 16:56:24.035405',2);
-INSERT INTO "run" VALUES(1,1,'pending','webhook','{"month": 2}','{"month": 2, "text": "{}"}','b27f962ebe4c82286ed10ee20c1d734697928d1565156db3',NULL,0,'ff690f88-9069-4988-9003-293b0d6ae943',NULL,0,1,NULL,'Airflow user_dag.run_report (run manual__2026-01-01, try 1)',NULL,'null',NULL,NULL,NULL,'zIc603NVBFCg','2026-11-27 16:56:27.032627',3);
+INSERT INTO "run" VALUES(1,1,'success','webhook','{"month": 2}','{"month": 2, "text": "{}"}',NULL,'rUanTXLR428I',0,'16bfc1f6-143b-4196-bc48-a95db71c6656',NULL,0,1,NULL,NULL,NULL,'null','2026-11-27 22:04:03.308838','2026-11-27 22:04:03.583468',NULL,'UVzTaS6Asf3Q','2026-11-27 22:04:03.276787',1);
+INSERT INTO "run" VALUES(1,1,'failed','webhook','{"text": "{"}','{"month": 1, "text": "{"}',NULL,'rUanTXLR428I',0,'3ab7deb5-2091-4bf5-a29f-3a230fa0ebfa',NULL,0,1,NULL,NULL,NULL,'null','2026-11-27 22:04:03.729830','2026-11-27 22:04:03.759135','block ''q'': malformed JSON','gRjaKgloPdcw','2026-11-27 22:04:03.670346',2);
+INSERT INTO "run" VALUES(1,1,'pending','webhook','{"month": 2}','{"month": 2, "text": "{}"}','b27f962ebe4c82286ed10ee20c1d734697928d1565156db3',NULL,0,'3f4c105f-6ef1-4171-8477-7ea23f9f0790',NULL,0,1,NULL,'Airflow user_dag.run_report (run manual__2026-01-01, try 1)',NULL,'null',NULL,NULL,NULL,'yyfqGzd8Hc7B','2026-11-27 22:04:06.775695',3);
 CREATE TABLE run_log (
 	workspace_id INTEGER NOT NULL, 
 	run_id INTEGER NOT NULL, 
@@ -306,16 +306,16 @@ CREATE TABLE run_log (
 	CONSTRAINT fk_run_log_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id), 
 	CONSTRAINT fk_run_log_run_id FOREIGN KEY(run_id) REFERENCES run (id) ON DELETE CASCADE
 );
-INSERT INTO "run_log" VALUES(1,1,'52cd7478-b7a4-4bc6-8c55-7948b9f5fc16',NULL,'INFO','the run begins','yt3sG4bia52K','2026-11-27 16:56:23.068678',1);
-INSERT INTO "run_log" VALUES(1,1,'52cd7478-b7a4-4bc6-8c55-7948b9f5fc16','OGqaHZub8n9r','INFO','block ''month'': success','TvRpZPaYEDwB','2026-11-27 16:56:23.071786',2);
-INSERT INTO "run_log" VALUES(1,1,'52cd7478-b7a4-4bc6-8c55-7948b9f5fc16','bVY22sxTGSYC','INFO','block ''text'': success','sojUybvTZ0V3','2026-11-27 16:56:23.072601',3);
-INSERT INTO "run_log" VALUES(1,1,'52cd7478-b7a4-4bc6-8c55-7948b9f5fc16','Ht4kWoH7aguB','INFO','block ''q'': success, 1 rows','pYVESEqoZNb7','2026-11-27 16:56:23.950524',4);
-INSERT INTO "run_log" VALUES(1,1,'52cd7478-b7a4-4bc6-8c55-7948b9f5fc16',NULL,'INFO','the run ends: success','f3ZNKiPDHyzY','2026-11-27 16:56:23.950536',5);
-INSERT INTO "run_log" VALUES(1,2,'8bf849f5-0b60-4a1b-bf20-1d063eea91b7',NULL,'INFO','the run begins','Ku7eeQRh58cq','2026-11-27 16:56:24.102376',6);
-INSERT INTO "run_log" VALUES(1,2,'8bf849f5-0b60-4a1b-bf20-1d063eea91b7','OGqaHZub8n9r','INFO','block ''month'': success','aoG7mb3Mcxag','2026-11-27 16:56:24.109006',7);
-INSERT INTO "run_log" VALUES(1,2,'8bf849f5-0b60-4a1b-bf20-1d063eea91b7','bVY22sxTGSYC','INFO','block ''text'': success','fYosJVSoqjq2','2026-11-27 16:56:24.109742',8);
-INSERT INTO "run_log" VALUES(1,2,'8bf849f5-0b60-4a1b-bf20-1d063eea91b7','Ht4kWoH7aguB','ERROR','block ''q'': failed, malformed JSON','NnGUKe1pLifE','2026-11-27 16:56:24.126056',9);
-INSERT INTO "run_log" VALUES(1,2,'8bf849f5-0b60-4a1b-bf20-1d063eea91b7',NULL,'INFO','the run ends: failed','RbOz6PoYGDuk','2026-11-27 16:56:24.126066',10);
+INSERT INTO "run_log" VALUES(1,1,'16bfc1f6-143b-4196-bc48-a95db71c6656',NULL,'INFO','the run begins','f6c2Mr3ixch9','2026-11-27 22:04:03.316802',1);
+INSERT INTO "run_log" VALUES(1,1,'16bfc1f6-143b-4196-bc48-a95db71c6656','PJAkasOIr3et','INFO','block ''month'': success','YBVYZR5pFFST','2026-11-27 22:04:03.321261',2);
+INSERT INTO "run_log" VALUES(1,1,'16bfc1f6-143b-4196-bc48-a95db71c6656','Cu8QigeXpnWi','INFO','block ''text'': success','hvZF7oxSgS1W','2026-11-27 22:04:03.322026',3);
+INSERT INTO "run_log" VALUES(1,1,'16bfc1f6-143b-4196-bc48-a95db71c6656','d7egDgVp8dHh','INFO','block ''q'': success, 1 rows','ZhnFDFmqK1Gs','2026-11-27 22:04:03.587125',4);
+INSERT INTO "run_log" VALUES(1,1,'16bfc1f6-143b-4196-bc48-a95db71c6656',NULL,'INFO','the run ends: success','ticiUD0few5w','2026-11-27 22:04:03.587137',5);
+INSERT INTO "run_log" VALUES(1,2,'3ab7deb5-2091-4bf5-a29f-3a230fa0ebfa',NULL,'INFO','the run begins','ZQrYYyW6X3ww','2026-11-27 22:04:03.730234',6);
+INSERT INTO "run_log" VALUES(1,2,'3ab7deb5-2091-4bf5-a29f-3a230fa0ebfa','PJAkasOIr3et','INFO','block ''month'': success','UuAg1eyd6lOB','2026-11-27 22:04:03.732554',7);
+INSERT INTO "run_log" VALUES(1,2,'3ab7deb5-2091-4bf5-a29f-3a230fa0ebfa','Cu8QigeXpnWi','INFO','block ''text'': success','fyWwnp7O9b5D','2026-11-27 22:04:03.745300',8);
+INSERT INTO "run_log" VALUES(1,2,'3ab7deb5-2091-4bf5-a29f-3a230fa0ebfa','d7egDgVp8dHh','ERROR','block ''q'': failed, malformed JSON','oIcd8BICLfiL','2026-11-27 22:04:03.763930',9);
+INSERT INTO "run_log" VALUES(1,2,'3ab7deb5-2091-4bf5-a29f-3a230fa0ebfa',NULL,'INFO','the run ends: failed','uYRhmey1IZrZ','2026-11-27 22:04:03.763942',10);
 CREATE TABLE schedule (
 	workspace_id INTEGER NOT NULL, 
 	report_id INTEGER NOT NULL, 
@@ -355,7 +355,7 @@ CREATE TABLE webhook (
 	CONSTRAINT uq_webhook_uid UNIQUE (uid), 
 	CONSTRAINT fk_webhook_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE
 );
-INSERT INTO "webhook" VALUES(1,1,'80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261','gAAAAABrCbY2sjKyAM-zwRyvpgsjIysXgVoTIAyBfXYxqCPbUyuH4hY4WsWcSwoIwS-OJkqEfJ2ZyanDJ3pT2Ke_N1-NuJ4z6ZnZ4G8OXjZwBqPmKzW7nXf5sha2LZPaiVPDWYvwIatf',NULL,NULL,NULL,'2026-11-27 16:56:22.865842','yj1PCOtEiy8b','2026-11-27 16:56:22.866488',1);
+INSERT INTO "webhook" VALUES(1,1,'80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261','gAAAAABrCf5TnYuPviBbugz4UGk4ht4PdYzva_0PLPbzjRwl3iBG0eFGa1Z0kqzFKcd4NmD3CjS-xboSbO-al5lVcGpUi2JPJjCw9SqaOG6JNjhgzlKy_wC7_Z7kemiK4Cn-e9LY1lmO',NULL,NULL,NULL,'2026-11-27 22:04:03.202175','DqXUmz0j4vPQ','2026-11-27 22:04:03.202682',1);
 CREATE TABLE webhook_subscription (
 	workspace_id INTEGER NOT NULL, 
 	name VARCHAR(255) NOT NULL, 
@@ -375,7 +375,7 @@ CREATE TABLE webhook_subscription (
 	CONSTRAINT uq_webhook_subscription_uid UNIQUE (uid), 
 	CONSTRAINT fk_webhook_subscription_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "webhook_subscription" VALUES(1,'receiver','http://127.0.0.1:39841/webhooks/demo?token=sender-token-0123456789','["report.run"]',1,'gAAAAABrCbY2AbMr1M5Dae9FzvRLyqRac1q5Wo1BJo1BYCGf8L9_fFJaVm2Fp2ulPdNuJ0fy9VRxLnGGoo6tXat2a2abNPtb-v6-acAvhlDRv9XKbrBsQx7pOa9NfiDSXbQ9QvGC2UXGf_LbalbyFZ19SrE98b5RkQ==',NULL,'2026-11-27 16:56:22.954069',1,NULL,NULL,NULL,'OOxLDW8VDMHR','2026-11-27 16:56:22.954100',1);
+INSERT INTO "webhook_subscription" VALUES(1,'receiver','http://127.0.0.1:41555/webhooks/demo?token=sender-token-0123456789','["report.run"]',1,'gAAAAABrCf5TBBmO3rkVqsJwMmNa49WdlyuPJfbwZoHSQpH8tB_jhSvk6KvKPpVXODhzL4IVbJlgJce9EBKYTVslnIxu2BaO3KVLgJWTX3RWj222d1HVHzvBY2CtB32y-IFp_F3Tw1x463FLNY0Iui6IH7enrn-RrQ==',NULL,'2026-11-27 22:04:03.239618',1,NULL,NULL,NULL,'ztSD9uXgC3Z4','2026-11-27 22:04:03.239653',1);
 CREATE TABLE work_signal (
 	name VARCHAR(16) NOT NULL, 
 	version INTEGER NOT NULL, 
@@ -402,7 +402,7 @@ CREATE TABLE workspace (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	CONSTRAINT uq_workspace_uid UNIQUE (uid)
 );
-INSERT INTO "workspace" VALUES('Main Workspace','xJErT8vTIeF1','2026-11-27 16:56:22.721668',1);
+INSERT INTO "workspace" VALUES('Main Workspace','m0ncOESJOOF0','2026-11-27 22:04:03.096720',1);
 CREATE INDEX ix_ended_session_until ON ended_session (until);
 CREATE INDEX ix_membership_workspace_id ON membership (workspace_id);
 CREATE INDEX ix_worker_beat_on ON worker (beat_on);
@@ -433,7 +433,7 @@ CREATE INDEX ix_outbox_event_age ON outbox_event (workspace_id, created_on);
 CREATE INDEX ix_outbox_event_run_id ON outbox_event (run_id) WHERE run_id IS NOT NULL;
 CREATE INDEX ix_webhook_subscription_workspace_id ON webhook_subscription (workspace_id);
 CREATE INDEX ix_retired_secret_subscription_id ON retired_secret (subscription_id);
-CREATE INDEX ix_delivery_subscription_id_delivery_created_on ON delivery (subscription_id, created_on);
+CREATE INDEX ix_delivery_outcomes ON delivery (subscription_id, status, created_on, attempt_count, schedule_start);
 CREATE INDEX ix_delivery_age ON delivery (workspace_id, created_on);
 CREATE INDEX ix_delivery_list ON delivery (workspace_id, id);
 CREATE INDEX ix_delivery_status_list ON delivery (workspace_id, status, id);
