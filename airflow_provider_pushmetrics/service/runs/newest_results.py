@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from sqlalchemy import Executable, or_, select, union_all
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, defer, selectinload
 
 from airflow_provider_pushmetrics.service.models import (
     AnyRun,
@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.service.models import (
     Run,
     StandaloneQueryRun,
 )
-from airflow_provider_pushmetrics.service.reports.block_graph import BlockGraph, hash_content
+from airflow_provider_pushmetrics.service.reports.block_graph import CHART, BlockGraph, hash_content
 
 RunKey: TypeAlias = tuple[int | None, int | None]
 """The id of a run of the report, or that of a run of a single block."""
@@ -37,11 +37,13 @@ class NewestResult:
     The newest result of a block.
 
     :param run: The run that it is of.
+    :param output: Its text; None for a chart, whose specification has all its rows.
     :param changed: The names of the blocks that were changed since: the block itself, and those that it uses.
     """
 
     result: BlockResult
     run: AnyRun
+    output: str | None
     changed: tuple[str, ...]
 
 
@@ -52,15 +54,18 @@ def find_newest_results(session: Session, report: Report, graph: BlockGraph) -> 
     results = _read_newest(session, list(blocks))
     runs = _read_runs(session, results)
     recorded = _read_hashes(session, results)
+    texts = _read_texts(session, results)
     found = {}
     for result in results:
+        run, known = runs.get(_get_key(result)), recorded.get(_get_key(result))
+        if run is None or known is None:
+            continue  # it was deleted since the results were read
         block = blocks[result.block_id]
         upstream = [by_name[name] for name in graph.find_upstream(block.name)]
-        known = recorded[_get_key(result)]
         changed = [one for one in (block, *upstream) if _is_changed(one, known, report, result)]
         changed.sort(key=lambda one: (one is not block, one.position))
-        run = runs[_get_key(result)]
-        found[block.uid] = NewestResult(result, run, tuple(one.name for one in changed))
+        names = tuple(one.name for one in changed)
+        found[block.uid] = NewestResult(result, run, texts.get(result.id), names)
     return found
 
 
@@ -75,7 +80,8 @@ def _read_newest(session: Session, block_ids: Sequence[int]) -> Sequence[BlockRe
         if moment is not None:
             newest[row.block_id] = max(newest.get(row.block_id, (moment, 0)), (moment, row.id))
     wanted = select(BlockResult).where(BlockResult.id.in_([result for _, result in newest.values()]))
-    return session.scalars(wanted.options(selectinload(BlockResult.messages))).all()
+    options = (selectinload(BlockResult.messages), defer(BlockResult.output))
+    return session.scalars(wanted.options(*options)).all()
 
 
 def _divide(block_ids: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -122,6 +128,13 @@ def _read_runs(session: Session, results: Sequence[BlockResult]) -> dict[RunKey,
     for alone in session.scalars(select(StandaloneQueryRun).where(StandaloneQueryRun.id.in_(single))):
         runs[(None, alone.id)] = alone
     return runs
+
+
+def _read_texts(session: Session, results: Sequence[BlockResult]) -> dict[int, str | None]:
+    """Read the texts of results by their ids: what a chart draws may be as large as a result can be."""
+    ids = [one.id for one in results if one.type != CHART]
+    columns = (BlockResult.id, BlockResult.output)
+    return {id_: text for id_, text in session.execute(select(*columns).where(BlockResult.id.in_(ids)))}
 
 
 def _read_hashes(session: Session, results: Sequence[BlockResult]) -> dict[RunKey, dict[int, str | None]]:

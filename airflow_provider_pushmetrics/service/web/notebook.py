@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
 from pydantic import Field
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session, joinedload
 from typing_extensions import TypedDict
 
@@ -23,7 +23,8 @@ from airflow_provider_pushmetrics.service.api.conventions.shapes import (
 )
 from airflow_provider_pushmetrics.service.api.results import list_messages
 from airflow_provider_pushmetrics.service.api.schemas.messages import SentMessage
-from airflow_provider_pushmetrics.service.models import Report, Run, StandaloneQueryRun
+from airflow_provider_pushmetrics.service.models import AnyRun, Report, Run, StandaloneQueryRun
+from airflow_provider_pushmetrics.service.models.statuses import PENDING, RUNNING
 from airflow_provider_pushmetrics.service.reports.block_graph import (
     BlockGraph,
     MissingReferences,
@@ -94,6 +95,7 @@ class NewestBlockResult(TypedDict):
     status: str
     error: str | None
     output: str | None
+    """Its text; none for a chart, whose specification has its rows and is a file of its own."""
     output_html: str | None
     messages: list[SentMessage]
     row_count: int | None
@@ -198,6 +200,7 @@ def _build_result(found: NewestResult) -> NewestBlockResult:
     return build_answer(
         NewestBlockResult,
         found.result,
+        output=found.output,
         kind="run" if isinstance(found.run, Run) else "block_run",
         run_id=found.run.id,
         messages=list_messages(found.result),
@@ -207,14 +210,37 @@ def _build_result(found: NewestResult) -> NewestBlockResult:
 
 
 def _list_unfinished(session: Session, report: Report) -> Iterable[UnfinishedBlock]:
-    """List the unfinished blocks of the newest run of the report, and of the runs of single blocks."""
-    mine = select(Run).where(Run.report_id == report.id, Run.finished_on.is_(None))
-    run = session.scalars(mine.order_by(Run.id.desc()).limit(1)).first()
-    for block in list_progress(session, run) if run else ():
-        if block.finished_on is None and block.status in ("pending", "running"):
-            yield build_answer(UnfinishedBlock, block, kind="run", run_id=run.id if run else 0)
+    """
+    List the unfinished blocks of the newest runs of the report, and of the runs of single blocks.
+
+    Those that a worker executes come last of their kind: the page shows the last one of a block.
+    """
+    for condition in (_is_waiting(Run, report), _is_claimed(Run, report)):
+        mine = select(Run).where(condition).order_by(Run.created_on.desc())
+        for run in session.scalars(mine.limit(1)):
+            for block in list_progress(session, run):
+                if block.finished_on is None and block.status in (PENDING, RUNNING):
+                    yield build_answer(UnfinishedBlock, block, kind="run", run_id=run.id)
     alone = StandaloneQueryRun
-    waiting = select(alone).where(alone.report_id == report.id, alone.finished_on.is_(None))
-    waiting = waiting.options(joinedload(alone.block))
-    for one in session.scalars(waiting.order_by(alone.id)):
-        yield build_answer(UnfinishedBlock, one, block_uid=one.block.uid, kind="block_run", run_id=one.id)
+    for condition in (_is_waiting(alone, report), _is_claimed(alone, report)):
+        wanted = select(alone).where(condition).options(joinedload(alone.block)).order_by(alone.created_on)
+        for one in session.scalars(wanted):
+            yield build_answer(
+                UnfinishedBlock, one, block_uid=one.block.uid, kind="block_run", run_id=one.id
+            )
+
+
+def _is_waiting(kind: type[AnyRun], report: Report) -> ColumnElement[bool]:
+    """Build the condition of the runs of a report that no worker has claimed, as their index has it."""
+    own = and_(kind.workspace_id == report.workspace_id, kind.report_id == report.id)
+    return and_(own, kind.worker_id.is_(None), kind.finished_on.is_(None))
+
+
+def _is_claimed(kind: type[AnyRun], report: Report) -> ColumnElement[bool]:
+    """
+    Build the condition of the runs of a report that workers execute, of which there are few of any report.
+
+    The sum keeps databases from an index of the report, which has all its finished runs.
+    """
+    own = kind.report_id + 0 == report.id
+    return and_(own, kind.worker_id.is_not(None), kind.finished_on.is_(None))

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.orm import Session
+from sqlalchemy import select
+from sqlalchemy.orm import Session, defer
 
 from airflow_provider_pushmetrics.service.models import BlockResult, Run
 from airflow_provider_pushmetrics.service.models.statuses import FINISHED, PENDING, RUNNING
@@ -48,8 +49,10 @@ def list_progress(session: Session, run: Run) -> list[BlockProgress]:
     execution: those of the first wave that is not complete, as many at the same time as a run may execute.
     Values of parameters are not needed: the report may have changed since the run began.
     """
-    recorded = {result.block_id: result for result in run.results}
-    rows = [_describe(result) for result in run.results]
+    wanted = select(BlockResult).where(BlockResult.run_id == run.id)
+    wanted = wanted.options(defer(BlockResult.output), defer(BlockResult.output_html))
+    recorded = {result.block_id: result for result in session.scalars(wanted)}
+    rows = [_describe(result) for result in recorded.values()]
     if run.status not in FINISHED:
         order = read_block_order(session, run.report_id)
         is_running = run.status == RUNNING and order.error is None and run.lost_workers < MAX_LOST_WORKERS

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import insert, select
+from sqlalchemy import text as sql_text
 
-from airflow_provider_pushmetrics.service.models import BlockResult
+from airflow_provider_pushmetrics.service.app import build_app
+from airflow_provider_pushmetrics.service.models import Block, BlockResult, Run, StandaloneQueryRun
+from airflow_provider_pushmetrics.service.storage.clock import get_now
+from tests.fakes.service_reports import text
 from tests.integration.service.api.test_lists import record_statements
-from tests.integration.service.conftest import Api, read_accepted, read_result
+from tests.integration.service.conftest import Api, open_client, read_accepted, read_result, run_parts
 
 REGION = {"type": "parameter", "name": "region", "content": {"type": "text", "default": "EMEA"}}
 BASE = {"type": "sql", "name": "base", "content": {"database_id": 1, "sql": "SELECT {{ region }} AS region"}}
 TOP = {"type": "sql", "name": "top", "content": {"database_id": 1, "sql": "SELECT * FROM ({{ base }})"}}
 WORDS = {"type": "text", "name": "words", "content": {"text": "{{ top.data | length }} rows"}}
+
+MANY = 3000
+"""Runs that have ended, so that PostgreSQL does not prefer to read the whole table."""
 
 
 async def read_notebook(api: Api, report: dict[str, Any]) -> dict[str, Any]:
@@ -150,3 +161,86 @@ async def test_notebook_of_another_workspace_is_not_found(api: Api) -> None:
     assert (await api.client.get("/app/notebook/999999")).status_code == 404
     answer = await api.client.post("/app/notebook/999999/references", json={"blocks": []})
     assert answer.status_code == 404
+
+
+def list_plans(api: Api, statements: list[tuple[str, Any]], table: str) -> list[str]:
+    """Give the plans of the statements that look for unfinished rows of a table."""
+    found = []
+    is_sqlite = api.parts.database.engine.dialect.name == "sqlite"
+    with api.parts.database.engine.connect() as connection:
+        for statement, values in statements:
+            if f"FROM {table}" in statement and "finished_on IS NULL" in statement:
+                explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+                rows = connection.exec_driver_sql(f"{explain} {statement}", values)
+                found.append("\n".join(str(row[-1]) for row in rows))
+    return found
+
+
+async def test_unfinished_runs_are_found_by_their_indexes_among_many_finished_ones(api: Api) -> None:
+    """Pages read this whenever any run begins or ends, so that it must not read all finished ones."""
+    made = api.make_report(words=text("x"))
+    now = get_now()
+    same = {"workspace_id": 1, "report_id": made.id, "status": "success", "given_parameters": {}}
+    ended = {**same, "parameters": {}, "origin": "api", "started_on": now, "finished_on": now}
+    with api.parts.database.writing() as session:
+        block_id = session.scalars(select(Block.id).where(Block.report_id == made.id)).one()
+        session.execute(insert(Run), [ended] * MANY)
+        session.execute(insert(StandaloneQueryRun), [{**ended, "block_id": block_id}] * MANY)
+    if api.parts.database.engine.dialect.name != "sqlite":
+        with api.parts.database.writing() as session:
+            session.execute(sql_text("ANALYZE"))
+    with record_statements(api.parts.database) as statements:
+        read_result(await api.client.get(f"/app/notebook/{made.id}"))
+    for table in ("run", "query_run"):
+        plans = list_plans(api, statements, table)
+        assert len(plans) == 2
+        assert f"ix_{table}_waiting" in plans[0], plans
+        assert f"ix_{table}_claimed" in plans[1], plans
+
+
+async def test_chart_is_without_its_rows_which_its_page_reads_once(api: Api) -> None:
+    spec = {"mark": "bar", "encoding": {"x": {"field": "word"}}}
+    report = await api.create_report(
+        {"type": "sql", "name": "q", "content": {"database_id": 1, "sql": "SELECT 'a-row' AS word"}},
+        {"type": "chart", "name": "bars", "content": {"query": "q", "spec": spec}},
+        {"type": "text", "name": "words", "content": {"text": "said"}},
+    )
+    run_id = (await api.run_by_api(report["id"]))["run_id"]
+    with record_statements(api.parts.database) as statements:
+        state = await read_notebook(api, report)
+    results = {one["name"]: one for one in state["results"]}
+    assert {name: one["output"] for name, one in results.items()} == {
+        "q": None, "bars": None, "words": "said",
+    }  # fmt: skip
+    assert results["bars"]["status"] == "success"
+    assert "a-row" not in str(state)
+    (values,) = (
+        values for statement, values in statements if re.search(r"block_result\.output\b", statement)
+    )
+    with api.parts.database.reading() as session:
+        chart = select(BlockResult.id).where(BlockResult.run_id == run_id, BlockResult.type == "chart")
+        assert session.scalars(chart).one() not in (values.values() if isinstance(values, dict) else values)
+    path = f"/app/results/run/{run_id}/{find_uid(report, 'bars')}/chart.json"
+    assert "a-row" in (await api.client.get(path)).text
+
+
+@pytest.fixture
+async def idle(tmp_path: Path, database_url: str | None) -> AsyncIterator[Api]:
+    """Give a service without a worker."""
+    with run_parts(tmp_path, database_url=database_url, executes=False) as parts:
+        async with open_client(build_app(parts)) as client:
+            yield Api(client, parts)
+
+
+async def test_block_that_a_worker_executes_is_running_also_when_a_newer_run_waits(idle: Api) -> None:
+    made = idle.make_report(words=text("x"), last=text("{{ words }}"))
+    for _ in range(2):
+        await idle.trigger(made.id)
+    with idle.parts.database.writing() as session:
+        older, newer = session.scalars(select(Run).order_by(Run.id)).all()
+        older.status, older.started_on, older.worker_id = "running", get_now(), "another"
+        ids = (older.id, newer.id)
+    unfinished = read_result(await idle.client.get(f"/app/notebook/{made.id}"))["unfinished"]
+    shown = {one["block_uid"]: (one["run_id"], one["status"]) for one in unfinished}  # the last one counts
+    assert shown == {made.blocks["words"]: (ids[0], "running"), made.blocks["last"]: (ids[0], "pending")}
+    assert {one["run_id"] for one in unfinished} == set(ids)
