@@ -62,7 +62,7 @@ class FolderFiles:
             shutil.rmtree(self._folder / name, ignore_errors=True)  # another process may be first
 
     def list_written(self, before: datetime) -> Iterator[str]:
-        for path in self._folder.glob("*/*.parquet"):
+        for path in self._list():
             with suppress(OSError):  # it was just deleted
                 if path.stat().st_mtime < before.timestamp():
                     yield path.relative_to(self._folder).as_posix()

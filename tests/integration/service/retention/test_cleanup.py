@@ -401,13 +401,14 @@ async def test_results_that_no_row_names_are_deleted_a_day_after_they_were_writt
             f"another-{run_id}/{uid}-left.parquet",
         )
     ]
-    left = [folder / f"{name}/{uid}-left.parquet" for name in (f"run-{run_id}", f"query-run-{block_run_id}")]
+    names = (f"run-{run_id}", f"query-run-{block_run_id}")
+    left = [folder / f"{name}/{uid}-left.{ending}" for name in names for ending in ("parquet", "zip")]
     for path in (*kept, *left):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(recorded[0].read_bytes())
     in_two_days = (datetime.now(UTC) + timedelta(days=2)).timestamp()
     os.utime(kept[2], (in_two_days, in_two_days))
     clean(own.parts, 2, keep_days=0)
-    assert sorted(folder.glob("*/*.parquet")) == sorted([*recorded, *kept])
+    assert sorted(folder.glob("*/*")) == sorted([*recorded, *kept])
     assert len(recorded) == 2
     read_accepted(await own.client.post(f"/api/v1/noteflow_run/{unfinished_id}/cancel"))
