@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
-from itertools import count
+from collections.abc import Iterator, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +26,9 @@ PAGE_SIZE = 100
 """The rows that are read at a time; the service sends no more."""
 
 NAME = "docker compose"
+EVENT = "report.run"
+"""What the receiver subscribes to."""
+
 MARK = {"made_by": NAME}
 """In the details of the trigger that was made here, which the service keeps."""
 
@@ -83,7 +86,7 @@ class Service:
         own = [trigger for trigger in listed if trigger["report_id"] == REPORT_ID]
         if token in [trigger["token"] for trigger in own]:
             return
-        made = [trigger for trigger in own if json.loads(trigger["details"] or "{}") == MARK]
+        made = [trigger for trigger in own if trigger["details"] == json.dumps(MARK)]
         if made:
             self.call("PUT", f"/api/v1/webhook/{made[0]['id']}", {"token": token})
         else:
@@ -92,13 +95,20 @@ class Service:
     def subscribe(self, url: str, token: str) -> None:
         """Have the reports' runs announced to this URL; the subscription of an earlier set-up is changed."""
         headers = {"Authorization": f"Bearer {token}"}
-        for row in self.list_rows("/api/v1/webhook_subscription/"):
-            if row["name"] == NAME or row["url"].partition("?")[0] == url:
-                place = {"url": url, "headers": {**list_kept_headers(row, url), **headers}}
-                self.call("PUT", f"/api/v1/webhook_subscription/{row['id']}", place)
-                return
-        wanted = {"name": NAME, "events": ["report.run"], "active": True, "url": url, "headers": headers}
+        row = find_subscription(list(self.list_rows("/api/v1/webhook_subscription/")), url)
+        if row is not None:
+            place = {"url": url, "headers": {**list_kept_headers(row, url), **headers}}
+            self.call("PUT", f"/api/v1/webhook_subscription/{row['id']}", place)
+            return
+        wanted = {"name": NAME, "events": [EVENT], "active": True, "url": url, "headers": headers}
         self.call("POST", "/api/v1/webhook_subscription/", wanted)
+
+
+def find_subscription(rows: Sequence[Any], url: str) -> Any:
+    """Find the subscription of an earlier set-up by its name; one that was renamed, by its URL and event."""
+    named = (row for row in rows if row["name"] == NAME)
+    renamed = (row for row in rows if row["url"].partition("?")[0] == url and EVENT in row["events"])
+    return next(chain(named, renamed), None)
 
 
 def list_kept_headers(subscription: Any, url: str) -> dict[str, str]:

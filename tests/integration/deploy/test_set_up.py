@@ -138,10 +138,34 @@ def test_triggers_of_users_keep_their_tokens(service: ServiceProcess, receiver: 
     service.client.post("/api/v1/webhook/", json=own).raise_for_status()
     set_up(service, receiver)
     assert list(list_triggers(service).values()) == [token, TRIGGER_TOKEN]
+    of_text = service.client.post(
+        "/api/v1/webhook/", json={**own, "token": f"{token}-2", "details": "nightly"}
+    )
+    of_text.raise_for_status()
     set_up(service, receiver, "another-token-0123456789")
-    assert list(list_triggers(service).values()) == [token, "another-token-0123456789"]
+    assert list(list_triggers(service).values()) == [token, "another-token-0123456789", f"{token}-2"]
+    service.client.delete(f"/api/v1/webhook/{of_text.json()['id']}").raise_for_status()
     set_up(service, receiver, token)
     assert list(list_triggers(service).values()) == [token, "another-token-0123456789"]
+
+
+def test_subscription_of_a_user_to_other_events_is_left_as_it_is(
+    service: ServiceProcess, receiver: Subscriber
+) -> None:
+    set_up(service, receiver)
+    (row,) = read(service, "webhook_subscription/")
+    service.client.delete(f"/api/v1/webhook_subscription/{row['id']}").raise_for_status()
+    own = {"name": "own", "url": f"{row['url']}?x=1", "events": ["query.run"]}
+    service.client.post("/api/v1/webhook_subscription/", json=own).raise_for_status()
+    (before,) = read(service, "webhook_subscription/")
+    for _ in range(2):
+        set_up(service, receiver)
+        listed = {one["name"]: one for one in read(service, "webhook_subscription/")}
+        assert listed.keys() == {"own", "docker compose"}
+        assert listed["own"] == before
+        assert listed["docker compose"]["events"] == ["report.run"]
+    for one in listed.values():
+        service.client.delete(f"/api/v1/webhook_subscription/{one['id']}").raise_for_status()
 
 
 def test_deleted_report_is_said_and_the_receiver_still_subscribed(
