@@ -169,7 +169,6 @@ def change_block(session: Session, block: Block, changes: Mapping[str, Any]) -> 
     if changes.get("content") is not None:
         changes["content"] = check_block_content(session, block.report, block.type, changes["content"])
     if apply_fields(block, changes):
-        block.report.updated_on = get_now()
         session.flush()
         check_order(session, block.report)
         _add_block_event(session, block, QUERY_UPDATED)
@@ -307,8 +306,9 @@ def add_query_event(session: Session, event: str, query: Query) -> None:
 
 
 def _add_block_event(session: Session, block: Block, event: str) -> None:
-    """Add an event of a block's query, or of its report for any other block."""
+    """Add an event of a block's query, or of its report for any other block; note when the report changed."""
     if block.query is not None:
+        block.report.updated_on = get_now()
         add_query_event(session, event, block.query)
     else:
         add_report_event(session, REPORT_UPDATED, block.report)

@@ -225,9 +225,7 @@ def _list_unfinished(session: Session, report: Report) -> Iterable[UnfinishedBlo
     for condition in (_is_waiting(alone, report), _is_claimed(alone, report)):
         wanted = select(alone).where(condition).options(joinedload(alone.block)).order_by(alone.created_on)
         for one in session.scalars(wanted):
-            yield build_answer(
-                UnfinishedBlock, one, block_uid=one.block.uid, kind="block_run", run_id=one.id
-            )
+            yield build_answer(UnfinishedBlock, one, block_uid=one.block.uid, kind="block_run", run_id=one.id)
 
 
 def _is_waiting(kind: type[AnyRun], report: Report) -> ColumnElement[bool]:

@@ -21,6 +21,9 @@ from tests.integration.service.conftest import Api, open_client, read_accepted, 
 REGION = {"type": "parameter", "name": "region", "content": {"type": "text", "default": "EMEA"}}
 BASE = {"type": "sql", "name": "base", "content": {"database_id": 1, "sql": "SELECT {{ region }} AS region"}}
 TOP = {"type": "sql", "name": "top", "content": {"database_id": 1, "sql": "SELECT * FROM ({{ base }})"}}
+WORDS_OF_ANY_TOP = {
+    "type": "text", "name": "words", "content": {"text": "{{ top | default('none') }}"},
+}  # fmt: skip
 WORDS = {"type": "text", "name": "words", "content": {"text": "{{ top.data | length }} rows"}}
 
 MANY = 3000
@@ -123,6 +126,15 @@ async def test_query_of_which_only_the_text_is_used_counts_also_where_the_block_
     assert (await read_changed(api, report))["top"] == []
     await change(api, report, "base", {"database_id": 1, "sql": "SELECT 'changed' AS region"})
     assert (await read_changed(api, report))["top"] == ["base"]
+
+
+async def test_query_that_is_added_makes_results_old_that_could_have_used_it(api: Api) -> None:
+    report = await api.create_report(REGION, WORDS_OF_ANY_TOP)
+    await api.run_by_api(report["id"])
+    assert (await read_changed(api, report))["words"] == []
+    added = {**TOP, "content": {"database_id": 1, "sql": "SELECT 1 AS n"}, "report_id": report["id"]}
+    read_accepted(await api.client.post("/api/v1/block/", json=added))
+    assert (await read_changed(api, report))["words"] == ["top"]
 
 
 async def test_result_of_text_that_is_not_saved_is_not_one_of_the_saved_block(api: Api) -> None:
