@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -80,15 +81,23 @@ def _check_data(data: Mapping[str, Any]) -> None:
     if "url" in data:
         raise ChartSpecError("spec has data.url: charts load nothing, and draw the rows of their query")
     sequence = data.get("sequence")
-    if isinstance(sequence, Mapping) and _count(sequence) > MAX_CHART_ROWS:
+    if isinstance(sequence, Mapping) and _is_too_long(sequence):
         raise ChartSpecError(f"spec has a data.sequence of more than {MAX_CHART_ROWS:,} rows")
 
 
-def _count(sequence: Mapping[str, Any]) -> float:
+def _is_too_long(sequence: Mapping[str, Any]) -> bool:
     start, stop, step = sequence.get("start", 0), sequence.get("stop", 0), sequence.get("step", 1)
     if not all(isinstance(one, (int, float)) for one in (start, stop, step)):
-        return 0  # the drawing refuses it
-    return float(abs(stop - start) / (abs(step) or 1))
+        return False  # the drawing refuses it
+    return bool(_measure(start, stop) > MAX_CHART_ROWS * (abs(step) or 1))
+
+
+def _measure(start: float, stop: float) -> float:
+    """Measure a distance; integers have no limit, and cannot be subtracted from a float if they are large."""
+    try:
+        return abs(stop - start)
+    except OverflowError:
+        return math.inf
 
 
 def _walk(value: Any) -> Iterator[tuple[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 
 from airflow_provider_pushmetrics.service.charts.pictures import DrawnChart
 from airflow_provider_pushmetrics.service.results.store import ResultStore
@@ -19,5 +20,5 @@ def read_pictures(results: ResultStore, file: str) -> DrawnChart:
     content = results.read_bytes(file)
     try:
         return DrawnChart.decode(content)
-    except (zipfile.BadZipFile, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as error:
         raise ResultError(f"the pictures {file!r} are damaged.") from error

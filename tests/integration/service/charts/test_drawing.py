@@ -27,6 +27,11 @@ def test_rows_become_images_with_their_text_as_text() -> None:
     assert drawn.light != drawn.dark
 
 
+def test_value_that_looks_like_an_address_is_drawn_as_the_text_that_it_is() -> None:
+    drawn = draw(write({"values": [{"a": "url(x", "b": 2}]}))
+    assert b"url(x" in drawn.light
+
+
 @pytest.mark.slow
 def test_nothing_is_loaded_from_the_network_or_from_files(tmp_path: Path) -> None:
     secret = tmp_path / "secret.json"

@@ -55,3 +55,25 @@ def test_field_that_is_no_column_is_named_with_the_columns(field: str) -> None:
     spec = {"layer": [{"mark": "bar", "encoding": {"y": {"aggregate": "sum", "field": field}}}]}
     with pytest.raises(ChartSpecError, match=r"is not a column of the query 'q'.*which has: a, b\.c\."):
         check_fields(spec, "q", ["a", "b.c"])
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [
+        {"start": 0, "stop": 10_001},
+        {"start": 10_001, "stop": 0, "step": -1},
+        {"stop": 10**400},
+        {"start": 0.5, "stop": 10**400, "step": 0.1},
+        {"stop": 10**400, "step": 0},
+    ],
+)
+def test_sequence_of_too_many_rows_is_refused_however_large_its_numbers_are(sequence: dict[str, Any]) -> None:
+    with pytest.raises(ChartSpecError, match=r"data\.sequence of more than 10,000 rows"):
+        check_spec({"mark": "bar", "data": {"sequence": sequence}})
+
+
+@pytest.mark.parametrize(
+    "sequence", [{"start": 0, "stop": 10_000}, {"stop": 10**400, "step": 10**399}, {"stop": "many"}]
+)
+def test_sequence_that_can_be_drawn_is_accepted(sequence: dict[str, Any]) -> None:
+    check_spec({"mark": "bar", "data": {"sequence": sequence}})
