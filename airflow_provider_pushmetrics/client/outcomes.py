@@ -260,7 +260,8 @@ def fetch_query_outcome(credentials: Credentials, url: str, run_id: int | None) 
     try:
         media_type = yield from wait_until_ready(poll)
     except PushMetricsConflictError as error:
-        return EventOutcome(run_id, failure=f"query run {run_id} failed: {error}")
+        named = "the query" if run_id is None else f"query run {run_id}"
+        return EventOutcome(run_id, failure=f"{named} failed: {error}")
     except PushMetricsApiError as error:
         if error.status_code != 406:
             raise

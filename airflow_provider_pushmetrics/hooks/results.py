@@ -161,7 +161,9 @@ def _delete_abandoned_parts(target: ObjectStoragePath) -> None:
     if target.protocol not in LOCAL_PROTOCOLS:
         return
     name = re.compile(rf"\.{re.escape(target.name)}\.[0-9]+\.part")
-    for part in Path(target.parent.path).iterdir():
-        with suppress(OSError):  # another process deletes it too
-            if name.fullmatch(part.name) and time.time() - part.stat().st_mtime > ABANDONED_PART_SECONDS:
-                part.unlink()
+    with suppress(OSError):  # a folder of others, in which one may write and not list
+        for part in Path(target.parent.path).iterdir():
+            if name.fullmatch(part.name):
+                with suppress(OSError):  # another process deletes it too
+                    if time.time() - part.stat().st_mtime > ABANDONED_PART_SECONDS:
+                        part.unlink()

@@ -118,7 +118,7 @@ def test_the_status_of_a_query_is_asked_for_where_neither_event_nor_format_conta
     }
     url, path = pushmetrics.build_result_url(pushmetrics.start_run()), tmp_path / "result.csv"
     if words is None:
-        with pytest.raises(PushMetricsRunFailed, match="division by zero"):
+        with pytest.raises(PushMetricsRunFailed, match=r"^the query failed: .*division by zero"):
             save(query_result=url, path=str(path))
         assert not path.exists()
         return
@@ -141,6 +141,20 @@ def test_parts_of_a_file_that_killed_tries_left_are_deleted_and_those_being_writ
     url = pushmetrics.build_result_url(pushmetrics.start_run())
     save(query_result=url, path=str(tmp_path / "result.ndjson"))
     assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / "result.ndjson"])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
+def test_result_is_saved_in_a_folder_that_cannot_be_listed(
+    pushmetrics: FakePushMetrics, tmp_path: Path
+) -> None:
+    pushmetrics.results["application/x-ndjson"] = Response(b"{}\n", media_type="application/x-ndjson")
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    folder.chmod(0o300)
+    url = pushmetrics.build_result_url(pushmetrics.start_run())
+    save(query_result=url, path=str(folder / "result.ndjson"))
+    assert (folder / "result.ndjson").read_bytes() == b"{}\n"
+    folder.chmod(0o700)
 
 
 READERS: list[Callable[[PushMetricsHook, str], Any]] = [
