@@ -18,6 +18,9 @@ from airflow_provider_pushmetrics.hooks.connection_check import Finding, Status
 SECTION_NAME = "pushmetrics"
 PART = "configuration"
 
+MAX_EXPANSIONS = 20
+"""A variable that names itself would be replaced without end, as Airflow does."""
+
 
 def find_config_file(environ: Mapping[str, str] = os.environ) -> Path:
     """Find ``airflow.cfg`` as Airflow does."""
@@ -28,7 +31,10 @@ def find_config_file(environ: Mapping[str, str] = os.environ) -> Path:
 
 def _expand(path: str, environ: Mapping[str, str]) -> Path:
     """Replace ``~`` and variables, in which there may be others, as Airflow does."""
-    while (expanded := os.path.expanduser(Template(path).safe_substitute(environ))) != path:
+    for _ in range(MAX_EXPANSIONS):
+        expanded = os.path.expanduser(Template(path).safe_substitute(environ))
+        if expanded == path:
+            break
         path = expanded
     return Path(path)
 

@@ -63,6 +63,10 @@ def test_file_is_found_as_airflow_finds_it(tmp_path: Path) -> None:
     assert find_config_file({**nested, "AIRFLOW_CONFIG": "$PLACE/x.cfg"}) == Path("/a/b/x.cfg")
 
 
+def test_variable_that_names_itself_is_not_replaced_without_end() -> None:
+    assert find_config_file({"AIRFLOW_HOME": "$AIRFLOW_HOME/x"}).name == "airflow.cfg"
+
+
 def test_missing_file_or_section_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "none.cfg"
     (finding,) = check_configuration({"AIRFLOW_HOME": str(tmp_path)})
