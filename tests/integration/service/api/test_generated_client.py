@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,14 @@ from fastapi import FastAPI
 
 from airflow_provider_pushmetrics.service.app import create_app
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
+from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from tests.fakes.generated_client import PACKAGE, Walk, generate_client, list_operations
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import ENDLESS, TRIGGER_TOKEN, sql, text
 from tests.integration.service.conftest import BASE_URL, Api
+from tests.integration.service.notifications.conftest import connect
 
 REPORT = "/api/v1/report"
 STOP_BLOCK = "POST /api/v1/block/{reference}/run/{run_id}/cancel"
@@ -109,6 +113,19 @@ async def add_user(api: Api, email: str) -> int:
     user = {"email": email, "first_name": "Ann", "last_name": "Lee", "roles": [3]}
     made: int = (await api.client.post("/api/v1/user/", json=user)).raise_for_status().json()["id"]
     return made
+
+
+@pytest.fixture(scope="module", name="parts")
+def connect_parts(
+    tmp_path_factory: pytest.TempPathFactory, flights_file: Path, shared_database_url: str | None
+) -> Iterator[ServiceParts]:
+    """Give a service with the demo that can send mails and Slack messages, as some operations need it."""
+    data_dir = tmp_path_factory.mktemp("connected")
+    (data_dir / "sources").mkdir()
+    shutil.copy(flights_file, data_dir / "sources")
+    sources = (tmp_path_factory.getbasetemp(),)
+    with connect(data_dir, shared_database_url, source_dirs=sources, demo=True) as connected:
+        yield connected.parts
 
 
 @pytest.fixture(scope="session")

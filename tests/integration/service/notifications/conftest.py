@@ -41,12 +41,11 @@ class Connected:
 
 
 @contextmanager
-def connect(data_dir: Path, database_url: str | None) -> Iterator[Connected]:
-    """Run a service that is connected to both servers."""
+def connect(data_dir: Path, database_url: str | None, **settings: Any) -> Iterator[Connected]:
+    """Run a service that is connected to both servers; more settings as ``run_parts`` takes them."""
     with serve_mail_in_thread() as mail, serve_raw(SLACK_OK) as slack:
         smtp = SmtpSettings("127.0.0.1", "reports@example.com", mail.port, security=Security.NONE)
         token = SlackSettings("xoxb-1234567890-s3cret", f"{slack.url}/api/", timeout_seconds=60)
-        with run_parts(
-            data_dir, database_url=database_url, public_url=BASE_URL, smtp=smtp, slack=token
-        ) as parts:
+        own = {"public_url": BASE_URL, "smtp": smtp, "slack": token, **settings}
+        with run_parts(data_dir, database_url=database_url, **own) as parts:
             yield Connected(parts, build_app(parts), mail, slack)
