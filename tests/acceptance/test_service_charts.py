@@ -261,7 +261,7 @@ def test_text_that_the_form_cannot_show_stays_text_and_nothing_is_lost(
     block = page.get_by_label("Block bars")
     text = block.get_by_label("Vega-Lite specification")
     expect(block).to_contain_text("The form cannot show this specification")
-    expect(block.get_by_role("img")).to_have_count(0)
+    expect(block.get_by_role("img", name="Preview")).to_have_count(0)
     block.get_by_role("button", name="Draw it").click()
     expect(block.get_by_role("img", name="Preview").locator("svg")).to_contain_text("group 2")
 
