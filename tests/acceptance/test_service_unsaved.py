@@ -294,7 +294,8 @@ def test_drafts_of_a_user_are_not_shown_to_another_one(
 
     page.context.clear_cookies()  # as when the session has ended
     visit.follow("Runs")
-    visit.sign_in(token)
+    with page.expect_navigation():  # nothing of the first user is left in the page
+        visit.sign_in(token)
     expect(page.get_by_role("heading", name="Runs")).to_be_visible()
     visit.open(f"app/reports/{report['uid']}")
     expect(page.get_by_label("Block first")).to_contain_text("SELECT 1 AS n")
