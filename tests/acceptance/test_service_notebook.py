@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Request, Route, expect
 
 from tests.fakes.browser import Visit, find_violations
 from tests.fakes.service_process import ServiceProcess, run_ready_service
@@ -383,3 +383,200 @@ def test_sixty_blocks_read_only_the_results_that_are_near(service: ServiceProces
     block(page, "q59").scroll_into_view_if_needed()
     expect(block(page, "q59").locator("tbody")).to_contain_text("59")
     visit.take_picture("sixty-blocks")
+
+
+def list_started(page: Page) -> list[Any]:
+    """What the page asks the service to run from now on."""
+    started: list[Any] = []
+
+    def note(request: Request) -> None:
+        if request.method == "POST" and request.url.endswith("/run"):
+            started.append(request.post_data_json)
+
+    page.on("request", note)
+    return started
+
+
+def put_content(service: ServiceProcess, uid: str, content: dict[str, Any]) -> None:
+    assert service.client.put(f"/api/v1/block/{uid}", json={"content": content}).status_code == 200
+
+
+def find_uids(service: ServiceProcess, report: str) -> dict[str, str]:
+    blocks = service.client.get(f"/api/v1/report/{report}").json()["result"]["blocks"]
+    return {found["name"]: found["uid"] for found in blocks}
+
+
+def test_values_that_nobody_typed_follow_the_defaults(service: ServiceProcess, visit: Visit) -> None:
+    word = {"type": "parameter", "name": "word", "content": {"type": "text", "default": "x"}}
+    sizes = {"type": "text", "default": ["S"], "multiple": True, "choices": ["S", "M"]}
+    uid = make(
+        service,
+        "Defaults",
+        TOP,
+        word,
+        {"type": "parameter", "name": "sizes", "content": sizes},
+        text("words", "{{ top }} {{ word }} {{ sizes | join }}"),
+    )
+    page = open_at(visit, uid)
+    started = list_started(page)
+    parameters = section(page, "Parameters")
+    parameters.get_by_label("top").fill("7")
+    page.get_by_role("button", name="Edit word", exact=True).press("Enter")
+    block(page, "word").get_by_label("Default").fill("y")
+    block(page, "word").get_by_role("button", name="Save").press("Enter")
+    expect(parameters.get_by_label("word")).to_have_value("y")
+    expect(parameters.get_by_label("top")).to_have_value("7")
+    page.get_by_role("button", name="Run words").press("Enter")
+    expect(block(page, "words").locator(".result-output")).to_contain_text("7 y S")
+    assert [list(one["parameters"]) for one in started] == [["top"]]
+
+    uids = find_uids(service, uid)
+    put_content(service, uids["word"], {"type": "text", "default": "of a colleague"})
+    put_content(service, uids["sizes"], {**sizes, "default": ["M"]})
+    page.reload()
+    parameters = section(page, "Parameters")
+    expect(parameters.get_by_label("word")).to_have_value("of a colleague")
+    expect(parameters.get_by_label("top")).to_have_value("7")
+    expect(parameters.get_by_label("M", exact=True)).to_be_checked()
+    expect(parameters.get_by_label("S", exact=True)).not_to_be_checked()
+    expect(parameters).not_to_contain_text("No longer available")
+
+    parameters.get_by_label("S", exact=True).check()
+    put_content(service, uids["sizes"], {**sizes, "default": [], "choices": ["M", "L"]})
+    page.reload()
+    parameters = section(page, "Parameters")
+    expect(parameters).to_contain_text("No longer available: sizes=S.")
+    expect(parameters.get_by_label("M", exact=True)).to_be_checked()
+    parameters.get_by_role("button", name="Use the defaults").press("Enter")
+    expect(parameters).not_to_contain_text("No longer available")
+
+
+def test_messages_are_sent_only_after_a_question(service: ServiceProcess, visit: Visit) -> None:
+    content = {"to_": "asked@example.com", "subject": "s", "value": "Dear"}
+    uid = make(service, "Asked", text("words", "two"), {"type": "email", "name": "mail", "content": content})
+    page = open_at(visit, uid)
+    started = list_started(page)
+    mail = block(page, "mail")
+    page.get_by_role("button", name="Edit mail").press("Enter")
+    message = mail.get_by_label("Message", exact=True)
+    message.press("Control+End")
+    message.press("Shift+Enter")
+    message.press_sequentially("Ann")
+    expect(message).to_have_value("Dear\nAnn")
+    mail.get_by_label("Subject").press("Shift+Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    message.press("Control+Enter")
+    expect(visit.front).to_contain_text("These blocks send messages: mail.")
+    assert find_violations(page) == []
+    visit.press("Keep")
+    expect(message).to_be_focused()
+
+    page.get_by_role("button", name="Edit words").press("Enter")
+    words = block(page, "words").get_by_label("Text", exact=True)
+    words.press("Control+End")
+    words.press("Shift+Enter")
+    expect(words).to_have_value("two\n")
+    expect(words).to_be_focused()
+    assert started == []
+
+    page.get_by_role("button", name="Run words").press("Shift+Enter")
+    expect(block(page, "words").locator(".result-output")).to_contain_text("two")
+    mail.get_by_role("button", name="Run mail").press("Shift+Enter")
+    visit.press("Run")
+    expect(mail.locator(".result")).to_contain_text("asked@example.com: kept")
+    assert len(started) == 2
+    expect(page.get_by_role("button", name="Email", exact=True)).to_be_focused()
+
+
+def test_references_of_what_is_saved_replace_those_of_what_was_typed(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    uid = make(service, "Saved", text("base", "two"))
+    page = open_at(visit, uid)
+    outline = page.get_by_role("navigation", name="Outline")
+    visit.press("Text")
+    form = page.get_by_label("New Text block")
+    form.get_by_label("Name").fill("words")
+    with page.expect_response("**/references"):
+        form.get_by_label("Text", exact=True).fill("{{ base }} {{ nowhere }}")
+    visit.press("Add the block")
+    expect(outline.get_by_role("listitem").nth(1)).to_contain_text("uses base")
+    expect(outline).to_contain_text("Unknown: nowhere")
+    expect(block(page, "words")).to_contain_text("Unknown names: nowhere.")
+
+    page.get_by_role("button", name="Edit words").press("Enter")
+    with page.expect_response("**/references"):
+        block(page, "words").get_by_label("Text", exact=True).fill("{{ base }}")
+    expect(block(page, "words")).not_to_contain_text("Unknown names")
+    block(page, "words").get_by_role("button", name="Save").press("Enter")
+    visit.wait_for_notice("“words” is saved")
+    choose(page, "More actions for base", "Delete")
+    visit.press("Delete")
+    expect(block(page, "words")).to_contain_text("Unknown names: base.")
+
+
+def test_all_that_uses_a_block_runs_also_if_the_page_is_left(service: ServiceProcess, visit: Visit) -> None:
+    uid = make(service, "Left", TOP, text("one", "one {{ top }}"), text("two", "two {{ top }}"))
+    page = open_at(visit, uid)
+    expect(block(page, "two")).to_be_visible()
+    page.route("**/app/notebook/**", lambda _route: None)  # what follows the runs is not answered
+    ends = re.compile(f"/block/{find_uids(service, uid)['two']}/run$")
+    with page.expect_response(ends):
+        choose(page, "More actions for top", "Run from here")
+    visit.follow("Runs")
+    page.unroute("**/app/notebook/**")
+    page.go_back()
+    for name in ("one", "two"):
+        expect(block(page, name).locator(".result-output")).to_contain_text(f"{name} 5")
+
+
+def test_run_from_a_block_that_leads_to_none_says_so(service: ServiceProcess, visit: Visit) -> None:
+    page = open_at(visit, make(service, "Unused", TOP, text("a", "{{ b }}"), text("b", "{{ a }}")))
+    choose(page, "More actions for top", "Run from here")
+    visit.wait_for_notice("Nothing was run: no block uses top")
+    choose(page, "More actions for a", "Run from here")
+    visit.wait_for_notice("Nothing was run: a is in, or leads to, circular references")
+
+
+def test_run_from_a_block_asks_if_a_block_between_sends(service: ServiceProcess, visit: Visit) -> None:
+    content = {"to_": "between@example.com", "subject": "s", "value": "{{ top }}"}
+    mail = {"type": "email", "name": "mail", "content": content}
+    page = open_at(visit, make(service, "Between", TOP, mail, text("words", "{{ mail }}")))
+    started = list_started(page)
+    for name in ("Run from here", None):
+        if name:
+            choose(page, "More actions for top", name)
+        else:
+            page.get_by_role("button", name="Run words").press("Enter")
+        expect(visit.front).to_contain_text("These blocks send messages: mail.")
+        visit.press("Keep")
+    assert started == []
+
+
+def test_focus_in_the_outline_stays_on_the_link_of_the_same_block(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    uid = make(service, "Focus", text("base", "two"), sql("numbers", "SELECT no_such_column {{ base }}"))
+    page = open_at(visit, uid)
+    outline = page.get_by_role("navigation", name="Outline")
+    used = outline.get_by_role("listitem").nth(1).get_by_role("link", name="base")
+    used.focus()
+    assert service.client.post(f"/api/v1/report/{uid}/run/noteflow").status_code == 200
+    expect(outline.get_by_role("listitem").nth(1)).to_contain_text("failed")
+    expect(used).to_be_focused()
+
+
+def test_service_that_is_away_while_one_types_is_told_once(service: ServiceProcess, visit: Visit) -> None:
+    visit.expected = ["net::ERR_FAILED"]
+    page = open_at(visit, make(service, "Away", text("words", "two")))
+    page.get_by_role("button", name="Edit words").press("Enter")
+    editor = block(page, "words").get_by_label("Text", exact=True)
+    page.route("**/references", lambda route: route.abort())
+    for typed in ("one", "two {{ one }}", "three"):
+        with page.expect_event("requestfailed"):
+            editor.fill(typed)
+    expect(page.locator("#notices .notice")).to_have_count(1)
+    visit.wait_for_notice("The service does not respond")
+    page.unroute("**/references")
+    editor.fill("{{ nowhere }}")
+    expect(block(page, "words")).to_contain_text("Unknown names: nowhere.")

@@ -37,6 +37,8 @@ def check_spec(spec: Mapping[str, Any]) -> None:
     for key, value in _walk(spec):
         if key == "data" and isinstance(value, Mapping):
             _check_data(value)
+        if key == "mark" and value is None:
+            raise ChartSpecError("spec has a mark that is null: it must be a mark, such as 'bar'")
         if key == "mark" and "image" in (value, value.get("type") if isinstance(value, Mapping) else None):
             raise ChartSpecError("spec has an image mark: charts load no images")
         if key == "href":

@@ -77,3 +77,9 @@ def test_sequence_of_too_many_rows_is_refused_however_large_its_numbers_are(sequ
 )
 def test_sequence_that_can_be_drawn_is_accepted(sequence: dict[str, Any]) -> None:
     check_spec({"mark": "bar", "data": {"sequence": sequence}})
+
+
+@pytest.mark.parametrize("spec", [{"mark": None}, {"layer": [{"mark": "bar"}, {"mark": None}]}])
+def test_mark_that_is_null_is_refused(spec: dict[str, Any]) -> None:
+    with pytest.raises(ChartSpecError, match="spec has a mark that is null"):
+        check_spec(spec)

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import {
   Drafts,
   findChanged,
+  pickTyped,
   withoutSecrets,
 } from "../../../../airflow_provider_pushmetrics/service/web/page/assets/drafts/drafts.js";
 
@@ -216,4 +217,16 @@ test("drafts are listed by the beginning of their things", () => {
 
 test("a field that is missing differs from an empty one", () => {
   assert.deepEqual(findChanged({ a: "1", b: "" }, { a: "2" }), ["a", "b"]);
+});
+
+test("what was typed in a draft is told from what stood beside it, by fields", () => {
+  const base = { top: "5", word: "x", "sizes=S": "true", "sizes=M": "false", "days=1": "true" };
+  const texts = { ...base, top: "7", "sizes=M": "true" };
+  assert.deepEqual(pickTyped(makeDraft(texts, { base })), {
+    top: "7",
+    "sizes=S": "true",
+    "sizes=M": "true",
+  });
+  assert.deepEqual(pickTyped(makeDraft(base, { base })), {});
+  assert.deepEqual(pickTyped(makeDraft({ new: "1" })), { new: "1" });
 });

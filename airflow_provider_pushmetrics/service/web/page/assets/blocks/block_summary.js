@@ -36,21 +36,21 @@ export function makeSummary(block, { databases }) {
       ),
     ],
     text: () => code(content.text),
-    chart: () =>
-      el(
-        "p",
-        {},
-        "of ",
-        el("code", {}, content.query),
-        ": ",
-        typeof content.spec.mark === "object"
-          ? content.spec.mark.type
-          : (content.spec.mark ?? "several marks"),
-      ),
+    chart: () => el("p", {}, "of ", el("code", {}, content.query), ": ", describeMark(content.spec.mark)),
     email: () => el("p", {}, "to ", [content.to_].flat().join(", "), ": ", content.subject),
     slack: () => [el("p", {}, "to ", [content.channels].flat().join(", ")), code(content.value_markdown)],
   };
   return (show[block.type] ?? (() => code(block.content_json)))();
+}
+
+/**
+ * Name the mark of a chart, whatever was written for it.
+ *
+ * @param {unknown} mark
+ */
+export function describeMark(mark) {
+  const name = mark instanceof Object && "type" in mark ? mark.type : mark;
+  return typeof name === "string" ? name : "several marks";
 }
 
 /**

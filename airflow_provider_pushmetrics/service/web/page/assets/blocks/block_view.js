@@ -8,10 +8,11 @@ import { writeJson } from "../http/exact_json.js";
 import { describeAge } from "../notebook/block_order.js";
 import { ResultView } from "../notebook/block_result.js";
 import { hasSameText, makeEditor } from "./block_editor.js";
+import { readKey } from "./block_keys.js";
 import { readBlock } from "./block_list.js";
 import { makeSummary } from "./block_summary.js";
 import { makeTools } from "./block_tools.js";
-import { runAlone } from "./block_trial.js";
+import { confirmSending, runAlone } from "./block_trial.js";
 
 /**
  * Name what is typed in the form of a block, for its draft.
@@ -213,35 +214,37 @@ export class BlockView {
     this.#work.placeAll();
   }
 
-  /** Run the block as it stands here, saved or not. */
-  async run() {
+  /** Run the block as it stands here, saved or not; messages if one agrees. @param {() => void} [whenAgreed] */
+  async #run(whenAgreed) {
+    const { blocks, state } = this.#context;
     const form = this.#form;
     const content = form?.isTouched() ? form.readContent() : null;
+    const upstream = state.getReferences(this.block.uid)?.upstream ?? [];
+    if (!(await confirmSending(blocks, [this.block.name, ...upstream]))) return;
+    whenAgreed?.();
     const id = await runAlone(this.block, this.#context, content, (started) => {
       this.#last = { id: started, content: content && writeJson(content) };
     });
-    const result = this.#context.state.getResult(this.block.uid);
+    const result = state.getResult(this.block.uid);
     if (result?.run_id !== id || result.kind !== "block_run" || this.#last?.id !== id) return;
     const sql = (content ?? this.block.content).sql;
     form?.showFailure(result.error && sql ? { error: result.error, sql } : null);
   }
 
-  /** Run the block, and stay free for what comes next. */
-  #start() {
-    this.run().catch((error) => {
+  /** Run the block, and stay free for what comes next. @param {() => void} [whenAgreed] */
+  #start(whenAgreed) {
+    this.#run(whenAgreed).catch((error) => {
       if (!isAbort(error)) tell(describeError(error), "bad");
     });
   }
 
   /** @param {KeyboardEvent} event */
   #press(event) {
-    if (event.key !== "Enter" || event.isComposing || this.block.type === "parameter") return;
-    const isRun = event.ctrlKey || event.metaKey;
-    if (!isRun && !event.shiftKey) return;
+    const key = this.block.type === "parameter" ? null : readKey(event);
+    if (!key) return;
     event.preventDefault();
     event.stopPropagation();
     if (event.repeat) return;
-    this.#start();
-    if (!isRun) this.#work.goOn(this);
+    this.#start(() => key === "goOn" && this.#work.goOn(this));
   }
 }

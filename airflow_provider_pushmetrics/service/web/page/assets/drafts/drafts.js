@@ -42,6 +42,19 @@ export function findChanged(one, other) {
 }
 
 /**
+ * Keep of a draft what was typed, and not what only stood beside it. The boxes of one name, which have their values in
+ * their keys, are one field.
+ *
+ * @param {Pick<Ui.Draft, "texts" | "base">} draft
+ * @returns {Ui.Texts}
+ */
+export function pickTyped({ texts, base }) {
+  const getField = (/** @type {string} */ name) => name.split("=", 1)[0];
+  const fields = new Set(findChanged(texts, base).map(getField));
+  return Object.fromEntries(Object.entries(texts).filter(([name]) => fields.has(getField(name))));
+}
+
+/**
  * Leave out of a draft what must not be stored.
  *
  * @param {Ui.Draft} draft

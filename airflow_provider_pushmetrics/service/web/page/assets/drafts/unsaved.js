@@ -1,7 +1,7 @@
 // What was typed in the forms of this page and is not saved, and what would be lost if the page ended.
 
 import { ROOT } from "../http/addresses.js";
-import { Drafts, findChanged, isSame } from "./drafts.js";
+import { Drafts, findChanged, isSame, pickTyped } from "./drafts.js";
 import { findLabel, listSecrets, readTexts, writeTexts } from "./form_texts.js";
 
 /** Marks what must not go away by a key or by leaving the page, such as a secret that is shown once. */
@@ -148,15 +148,15 @@ export class TypedText {
   }
 
   /**
-   * Put the draft into the form, if there is one.
+   * Put the draft into the form, if there is one; `isOfDefaults` leaves fields as they are in which nothing was typed.
    *
-   * @param {{ isNew: boolean }} settings
+   * @param {{ isNew: boolean, isOfDefaults?: boolean }} settings
    * @returns {{ keptOn: number, gone: string[] } | null} With the labels of fields whose choice is no more.
    */
-  restore({ isNew }) {
+  restore({ isNew, isOfDefaults = false }) {
     const draft = this.#draftName === null ? null : drafts.find(this.#draftName);
     if (!draft || this.#draftName === null) return null;
-    const texts = { ...this.#base, ...draft.texts };
+    const texts = { ...this.#base, ...(isOfDefaults ? pickTyped(draft) : draft.texts) };
     if (isSame(texts, this.#base)) {
       drafts.remove(this.#draftName);
       return null;

@@ -37,9 +37,7 @@ export class Outline {
     const look = JSON.stringify([marks, references]);
     if (look === this.#look) return;
     this.#look = look;
-    const focused = this.#list.contains(document.activeElement)
-      ? document.activeElement?.getAttribute("href")
-      : null;
+    const giveFocus = rememberFocus(this.#list);
     fill(this.#faults, makeFaults(references));
     const depths = findDepths(references.blocks);
     const uids = new Map(references.blocks.map((one) => [one.name, one.uid]));
@@ -50,7 +48,7 @@ export class Outline {
         const depth = Math.min(depths.get(found?.name ?? block.name) ?? 0, DEEPEST);
         return el(
           "li",
-          { "data-depth": depth },
+          { "data-depth": depth, "data-block": block.uid },
           this.#makeLink(block.uid, [
             icon(ICONS[block.type] ?? "text"),
             el("span", { class: "outline-name" }, found?.name ?? block.name),
@@ -74,7 +72,7 @@ export class Outline {
         );
       }),
     );
-    if (focused) /** @type {HTMLElement | null} */ (this.#list.querySelector(`[href="${focused}"]`))?.focus();
+    giveFocus();
   }
 
   /**
@@ -89,6 +87,25 @@ export class Outline {
     };
     return el("a", { href: `#${uid}`, onclick }, content);
   }
+}
+
+/**
+ * Remember which link has the focus; the function given finds it in what is drawn next: that of the same block to the
+ * same block, or else that of the block itself.
+ *
+ * @param {HTMLElement} list
+ * @returns {() => void}
+ */
+function rememberFocus(list) {
+  const active = document.activeElement;
+  const item = list.contains(active) ? active?.closest("li") : null;
+  if (!active || !item) return () => {};
+  const href = active.getAttribute("href");
+  return () => {
+    const found = [...list.querySelectorAll("li")].find((one) => one.dataset.block === item.dataset.block);
+    const links = [...(found?.querySelectorAll("a") ?? [])];
+    (links.find((one) => one.getAttribute("href") === href) ?? links[0])?.focus();
+  };
 }
 
 /** @param {Api.References} references */

@@ -53,7 +53,8 @@ export async function makeNotebook(report, signal) {
   triggers.draw();
   const context = { report, blocks, databases, signal, state, values };
   const list = new BlockList(context, async (now) => {
-    await Promise.all([values.update(now), state.read()]);
+    await Promise.all([values.update(now), state.read(), state.readTyped(list.listTyped())]);
+    state.announce(); // the values may have come last
     triggers.updateExamples();
   });
   const outline = new Outline((uid) => list.show(uid));
@@ -121,11 +122,16 @@ function describe(uid, state, list) {
 function followTyping(place, list, state) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
+  let told = "";
   const read = async () => {
     try {
       await state.readTyped(list.listTyped());
+      told = "";
     } catch (error) {
-      if (!isAbort(error)) tell(describeError(error), "bad");
+      const text = describeError(error);
+      if (isAbort(error) || text === told) return; // nobody has asked for it: once is enough
+      told = text;
+      tell(text, "bad");
     }
   };
   place.addEventListener("input", () => {

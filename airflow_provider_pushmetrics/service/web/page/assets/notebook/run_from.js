@@ -1,15 +1,14 @@
 // Running a block and all blocks that use it, directly and indirectly.
 
-import { runAlone } from "../blocks/block_trial.js";
+import { confirmSending, startAlone } from "../blocks/block_trial.js";
 import { nameBlocks } from "../blocks/block_view.js";
 import { confirmRunOfSaved } from "../drafts/draft_notes.js";
-import { confirmFirst } from "../elements/notices.js";
+import { tell } from "../elements/notices.js";
 import { listLeaves } from "./block_order.js";
 
-const SENDERS = new Set(["email", "slack"]);
-
 /**
- * Run a block and what uses it, as they are saved, one after the other. Who would send messages by that is asked.
+ * Run a block and what uses it, as they are saved. Who would send messages by that is asked. All runs are started
+ * before the first has ended: they go on when the page is left.
  *
  * @param {Api.Block} block
  * @param {Ui.BlockContext} context
@@ -17,10 +16,24 @@ const SENDERS = new Set(["email", "slack"]);
 export async function runFrom(block, context) {
   const { report, state, blocks } = context;
   if (!(await confirmRunOfSaved(nameBlocks(report)))) return;
-  const names = listLeaves(state.saved.blocks, block.name);
+  const saved = state.saved.blocks;
+  const names = listLeaves(saved, block.name);
   const leaves = blocks.filter((one) => names.includes(one.name) && one.type !== "parameter");
-  const senders = leaves.filter(({ type }) => SENDERS.has(type)).map(({ name }) => name);
-  const text = `These blocks send messages: ${senders.join(", ")}.`;
-  if (senders.length && !(await confirmFirst("Run and send?", text, "Run", "primary"))) return;
-  for (const leaf of leaves) await runAlone(leaf, context, null);
+  if (!leaves.length) return tell(describeNothing(names, block), "bad");
+  const upstream = saved.filter(({ name }) => names.includes(name)).flatMap((one) => one.upstream);
+  if (!(await confirmSending(blocks, [...names, ...upstream]))) return;
+  const runs = [];
+  for (const leaf of leaves) runs.push(await startAlone(leaf, context, null));
+  for (const run of runs) await state.waitFor(run);
 }
+
+/**
+ * Say why nothing runs: there are only parameters, or only blocks in a circle.
+ *
+ * @param {string[]} names
+ * @param {Api.Block} block
+ */
+const describeNothing = (names, { name }) =>
+  names.length
+    ? `Nothing was run: no block uses ${name}`
+    : `Nothing was run: ${name} is in, or leads to, circular references`;

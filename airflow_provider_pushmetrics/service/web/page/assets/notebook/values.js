@@ -65,19 +65,23 @@ export class ParameterValues {
       );
       return;
     }
+    const lost = el("p", { class: "warning", role: "status", hidden: true });
+    const discard = () => {
+      typed.discard();
+      lost.hidden = true;
+    };
     const form = el(
       "form",
       { class: "stack", "aria-label": "Parameters" },
+      lost,
       this.#fields.map(({ field }) => field.node),
-      el(
-        "div",
-        { class: "actions" },
-        button("Use the defaults", () => typed.discard(), { kind: "quiet reads" }),
-      ),
+      el("div", { class: "actions" }, button("Use the defaults", discard, { kind: "quiet reads" })),
     );
     form.addEventListener("submit", (event) => event.preventDefault());
     const typed = new TypedText(form, `report/${this.#report.uid}/parameters`);
-    typed.restore({ isNew: true });
+    const gone = typed.restore({ isNew: true, isOfDefaults: true })?.gone ?? [];
+    lost.textContent = `No longer available: ${gone.join(", ")}.`;
+    lost.hidden = !gone.length;
     for (const name of ["input", "change"]) form.addEventListener(name, () => this.#whenChanged());
     fill(this.node, form);
   }
