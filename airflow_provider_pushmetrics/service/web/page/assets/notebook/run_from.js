@@ -19,21 +19,10 @@ export async function runFrom(block, context) {
   const saved = state.saved.blocks;
   const names = listLeaves(saved, block.name);
   const leaves = blocks.filter((one) => names.includes(one.name) && one.type !== "parameter");
-  if (!leaves.length) return tell(describeNothing(names, block), "bad");
+  if (!leaves.length) return tell(`Nothing was run: no block that can run uses ${block.name}`, "bad");
   const upstream = saved.filter(({ name }) => names.includes(name)).flatMap((one) => one.upstream);
   if (!(await confirmSending(blocks, [...names, ...upstream]))) return;
   const runs = [];
   for (const leaf of leaves) runs.push(await startAlone(leaf, context, null));
   for (const run of runs) await state.waitFor(run);
 }
-
-/**
- * Say why nothing runs: there are only parameters, or only blocks in a circle.
- *
- * @param {string[]} names
- * @param {Api.Block} block
- */
-const describeNothing = (names, { name }) =>
-  names.length
-    ? `Nothing was run: no block uses ${name}`
-    : `Nothing was run: ${name} is in, or leads to, circular references`;
