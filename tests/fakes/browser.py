@@ -128,9 +128,13 @@ def find_violations(page: Page) -> list[str]:
 
 
 @contextmanager
-def visit_service(browser: Browser, service: ServiceProcess) -> Iterator[Visit]:
+def visit_service(
+    browser: Browser, service: ServiceProcess, *, timezone: str | None = None
+) -> Iterator[Visit]:
     """Put a page of the browser in front of the service; unexpected messages on its console are an error."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, accept_downloads=True, timezone_id=timezone
+    )
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
     page.set_default_timeout(LIMIT_SECONDS * 1000)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_pushmetrics.service.charts.checks import MAX_CHART_ROWS, check_fields, check_spec
+from airflow_provider_pushmetrics.service.charts.dates import list_date_formats
 from airflow_provider_pushmetrics.service.results.values import write_json, write_text
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 from airflow_provider_pushmetrics.service.templates.rendering import render_text
@@ -20,10 +21,12 @@ class ChartRows:
     The rows that a chart draws.
 
     :param query: The name of their query.
+    :param dates: Those of the columns which are dates.
     """
 
     query: str
     columns: Sequence[str]
+    dates: Collection[str]
     rows: Sequence[Mapping[str, Any]]
 
 
@@ -42,7 +45,10 @@ def build_chart(spec: Mapping[str, Any], drawn: ChartRows, names: Mapping[str, A
     rendered = _render_texts(dict(spec), names)
     check_spec(rendered)
     check_fields(rendered, drawn.query, drawn.columns)
-    return write_json({"$schema": VEGA_LITE, **rendered, "data": {"values": rows}})
+    data: dict[str, Any] = {"values": rows}
+    if formats := list_date_formats(rendered, drawn.dates):
+        data["format"] = {"parse": formats}
+    return write_json({"$schema": VEGA_LITE, **rendered, "data": data})
 
 
 def _render_texts(value: Any, names: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import quote
@@ -19,10 +20,12 @@ from airflow_provider_pushmetrics.service.api.conventions.routers import make_ro
 from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
 from airflow_provider_pushmetrics.service.api.conventions.threads import RESULT_THREADS
 from airflow_provider_pushmetrics.service.api.results import (
+    CACHE_HEADERS,
     CsvQuery,
     WantedResult,
     answer_rows,
     build_header,
+    is_known,
 )
 from airflow_provider_pushmetrics.service.api.schemas.results import ResultColumn
 from airflow_provider_pushmetrics.service.charts.kept_pictures import read_pictures
@@ -48,8 +51,6 @@ Extension: TypeAlias = Annotated[
 ]
 
 Kind: TypeAlias = Literal["run", "block_run"]
-
-JSON_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"}
 
 IMAGE_HEADERS = {
     # Opened directly, an image is a document of our origin: it must not run or load anything.
@@ -159,14 +160,21 @@ async def get_chart_image(
 
 
 @router.get("/{kind}/{run_id}/{block_uid}/chart.json")
-async def get_chart(kind: Kind, run_id: str, block_uid: str, parts: Parts, caller: Caller) -> Response:
+async def get_chart(
+    kind: Kind, run_id: str, block_uid: str, request: Request, parts: Parts, caller: Caller
+) -> Response:
     """Return the chart of a block as Vega-Lite with its rows, for the page to draw."""
 
-    def read() -> str:
+    def answer() -> Response:
         with parts.database.reading() as session:
-            return str(_find_chart(session, caller, kind, run_id, block_uid).output)
+            chart = str(_find_chart(session, caller, kind, run_id, block_uid).output).encode()
+        etag = f'"{hashlib.sha256(chart).hexdigest()[:32]}"'
+        headers = {**CACHE_HEADERS, "X-Content-Type-Options": "nosniff", "ETag": etag}
+        if is_known(request.headers.get("if-none-match"), etag):
+            return Response(status_code=304, headers=headers)
+        return Response(chart, media_type="application/json", headers=headers)
 
-    return Response(await RESULT_THREADS.run(read), media_type="application/json", headers=JSON_HEADERS)
+    return await RESULT_THREADS.run(answer)
 
 
 def _find_chart(session: Session, caller: Principal, kind: Kind, run_id: str, block_uid: str) -> BlockResult:

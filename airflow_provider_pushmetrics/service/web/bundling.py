@@ -86,7 +86,11 @@ class Bundle:
 
 
 class Bundler:
-    """The joined files of an entry and of the modules that are loaded later."""
+    """
+    The joined files of an entry and of the modules that are loaded later.
+
+    :raises ValueError: if two of these files would have one name.
+    """
 
     def __init__(self, sources: Mapping[str, str], entry: str) -> None:
         self._modules = {name: Module(name, source) for name, source in sources.items()}
@@ -97,6 +101,7 @@ class Bundler:
         shared = {name for name, count in counts.items() if count > 1}
         self._main = reached | shared
         self._lazy = lazy
+        self._check_names()
 
     def join(self, version: str) -> dict[str, Bundle]:
         """
@@ -114,6 +119,13 @@ class Bundler:
             foot = f"export const {{ {exports} }} = $modules[{json.dumps(target)}];\n"
             bundles[target] = self._join(head, self._reach([target]) - self._main, foot, target)
         return {FOLDER + _flatten(name): bundle for name, bundle in bundles.items()}
+
+    def _check_names(self) -> None:
+        taken: dict[str, str] = {}
+        for name in [self._entry, *self._lazy]:
+            other = taken.setdefault(_flatten(name), name)
+            if other != name:
+                raise ValueError(f"{other} and {name} would be one file: {_flatten(name)}")
 
     def _reach(self, names: Iterable[str]) -> set[str]:
         """Find what is loaded with these modules; not the vendored files, which are not joined."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+
 from airflow_provider_pushmetrics.service.charts.drawing import draw
 from airflow_provider_pushmetrics.service.charts.spec import ChartRows, build_chart
 from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
@@ -43,4 +45,5 @@ class ChartExecutor:
         if not isinstance(rows, list) or outcome is None or outcome.result_file is None:
             raise BlockTemplateError(f"there is no query {query!r} to draw.")
         with self._results.open(outcome.result_file) as result:
-            return ChartRows(query, result.schema.names, rows)
+            dates = [field.name for field in result.schema if pa.types.is_date(field.type)]
+            return ChartRows(query, result.schema.names, dates, rows)

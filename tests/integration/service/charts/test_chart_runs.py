@@ -49,6 +49,35 @@ async def test_chart_is_drawn_in_its_run_and_not_again_for_a_page(api: Api) -> N
     assert (gone.status_code, "no longer kept" in gone.text) == (404, True), gone.text
 
 
+async def test_page_asks_each_time_for_a_chart_and_gets_it_only_if_it_has_not_got_it(api: Api) -> None:
+    made = api.make_report(rows=ROWS, bars=chart(SPEC))
+    run_id = (await api.run(made.id))["run_id"]
+    path = f"/app/results/run/{run_id}/{made.blocks['bars']}/chart.json"
+    first = await api.client.get(path)
+    assert first.headers["cache-control"] == "private, no-cache"
+    again = await api.client.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    other = await api.client.get(path, headers={"If-None-Match": '"other"'})
+    assert (other.status_code, other.content) == (200, first.content)
+    nobody = {"If-None-Match": first.headers["etag"], "Authorization": ""}
+    assert (await api.client.get(path, headers=nobody)).status_code == 401
+
+
+async def test_dates_that_are_drawn_as_time_are_days_of_the_place_where_they_are_drawn(api: Api) -> None:
+    days = sql("SELECT DATE '2026-03-01' AS day, TIMESTAMP '2026-03-01 00:00:00' AS moment, 1 AS n")
+    by_day = {
+        "mark": "bar",
+        "encoding": {"x": {"field": "day", "type": "temporal"}, "y": {"field": "moment", "type": "temporal"}},
+    }
+    made = api.make_report(rows=days, bars=chart(by_day))
+    run_id = (await api.run(made.id))["run_id"]
+    spec = (await api.client.get(f"/app/results/run/{run_id}/{made.blocks['bars']}/chart.json")).json()
+    assert spec["data"] == {
+        "values": [{"day": "2026-03-01", "moment": "2026-03-01T00:00:00", "n": 1}],
+        "format": {"parse": {"day": "date:'%Y-%m-%d'"}},
+    }
+
+
 @pytest.mark.parametrize(
     ("spec", "fault"),
     [

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ import pytest
 
 from airflow_provider_pushmetrics.service.charts.drawing import DrawingError, draw
 from airflow_provider_pushmetrics.service.charts.pictures import DrawnChart
+from airflow_provider_pushmetrics.service.charts.spec import ChartRows, build_chart
 from tests.fakes.service_subscriber import listen
 
 ENCODING = {"x": {"field": "a", "type": "nominal"}, "y": {"field": "b", "type": "quantitative"}}
@@ -53,6 +58,36 @@ def test_nothing_is_loaded_from_the_network_or_from_files(tmp_path: Path) -> Non
 def test_what_is_no_chart_is_refused_in_one_line(spec: str) -> None:
     with pytest.raises(DrawingError, match=r"^the chart cannot be drawn: [^\n]+$"):
         draw(spec)
+
+
+DRAW = """
+import sys
+from airflow_provider_pushmetrics.service.charts.draw import draw
+sys.stdout.buffer.write(draw(sys.stdin.read()).light)
+"""
+
+
+def test_dates_are_the_same_days_in_every_time_zone() -> None:
+    """In processes of their own, since the zone is that of a process."""
+    encoding = {"x": {"field": "day", "timeUnit": "yearmonth"}, "y": {"field": "n", "type": "quantitative"}}
+    rows = [{"day": date(2026, 3, 1), "n": 1}, {"day": date(2026, 4, 1), "n": 2}]
+    chart = build_chart(
+        {"mark": "bar", "encoding": encoding}, ChartRows("rows", ["day", "n"], ["day"], rows), {}
+    )
+    drawn = [
+        subprocess.run(
+            [sys.executable, "-c", DRAW],
+            input=chart.encode(),
+            env={**os.environ, "TZ": zone},
+            check=True,
+            capture_output=True,
+            timeout=300,
+        ).stdout.decode()
+        for zone in ("UTC", "America/New_York", "Asia/Tokyo")
+    ]
+    assert "Mar 2026" in drawn[0]
+    assert "Feb 2026" not in drawn[0]
+    assert drawn == [drawn[0]] * 3
 
 
 def test_runaway_is_ended() -> None:

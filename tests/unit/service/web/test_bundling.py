@@ -103,6 +103,16 @@ def test_import_or_export_of_an_unknown_kind_is_refused(line: str) -> None:
         join({"app.js": f"{line}\n", "x.js": "export const x = 1;\n"})
 
 
+def test_two_files_of_one_name_are_refused() -> None:
+    sources = {
+        "app.js": 'import("./a-b/c.js");\nimport("./a/b-c.js");\n',
+        "a-b/c.js": "export const c = 1;\n",
+        "a/b-c.js": "export const c = 2;\n",
+    }
+    with pytest.raises(ValueError, match=r"a-b/c\.js and a/b-c\.js would be one file: a-b-c\.js"):
+        join(sources)
+
+
 def test_comments_are_left_out_and_what_only_looks_like_one_stays() -> None:
     source = (
         "// a comment\n/* another\n   one */\n/**\n * @param {string} b\n */\n"

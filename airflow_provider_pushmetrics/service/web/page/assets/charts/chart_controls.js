@@ -3,10 +3,10 @@
 import { el } from "../elements/dom.js";
 import { AGGREGATES, MARKS, SORTS, STACKS, TIME_UNITS, TYPES } from "./chart_options.js";
 import { chooseType } from "./chart_rows.js";
-import { EMPTY_FORM, listParts, trimForm } from "./chart_spec.js";
+import { EMPTY_FORM, listParts, MIN_SIZE, trimForm } from "./chart_spec.js";
 import { ColumnControl, makeBox, makeChoice, makeInput, makeRow } from "./controls.js";
 
-const SIZE = { type: "number", min: 10, max: 4000, step: "any" };
+const SIZE = { type: "number", min: MIN_SIZE, step: "any" };
 
 export class ChartControls {
   #x = new ColumnControl("X", "Choose a column");
@@ -134,6 +134,7 @@ export class ChartControls {
     for (const option of stack.input.options) option.disabled = option.value === "beside" && !parts.beside;
     this.#x.required = isShown;
     this.#y.required = isShown && parts.y;
+    for (const { input } of [this.#title, this.#width, this.#height]) input.disabled = !isShown;
     this.node.hidden = !isShown;
   }
 }

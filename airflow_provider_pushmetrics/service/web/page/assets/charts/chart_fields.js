@@ -3,7 +3,7 @@
 
 import { runAlone } from "../blocks/block_trial.js";
 import { button } from "../elements/buttons.js";
-import { add, el, fill } from "../elements/dom.js";
+import { add, el, fill, keepFocus } from "../elements/dom.js";
 import { areaField } from "../elements/forms.js";
 import { describeError, isAbort } from "../http/errors.js";
 import { ChartControls } from "./chart_controls.js";
@@ -156,7 +156,8 @@ class ChartEditor {
       this.#preview.setRows(rows);
       if (!rows) this.#offerRun(block);
     } catch (error) {
-      if (!isAbort(error)) fill(this.#source, el("p", { class: "fault" }, describeError(error)));
+      if (!isAbort(error) && this.#query.input.value === name)
+        fill(this.#source, el("p", { class: "fault" }, describeError(error)));
     }
   }
 
@@ -165,6 +166,7 @@ class ChartEditor {
     const run = async () => {
       await runAlone(block, this.#context, null);
       await this.#readRows();
+      keepFocus(this.#query.input); // the button has done its work, and is gone
     };
     add(fill(this.#source), [
       el(

@@ -4,8 +4,9 @@ import { button } from "../elements/buttons.js";
 import { el, fill } from "../elements/dom.js";
 import { describeError } from "../http/errors.js";
 import { findChartFault } from "./chart_checks.js";
+import { putRows } from "./chart_dates.js";
 import { drawVega } from "./drawing.js";
-import { followTheme } from "./theme.js";
+import { followPlace } from "./places.js";
 
 const PAUSE_MS = 300;
 
@@ -19,6 +20,8 @@ export class ChartPreview {
   /** @type {Promise<unknown[]> | null} */
   #reading = null;
   #text = "";
+  /** Whether the reader has written the text, or asked for its chart: what others wrote may take long to draw. */
+  #isOwn = true;
   /** Ends what is drawn. */
   #end = () => {};
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -28,7 +31,6 @@ export class ChartPreview {
   constructor(getName) {
     this.#name = getName;
     this.node = el("div", { class: "chart-preview" }, this.#note, this.#place);
-    followTheme(this.#place, () => this.#draw());
   }
 
   /**
@@ -39,29 +41,35 @@ export class ChartPreview {
   setRows(rows) {
     this.#rows = rows;
     this.#reading = null;
-    this.#plan();
+    this.#update();
   }
 
   /**
    * Draw another specification, as soon as nothing more is typed.
    *
    * @param {string} text
-   * @param {boolean} isOwn Whether the reader has written it. What others wrote may take long to draw, so it is drawn
-   *   when the reader asks for it.
+   * @param {boolean} isOwn Whether the reader has written it.
    */
   setText(text, isOwn) {
     this.#text = text;
-    if (isOwn) this.#plan();
-    else
-      this.#say(
-        "The preview of a specification as text is drawn on demand.",
-        button("Draw it", () => this.#draw()),
-      );
+    this.#isOwn = isOwn;
+    this.#update();
   }
 
-  #plan() {
+  #update() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#draw(), PAUSE_MS);
+    if (this.#isOwn) this.#timer = setTimeout(() => this.#draw(), PAUSE_MS);
+    else this.#offer();
+  }
+
+  #offer() {
+    this.#turn += 1; // what is being drawn is not shown any more
+    if (!this.#rows) return this.#say();
+    const draw = () => {
+      this.#isOwn = true;
+      return this.#draw();
+    };
+    return this.#say("The preview of a specification as text is drawn on demand.", button("Draw it", draw));
   }
 
   async #draw() {
@@ -76,23 +84,25 @@ export class ChartPreview {
 
   /** @param {() => boolean} isOver Whether something else is to be drawn by now. */
   async #drawNow(isOver) {
-    if (!this.#rows) return this.#clear();
+    if (!this.#rows) return this.#say();
     const spec = parse(this.#text);
     if (!spec) return this.#refuse("The specification is not a JSON object.");
     if (isUnfinished(spec)) return this.#say("Choose the columns: the chart is drawn here.");
+    const { columns } = this.#rows;
     const fault = findChartFault(
       spec,
-      this.#rows.columns.map(({ name }) => name),
+      columns.map(({ name }) => name),
     );
     if (fault) return this.#refuse(fault);
     this.#reading ??= this.#rows.read();
     const values = await this.#reading;
     if (isOver()) return undefined;
     const image = el("div", { role: "img", "aria-label": `Preview of ${this.#name()}` });
-    const before = this.#end;
+    this.#clear();
     fill(this.#place, image);
-    const end = await drawVega(image, { ...spec, data: { values } });
-    before();
+    followPlace(this.#place, { redraw: () => this.#update(), end: () => this.#stop() });
+    const end = await drawVega(image, putRows(spec, columns, values));
+    if (isOver()) return end();
     this.#end = end;
     const hasTemplates = this.#text.includes("{{") || this.#text.includes("{%");
     this.#note.className = "hint";
@@ -104,15 +114,22 @@ export class ChartPreview {
     return undefined;
   }
 
+  /** End it for good: the preview has left the page. */
+  #stop() {
+    this.#turn += 1;
+    this.#clear();
+  }
+
   #clear() {
+    this.#end();
+    this.#end = () => {};
     fill(this.#place);
-    fill(this.#note);
   }
 
   /** @param {...Ui.Child} words */
   #say(...words) {
     this.#note.className = "hint";
-    fill(this.#place);
+    this.#clear();
     fill(this.#note, ...words);
   }
 

@@ -5,6 +5,9 @@
 
 import { AGGREGATES, MARKS, TIME_UNITS, TYPES } from "./chart_options.js";
 
+/** The smallest width and height, in pixels, of the form. */
+export const MIN_SIZE = 1;
+
 /** @type {Ui.ChartForm} */
 export const EMPTY_FORM = {
   mark: "bar",
@@ -195,7 +198,7 @@ function readSort({ sort }, across) {
 const readStack = ({ stack }) => (stack === null ? "none" : stack === "normalize" ? "normalize" : "zero");
 
 /** @type {(value: unknown) => number | null} */
-const readSize = (value) => (typeof value === "number" && value > 0 ? value : null);
+const readSize = (value) => (typeof value === "number" && value >= MIN_SIZE ? value : null);
 
 /**
  * Read one of the values that options have, or else the first of them.

@@ -101,12 +101,14 @@ export class ColumnControl {
   /** @param {string[]} columns None if they are not known. */
   setColumns(columns) {
     const { value } = this;
+    const hadFocus = this.#input === document.activeElement;
     this.#columns = columns;
     this.#isChoice = columns.length > 0;
     this.label.htmlFor = this.#input.id;
     fill(this.node, this.label, this.#input);
     this.value = value;
     this.required = this.#isRequired;
+    if (hadFocus) this.#input.focus({ preventScroll: true });
   }
 
   get #input() {

@@ -20,7 +20,7 @@ const EVENTS = {
  * @returns {Promise<() => void>} Ends it.
  */
 export async function drawVega(place, spec) {
-  const { View, compile, expressionInterpreter, parse } = await import("../vendored/vega.js");
+  const { View, compile, expressionInterpreter, parse } = await loadVega();
   /** @type {string[]} */
   const faults = [];
   const logger = makeLogger(faults);
@@ -56,6 +56,15 @@ export async function drawVega(place, spec) {
     throw new Error(`The chart cannot be drawn: ${faults[0]}`);
   }
   return end;
+}
+
+/** Load what draws charts; a browser may keep it in mind that this failed, as long as the page is open. */
+async function loadVega() {
+  try {
+    return await import("../vendored/vega.js");
+  } catch {
+    throw new Error("What draws charts could not be loaded: reload the page.");
+  }
 }
 
 /**

@@ -56,25 +56,3 @@ export function makeTheme(place) {
     range: { category: CATEGORIES },
   };
 }
-
-/**
- * Call a function whenever the page becomes light or dark, until a place has left the page.
- *
- * @param {HTMLElement} place
- * @param {() => unknown} redraw
- */
-export function followTheme(place, redraw) {
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const update = () => {
-    if (place.isConnected) redraw();
-    else stop();
-  };
-  // A page may also be light or dark by an attribute of its root.
-  const observer = new MutationObserver(update);
-  const stop = () => {
-    dark.removeEventListener("change", update);
-    observer.disconnect();
-  };
-  dark.addEventListener("change", update);
-  observer.observe(document.documentElement, { attributes: true });
-}

@@ -116,7 +116,8 @@ async function send(method, path, { body, text, query, signal }) {
       signal,
       credentials: "same-origin",
     });
-    readServerTime(answer.headers.get("date"));
+    // What the browser may have kept has the time at which it was sent.
+    if (!answer.headers.get("cache-control")?.includes("max-age")) readServerTime(answer.headers.get("date"));
     return answer;
   } catch (error) {
     if (isAbort(error)) throw error;

@@ -1,7 +1,7 @@
 // The chart of a run, drawn by the page from the specification and the rows that its run kept.
 
 import { drawVega } from "../charts/drawing.js";
-import { followTheme } from "../charts/theme.js";
+import { followPlace, waitForPlace } from "../charts/places.js";
 import { el, fill } from "../elements/dom.js";
 import { get } from "../http/api.js";
 import { describeError } from "../http/errors.js";
@@ -21,22 +21,34 @@ export function makeChart(base, name) {
 }
 
 /**
- * Show a chart in a place, and again when the page becomes light or dark.
+ * Show a chart in a place as soon as it is in the page, and again when the page becomes light or dark.
  *
  * @param {HTMLElement} place
  * @param {Record<string, unknown>} spec
  * @param {string} name
  */
 async function showChart(place, spec, name) {
-  let end = await drawChart(place, spec, name);
-  followTheme(place, async () => {
+  let turn = 0;
+  let end = () => {};
+  const stop = () => {
+    turn += 1;
+    end();
+    end = () => {};
+  };
+  const draw = async () => {
+    stop();
+    const own = turn;
     try {
-      end();
-      end = await drawChart(place, spec, name);
+      const ending = await drawChart(place, spec, name);
+      if (own === turn) end = ending;
+      else ending(); // it was drawn again, or has left the page
     } catch (error) {
-      showFault(place, error);
+      if (own === turn) showFault(place, error);
     }
-  });
+  };
+  await waitForPlace(place);
+  followPlace(place, { redraw: draw, end: stop });
+  await draw();
 }
 
 /**
@@ -46,7 +58,7 @@ async function showChart(place, spec, name) {
  * @param {Record<string, unknown>} spec
  * @param {string} name
  */
-export async function drawChart(place, spec, name) {
+async function drawChart(place, spec, name) {
   const image = el("div", { role: "img", "aria-label": `Chart ${name}` });
   fill(place, image);
   return drawVega(image, spec);
