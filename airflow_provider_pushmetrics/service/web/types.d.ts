@@ -728,7 +728,10 @@ declare namespace Ui {
     /** Whether it is read again whenever runs change. */
     isLive?: boolean;
     /** Adds to the rows of a page what the list does not have. */
-    complete?: (rows: Api.Lists[Path][]) => Promise<Api.Lists[Path][]>;
+    complete?: (
+      rows: Api.Lists[Path][],
+      settings: Pick<CallSettings, "isUnasked">,
+    ) => Promise<Api.Lists[Path][]>;
     /** Called when the reader chose another page or order. */
     onChange?: () => void;
     signal: AbortSignal;

@@ -1,11 +1,13 @@
 // The frame around all pages, and which page shows which address.
 
 import { countDrafts, openDrafts } from "./drafts/unsaved.js";
+import { button } from "./elements/buttons.js";
 import { el, fill, find } from "./elements/dom.js";
 import { count } from "./elements/format.js";
 import { iconButton } from "./elements/icons.js";
 import { confirmFirst } from "./elements/notices.js";
 import { getPath, link, preload, redirect, route, startRouting } from "./elements/router.js";
+import { describeError } from "./http/errors.js";
 import { askForSignIn, findSession, rememberOwner, signOut } from "./http/session.js";
 
 // A browser may load the icon when the address has changed already, and the icon's is relative to that.
@@ -92,5 +94,15 @@ async function findOwner() {
   return findSession();
 }
 
+/** @param {unknown} error */
+function showFault(error) {
+  fill(
+    find("page"),
+    el("h1", {}, "The page cannot be shown"),
+    el("p", { class: "fault", role: "alert" }, describeError(error)),
+    button("Reload", () => location.reload(), { kind: "primary" }),
+  );
+}
+
 // Not awaited: pages import this file, and would wait for it while it waits for them.
-start();
+start().catch(showFault);

@@ -90,9 +90,26 @@ export function showDialog(title, build, { refuse = null } = {}) {
     });
     fill(dialog, heading, build(close));
     openDialogs.add(cancel);
-    document.body.append(dialog);
-    dialog.showModal();
+    openModal(dialog);
   });
+}
+
+/**
+ * Show a dialog above all others.
+ *
+ * @param {HTMLDialogElement} dialog
+ */
+export function openModal(dialog) {
+  document.body.append(dialog);
+  dialog.showModal();
+  placeNotices();
+}
+
+/** Put the notices where they can be read and closed: only what is in the foremost dialog can. */
+function placeNotices() {
+  const place = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+  const notices = find("notices");
+  if (notices.parentElement !== place) place.append(notices);
 }
 
 /**
@@ -120,6 +137,7 @@ export function makeModal(dialog, whenEscaped) {
   return () => {
     isClosed = true;
     dialog.close();
+    placeNotices();
     dialog.remove();
   };
 }

@@ -48,6 +48,8 @@ export function redirect(pattern, locate) {
  * @param {string} path
  */
 export function preload(path) {
+  // Browsers may remember that a module could not be loaded, also when the service is there again.
+  if (document.querySelector("#outage:not([hidden])") || !navigator.onLine) return;
   findRoute(path)
     ?.load()
     .catch(() => {});

@@ -144,7 +144,7 @@ export function makeList({
     let rows;
     try {
       answer = await getList(path, wanted);
-      rows = complete && answer.result.length ? await complete(answer.result) : answer.result;
+      rows = complete && answer.result.length ? await complete(answer.result, { isUnasked }) : answer.result;
     } catch (error) {
       if (turn === list.turn) Object.assign(list, drawn);
       throw error;

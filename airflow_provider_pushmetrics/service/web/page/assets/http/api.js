@@ -1,7 +1,7 @@
 // Calls of the service.
 
 import { locate } from "./addresses.js";
-import { isAbort } from "./errors.js";
+import { isAbort, NO_ANSWER } from "./errors.js";
 import { parseJson, writeJson } from "./exact_json.js";
 import { readServerTime } from "./server_time.js";
 import { askForSignIn, countSignIns, OWN_PAGE } from "./session.js";
@@ -121,10 +121,7 @@ async function send(method, path, { body, text, query, signal }) {
     return answer;
   } catch (error) {
     if (isAbort(error)) throw error;
-    throw new ApiError(
-      0,
-      "The service does not respond. Check that it is running and that the network works.",
-    );
+    throw new ApiError(0, NO_ANSWER);
   }
 }
 

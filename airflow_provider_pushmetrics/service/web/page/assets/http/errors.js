@@ -1,5 +1,7 @@
 // What went wrong, as pages tell it.
 
+export const NO_ANSWER = "The service does not respond. Check that it is running and that the network works.";
+
 /**
  * Tell whether something ended because its page was left.
  *

@@ -3,9 +3,9 @@
 
 import { removeDrafts } from "../drafts/unsaved.js";
 import { el, fill } from "../elements/dom.js";
-import { makeModal } from "../elements/notices.js";
+import { makeModal, openModal } from "../elements/notices.js";
 import { locate } from "./addresses.js";
-import { describeError } from "./errors.js";
+import { describeError, NO_ANSWER } from "./errors.js";
 
 /**
  * The headers of calls: by one the service knows its own pages, since those of other sites cannot send it. The other
@@ -139,8 +139,7 @@ function showForm(done, reason) {
       submit.disabled = false;
     }
   });
-  document.body.append(dialog);
-  dialog.showModal();
+  openModal(dialog);
 }
 
 /** Tell whether the page is for whoever is signed in now. */
@@ -174,6 +173,8 @@ async function request(method, body) {
     method,
     headers,
     body: body ? JSON.stringify(body) : undefined,
+  }).catch(() => {
+    throw new Error(NO_ANSWER);
   });
   if (answer.ok) return answer.json();
   if (answer.status === 401) throw new Error("This token is invalid, expired or revoked.");

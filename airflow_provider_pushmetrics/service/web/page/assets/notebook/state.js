@@ -1,7 +1,7 @@
 // The state of the blocks of a report: references, newest results, and what runs. All parts of the page follow it.
 
 import { part } from "../http/addresses.js";
-import { getRow, post } from "../http/api.js";
+import { ApiError, getRow, post } from "../http/api.js";
 import { pause } from "../http/waiting.js";
 
 /** @type {Api.Notebook} */
@@ -18,6 +18,8 @@ export class NotebookState {
   #typed = null;
   /** @type {Set<() => void>} */
   #followers = new Set();
+  /** @type {Set<() => void>} Who waits for the next read. */
+  #readers = new Set();
 
   /**
    * @param {{ uid: string }} report
@@ -63,6 +65,8 @@ export class NotebookState {
     const now = await getRow(this.#path, { signal: this.#signal, isUnasked });
     if (turn !== this.#turn) return this.#newest;
     this.#now = now;
+    for (const resolve of this.#readers) resolve();
+    this.#readers.clear();
     this.announce();
   }
 
@@ -115,16 +119,48 @@ export class NotebookState {
   }
 
   /**
-   * Wait until a run of one block has ended.
+   * Wait until a run of one block has ended. Who is signed out meanwhile is not asked to sign in: it goes on when one
+   * has done so.
    *
    * @param {number} runId
    */
   async waitFor(runId) {
     for (let tries = 0; ; tries += 1) {
-      await this.read();
+      // Who has just started the run is there; whether anybody is later, nobody knows.
+      if (!(await this.#tryRead({ isUnasked: tries > 0 }))) {
+        await this.#waitForRead();
+        continue;
+      }
       const isOpen = this.#now.unfinished.some((one) => one.kind === "block_run" && one.run_id === runId);
       if (!isOpen) return;
       await pause(tries, this.#signal);
     }
+  }
+
+  /**
+   * Read the state; false if nobody is signed in.
+   *
+   * @param {Pick<Ui.CallSettings, "isUnasked">} settings
+   */
+  async #tryRead(settings) {
+    try {
+      await this.read(settings);
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Wait until somebody else has read the state, as the live connection does when one has signed in.
+   *
+   * @returns {Promise<void>}
+   */
+  #waitForRead() {
+    return new Promise((resolve, reject) => {
+      this.#readers.add(resolve);
+      this.#signal.addEventListener("abort", () => reject(this.#signal.reason), { once: true });
+    });
   }
 }

@@ -95,7 +95,7 @@ function makeReportList(search, kind, address, signal) {
       kind.value && ["type", "eq", kind.value],
       folder && ["folder", "under", folder],
     ],
-    complete: (reports) => addActivity(reports, signal),
+    complete: (reports, { isUnasked }) => addActivity(reports, { signal, isUnasked }),
     onChange: () => keep(),
     columns: makeColumns((path) => chooseFolder(path).catch(tellFault)),
     whenEmpty: () => makeEmpty(Boolean(search.value || kind.value || folder)),
@@ -206,12 +206,12 @@ function makeLastRun({ uid, activity }) {
  * Add the last runs and the next run to the reports of a page, by one call.
  *
  * @param {Api.Report[]} reports
- * @param {AbortSignal} signal
+ * @param {Ui.CallSettings} settings
  */
-async function addActivity(reports, signal) {
+async function addActivity(reports, settings) {
   const query = new URLSearchParams(reports.map(({ id }) => ["report", String(id)]));
   /** @type {Api.ReportActivity[]} */
-  const found = await getRow(`app/activity/reports?${query}`, { signal });
+  const found = await getRow(`app/activity/reports?${query}`, settings);
   const activities = new Map(found.map((activity) => [activity.report_id, activity]));
   return reports.map((report) => ({ ...report, activity: activities.get(report.id) }));
 }

@@ -1,10 +1,11 @@
 // The form of a schedule.
 
-import { el, fill } from "../elements/dom.js";
+import { add, el, fill } from "../elements/dom.js";
 import { choiceField, listField, makeForm, nameOptions, showWhile, textField } from "../elements/forms.js";
 import { showDialog, tell } from "../elements/notices.js";
 import { part } from "../http/addresses.js";
 import { getRow, post, put } from "../http/api.js";
+import { describeError } from "../http/errors.js";
 
 const RECURRENCES = nameOptions(["hourly", "daily", "weekly", "monthly", "quarterly", "annually", "cron"]);
 /** @type {Ui.Option[]} */
@@ -108,15 +109,23 @@ function makeTargetFields(reports) {
     {},
   );
   const query = choiceField("query_id", "Runs", [["", "the whole report"]], {});
+  const whole = el("option", { value: "" }, "the whole report");
   const offerQueries = async () => {
-    /** @type {Api.WholeReport} */
-    const { blocks } = await getRow(`api/v1/report/${part(report.input.value)}`);
-    const queries = blocks.filter((block) => block.query_id !== null);
-    fill(
-      query.input,
-      el("option", { value: "" }, "the whole report"),
-      queries.map((block) => el("option", { value: block.query_id }, `only the query ${block.name}`)),
-    );
+    const uid = report.input.value;
+    fill(query.input, whole); // until they are read, and not those of the report before
+    if (!uid) return;
+    try {
+      /** @type {Api.WholeReport} */
+      const { blocks } = await getRow(`api/v1/report/${part(uid)}`);
+      if (uid !== report.input.value) return;
+      const queries = blocks.filter((block) => block.query_id !== null);
+      add(
+        query.input,
+        queries.map((block) => el("option", { value: block.query_id }, `only the query ${block.name}`)),
+      );
+    } catch (error) {
+      if (uid === report.input.value) tell(describeError(error), "bad");
+    }
   };
   report.input.addEventListener("change", offerQueries);
   offerQueries();

@@ -41,7 +41,9 @@ export function makeNotifications(trigger, path) {
     ],
     submit: "Save recipients",
     async send({ recipients, slack_recipients, email_on, slack_on }) {
-      await put(path, { recipients, slack_recipients, details: { ...details, email_on, slack_on } });
+      // What others have put into the details since stays there.
+      const now = readDetails((await getRow(path)).details);
+      await put(path, { recipients, slack_recipients, details: { ...now, email_on, slack_on } });
       known = await read();
       tell("Saved");
     },

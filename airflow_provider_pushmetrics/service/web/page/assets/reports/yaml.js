@@ -2,7 +2,7 @@
 
 import { button } from "../elements/buttons.js";
 import { card, el, fill } from "../elements/dom.js";
-import { areaField, checkField, makeForm } from "../elements/forms.js";
+import { areaField, checkField, makeForm, readValues } from "../elements/forms.js";
 import { tell } from "../elements/notices.js";
 import { reload } from "../elements/router.js";
 import { locate, part } from "../http/addresses.js";
@@ -38,8 +38,10 @@ export async function showYaml(report, signal) {
     submit: "Apply",
     more: [
       button("Show changes", async () => {
-        const { result } = await apply({ document: document.read(), prune: prune.read() }, true);
-        fill(difference, showDifference(result));
+        const sent = readValues([document, prune]);
+        const { result } = await apply(sent, true);
+        const isSame = document.read() === sent.document && prune.read() === sent.prune;
+        fill(difference, isSame ? showDifference(result) : showMissed());
       }),
     ],
     async send(values, accept) {
@@ -61,6 +63,10 @@ export async function showYaml(report, signal) {
     form,
   );
 }
+
+/** @returns {Ui.Child} */
+const showMissed = () =>
+  el("p", { class: "hint" }, "The form was changed while the service answered. Show the changes again.");
 
 /**
  * @param {Api.ConfigChange} change

@@ -54,7 +54,7 @@ export function makeRows(base, total) {
     const { offset = 0, rows = [] } = view.shown ?? {};
     return showRows(view, step > 0 ? offset + rows.length : Math.max(0, offset - PAGE_SIZE));
   }
-  readFirst(view);
+  readFirst(view, { isUnasked: true }); // such as by scrolling to them
   return [
     el(
       "p",
@@ -71,29 +71,36 @@ export function makeRows(base, total) {
  * Show the first rows; an error stands in their place, unless others were asked for meanwhile.
  *
  * @param {Ui.RowsView} view
+ * @param {Pick<Ui.CallSettings, "isUnasked">} [settings]
  */
-async function readFirst(view) {
-  const reading = showRows(view, 0);
+async function readFirst(view, settings) {
+  const reading = showRows(view, 0, settings);
   const { turn } = view;
   try {
     await reading;
   } catch (error) {
-    if (turn === view.turn && !isAbort(error))
-      fill(view.place, el("p", { class: "fault" }, describeError(error)));
+    if (turn !== view.turn || isAbort(error)) return;
+    fill(
+      view.place,
+      el("p", { class: "fault" }, describeError(error)),
+      button("Try again", () => showRows(view, 0), { kind: "quiet reads" }),
+    );
   }
 }
 
 /**
  * @param {Ui.RowsView} view
  * @param {number} offset
+ * @param {Pick<Ui.CallSettings, "isUnasked">} [settings]
  * @returns {Promise<void>}
  */
-async function showRows(view, offset) {
+async function showRows(view, offset, { isUnasked } = {}) {
   view.turn += 1;
   const { turn } = view;
   const [column, direction] = view.order ?? [];
   /** @type {Api.Rows} */
   const page = await get(`${view.base}/rows`, {
+    isUnasked,
     query: {
       offset,
       limit: PAGE_SIZE,

@@ -7,7 +7,6 @@ import { APP } from "../http/addresses.js";
 /** The service reads it (`service/web/pages.py`), so that a page has its colours from the beginning. */
 const COOKIE = "pushmetrics_theme";
 const YEAR_SECONDS = 365 * 24 * 3600;
-const SYSTEM_DARK = window.matchMedia("(prefers-color-scheme: dark)");
 
 /** @type {readonly (readonly [theme: string, label: string, picture: import("../elements/icons.js").IconName])[]} */
 const THEMES = [
@@ -17,9 +16,6 @@ const THEMES = [
 ];
 
 const getTheme = () => document.documentElement.dataset.theme ?? THEMES[0][0];
-
-/** Tell whether the page is dark now. */
-export const isDark = () => getTheme() === "dark" || (getTheme() !== "light" && SYSTEM_DARK.matches);
 
 /** @param {string} theme */
 function setTheme(theme) {

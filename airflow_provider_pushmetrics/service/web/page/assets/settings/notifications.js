@@ -125,7 +125,12 @@ function makeTest(field, submit, path, signal) {
       /** @type {Api.One<Api.Message>} */
       const { result } = await post(path, values);
       fill(outcome, el("p", { class: "hint" }, "The test message is being sent…"));
-      fill(outcome, makeOutcome(await follow(result, signal)));
+      try {
+        fill(outcome, makeOutcome(await follow(result, signal)));
+      } catch (error) {
+        fill(outcome, el("p", { class: "hint" }, "What became of it is under ", makeMessagesLink(), "."));
+        throw error;
+      }
     },
   });
   return el("div", { class: "stack" }, form, outcome);
@@ -147,6 +152,8 @@ async function follow(message, signal) {
   return row;
 }
 
+const makeMessagesLink = () => link("settings/messages", "Messages");
+
 /** @param {Api.Message} row */
 function makeOutcome(row) {
   const isSent = row.status === "sent";
@@ -161,13 +168,6 @@ function makeOutcome(row) {
   return el(
     "div",
     { class: `outcome ${kind}` },
-    el(
-      "p",
-      {},
-      el("strong", {}, isSent ? "Sent. " : "Not sent. "),
-      text,
-      " ",
-      link("settings/messages", "Messages"),
-    ),
+    el("p", {}, el("strong", {}, isSent ? "Sent. " : "Not sent. "), text, " ", makeMessagesLink()),
   );
 }

@@ -1,9 +1,10 @@
 // One delivery: every attempt with its answer, and what was sent.
 
 import { button } from "../elements/buttons.js";
-import { card, el, fill } from "../elements/dom.js";
+import { card, el } from "../elements/dom.js";
 import { moment, state } from "../elements/format.js";
 import { tell } from "../elements/notices.js";
+import { replaceKeeping } from "../elements/redraw.js";
 import { link } from "../elements/router.js";
 import { makeTable } from "../elements/tables.js";
 import { part } from "../http/addresses.js";
@@ -17,21 +18,24 @@ const MOST_LOOKS = 20;
 
 /** @type {Ui.Show} */
 export async function showDelivery({ delivery: reference }, signal) {
-  const place = el("div", {});
+  const path = `api/v1/webhook_delivery/${part(reference)}`;
   /** @type {Api.WholeDelivery} */
-  const first = await getRow(`api/v1/webhook_delivery/${part(reference)}`, { signal });
+  const first = await getRow(path, { signal });
   /** @type {Api.Subscription} */
   const webhook = await getRow(`api/v1/webhook_subscription/${first.webhook_subscription_id}`, { signal });
-  /** @param {Api.WholeDelivery} row */
-  const draw = (row) => {
-    fill(
-      place,
-      makeDelivery(row, webhook, () => follow(update, signal)),
-    );
+  let shown = makeFacts(first);
+  let look = writeJson(first);
+  const update = async () => {
+    /** @type {Api.WholeDelivery} */
+    const row = await getRow(path, { signal, isUnasked: true });
+    const isSame = look === writeJson(row);
+    look = writeJson(row);
+    if (isSame) return row;
+    const fresh = makeFacts(row);
+    replaceKeeping(shown, fresh);
+    shown = fresh;
     return row;
   };
-  const update = async () => draw(await getRow(`api/v1/webhook_delivery/${part(reference)}`, { signal }));
-  draw(first);
   if (first.status === "pending") follow(update, signal);
   return [
     el(
@@ -42,7 +46,9 @@ export async function showDelivery({ delivery: reference }, signal) {
       link(`webhooks/${part(webhook.uid)}`, webhook.name),
       " / ",
     ),
-    place,
+    makeHead(first, webhook, () => follow(update, signal)),
+    shown,
+    card("Payload", el("pre", { class: "code", tabindex: "0" }, writeJson(first.body, 2))),
   ];
 }
 
@@ -81,7 +87,27 @@ const ATTEMPT_COLUMNS = [
  * @param {() => Promise<void>} whenSent
  * @returns {Ui.Child}
  */
-function makeDelivery(row, webhook, whenSent) {
+function makeHead(row, webhook, whenSent) {
+  return el(
+    "div",
+    { class: "head" },
+    el("h1", {}, `Delivery ${row.id}`),
+    el(
+      "div",
+      { class: "actions" },
+      webhook.active
+        ? button("Send again", () => sendAgain(row, whenSent))
+        : el("p", { class: "hint" }, "The webhook is disabled: enable it to send this event again."),
+    ),
+  );
+}
+
+/**
+ * Make what changes while it is sent.
+ *
+ * @param {Api.WholeDelivery} row
+ */
+function makeFacts(row) {
   /** @type {[string, Ui.Child][]} */
   const facts = [
     ["State", state(row.status)],
@@ -91,19 +117,9 @@ function makeDelivery(row, webhook, whenSent) {
     ["Next attempt", moment(row.next_attempt_on)],
     ["webhook-id", el("code", {}, row.webhook_id)],
   ];
-  return [
-    el(
-      "div",
-      { class: "head" },
-      el("h1", {}, `Delivery ${row.id}`),
-      el(
-        "div",
-        { class: "actions" },
-        webhook.active
-          ? button("Send again", () => sendAgain(row, whenSent))
-          : el("p", { class: "hint" }, "The webhook is disabled: enable it to send this event again."),
-      ),
-    ),
+  return el(
+    "div",
+    {},
     el(
       "dl",
       { class: "facts" },
@@ -115,6 +131,5 @@ function makeDelivery(row, webhook, whenSent) {
         ? el("div", { class: "as-cards" }, makeTable(ATTEMPT_COLUMNS, row.attempts, "All attempts"))
         : el("p", { class: "hint" }, "None yet."),
     ),
-    card("Payload", el("pre", { class: "code", tabindex: "0" }, writeJson(row.body, 2))),
-  ];
+  );
 }

@@ -10,6 +10,7 @@ import { changeAddress, link } from "../elements/router.js";
 import { makeList } from "../elements/tables.js";
 import { part } from "../http/addresses.js";
 import { post } from "../http/api.js";
+import { describeError, isAbort } from "../http/errors.js";
 import { getServerTime } from "../http/server_time.js";
 import { EVENTS } from "./events.js";
 
@@ -61,8 +62,12 @@ export async function makeDeliveryList(base, { webhooks = [], webhook, signal })
     changeAddress(`${base}${writeAddress({ ...chosen, page: writePage(list.page) }, DEFAULTS)}`);
   };
   const narrow = async () => {
-    await list.show(0);
-    if (!signal.aborted) keep();
+    try {
+      await list.show(0);
+      if (!signal.aborted) keep();
+    } catch (error) {
+      if (!isAbort(error)) tell(describeError(error), "bad");
+    }
   };
   for (const choice of filters) choice.addEventListener("change", narrow);
   await list.show(readPage(address.page));
