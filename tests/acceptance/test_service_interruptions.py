@@ -152,7 +152,7 @@ def test_delivery_that_is_followed_keeps_the_selection_and_opens_no_sign_in(
         page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         assert page.evaluate("String(getSelection())") == "webhook.test"
         page.context.clear_cookies()
-        visit.wait_for_notice("Not authorized")
+        visit.wait_for_notice("You are signed out.")
         expect(page.get_by_role("dialog")).to_have_count(0)
     finally:
         is_free.set()

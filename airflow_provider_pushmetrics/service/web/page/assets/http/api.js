@@ -33,7 +33,8 @@ export class ApiError extends Error {
 export async function call(method, path, { body, text, query, signal, isUnasked } = {}) {
   const signIns = countSignIns();
   const answer = await send(method, path, { body, text, query, signal });
-  if (answer.status !== 401 || isUnasked) return readAnswer(answer, path);
+  if (answer.status !== 401) return readAnswer(answer, path);
+  if (isUnasked) throw new ApiError(401, (await findReason(answer)) || "You are signed out.");
   // Another call may have been answered, and somebody have signed in, since this one was sent.
   if (signIns === countSignIns()) await askForSignIn(await findReason(answer));
   return readAnswer(await send(method, path, { body, text, query, signal }), path);

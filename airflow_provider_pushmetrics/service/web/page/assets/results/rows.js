@@ -2,7 +2,7 @@
 
 import { button } from "../elements/buttons.js";
 import { writeClipboard } from "../elements/clipboard.js";
-import { el, fill } from "../elements/dom.js";
+import { el, fill, keepFocus } from "../elements/dom.js";
 import { count, number } from "../elements/format.js";
 import { tell } from "../elements/notices.js";
 import { makePager } from "../elements/pager.js";
@@ -83,9 +83,16 @@ async function readFirst(view, settings) {
     fill(
       view.place,
       el("p", { class: "fault" }, describeError(error)),
-      button("Try again", () => showRows(view, 0), { kind: "quiet reads" }),
+      button("Try again", () => readAgain(view), { kind: "quiet reads" }),
     );
   }
+}
+
+/** @param {Ui.RowsView} view */
+async function readAgain(view) {
+  await showRows(view, 0);
+  const [table] = view.place.children;
+  if (table instanceof HTMLElement) keepFocus(table);
 }
 
 /**
