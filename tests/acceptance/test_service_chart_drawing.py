@@ -14,7 +14,10 @@ from tests.fakes.browser import Visit, visit_service
 from tests.fakes.service_process import ServiceProcess, run_ready_service
 from tests.fakes.waiting import wait_until
 
-SQL = "SELECT DATE '2026-03-01' + INTERVAL (range) MONTH AS moment, moment::DATE AS day, range AS n FROM range(3)"
+SQL = """
+SELECT DATE '2026-03-01' + INTERVAL (range) MONTH AS moment, moment::DATE AS day, range AS n
+FROM range(3)
+"""
 COUNT = {"aggregate": "count", "type": "quantitative"}
 BY_MONTH: dict[str, Any] = {
     "width": 640,
@@ -84,9 +87,7 @@ def test_dates_are_their_own_days_west_of_utc_in_the_chart_and_in_its_preview(
         expect(words).not_to_contain_text("Feb 2026")
 
 
-def test_size_that_the_form_refuses_does_not_hold_text_back(
-    service: ServiceProcess, visit: Visit
-) -> None:
+def test_size_that_the_form_refuses_does_not_hold_text_back(service: ServiceProcess, visit: Visit) -> None:
     report = save(service, "sizes")
     add_chart(service, report, {**BY_MONTH, "width": 5000})
     page = visit.enter(f"app/reports/{report['uid']}")

@@ -1,9 +1,9 @@
 """
 How a chart reads dates without a time: as days of the place where it is drawn.
 
-Vega reads ``2026-03-01`` as midnight in UTC and draws it in local time, which west of Greenwich is the day before. So a
-column of dates that is drawn as time gets a format, in which it is midnight there. The page has the same rules for its
-preview (``chart_dates.js``), and both are tested with the same specifications.
+Vega reads ``2026-03-01`` as midnight in UTC and draws it in local time, which west of Greenwich is the day
+before. So a column of dates that is drawn as time gets a format, in which it is midnight there. The page has
+the same rules for its preview (``chart_dates.js``), and both are tested with the same specifications.
 """
 
 from __future__ import annotations
