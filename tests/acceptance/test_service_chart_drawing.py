@@ -14,10 +14,7 @@ from tests.fakes.browser import Visit, visit_service
 from tests.fakes.service_process import ServiceProcess, run_ready_service
 from tests.fakes.waiting import wait_until
 
-SQL = """
-SELECT DATE '2026-03-01' + INTERVAL (range) MONTH AS moment, moment::DATE AS day, range AS n
-FROM range(3)
-"""
+SQL = "SELECT (DATE '2026-03-01' + INTERVAL (range) MONTH)::DATE AS day, range AS n FROM range(3)"
 COUNT = {"aggregate": "count", "type": "quantitative"}
 BY_MONTH: dict[str, Any] = {
     "width": 640,
@@ -143,7 +140,7 @@ def test_fault_of_what_is_typed_stays_when_an_older_text_is_drawn_late(
 ) -> None:
     page = visit.page
     held: list[Route] = []
-    page.route("**/vendored/vega.js", held.append)
+    page.route("**/vendored/vega.js", lambda route: held.append(route))
     open_editor_of_new_chart(visit, service, "late", BY_MONTH)
     block = page.get_by_label("Block bars")
     expect(block.get_by_role("img", name="Preview")).to_be_attached()
