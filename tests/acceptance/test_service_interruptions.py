@@ -116,7 +116,6 @@ def test_result_that_is_scrolled_to_after_the_session_ended_is_read_on_demand(
         last.scroll_into_view_if_needed()
     expect(last.locator(".rows .fault")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
-    assert find_violations(page) == []
     last.get_by_role("button", name="Try again").click()
     visit.sign_in()
     expect(last.locator("tbody")).to_contain_text("29")
@@ -146,9 +145,8 @@ def test_delivery_that_is_followed_keeps_the_selection_and_opens_no_sign_in(
         page = visit.enter(f"app/webhooks/deliveries/{delivery}")
         expect(page.locator("dl.facts")).to_contain_text("pending")
         select(page, "dl.facts code")
-        for _ in range(2):
-            with page.expect_response(f"**/api/v1/webhook_delivery/{delivery}"):
-                pass
+        with page.expect_response(f"**/api/v1/webhook_delivery/{delivery}"):
+            pass
         page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         assert page.evaluate("String(getSelection())") == "webhook.test"
         page.context.clear_cookies()
@@ -212,7 +210,7 @@ def test_late_queries_of_a_report_are_not_offered_for_another_one(
     second = make_report(service, "Second", sql("of_second", "SELECT 2 AS n"))
     page = visit.enter("app/schedules")
     held: list[Route] = []
-    page.route(f"**/api/v1/report/{first}", held.append)
+    page.route(f"**/api/v1/report/{first}", lambda route: held.append(route))
     visit.press("New schedule")
     visit.front.get_by_label("Report").select_option("Second")
     runs = visit.front.get_by_label("Runs", exact=True).first
@@ -237,7 +235,7 @@ def test_changes_of_a_yaml_that_was_changed_meanwhile_are_not_shown(
     document = page.get_by_role("textbox", name="YAML")
     document.fill(document.input_value().replace("SELECT 1", "SELECT 2"))
     held: list[Route] = []
-    page.route("**/config?*", held.append)
+    page.route("**/config?*", lambda route: held.append(route))
     with page.expect_request("**/config?*"):
         visit.press("Show changes")
     document.fill(document.input_value().replace("SELECT 2", "SELECT 3"))
