@@ -44,7 +44,6 @@ def test_who_signs_in_comes_back_to_the_page_and_leaves_no_token_behind(visit: V
 
     page.context.clear_cookies()  # as when the session has ended
     visit.follow("Settings")
-    visit.follow("Databases")
     visit.sign_in()
     expect(page.get_by_role("heading", name="Databases")).to_be_visible()
     expect(page.get_by_role("cell", name="flights", exact=True)).to_be_visible()
