@@ -16,3 +16,14 @@ export function readKey(event) {
   const isInField = target instanceof Element && target.closest(FIELDS);
   return event.shiftKey && !isInField ? "goOn" : null;
 }
+
+/**
+ * Whether a key would save the form of a field: Shift+Enter as Enter does, which is not asked for.
+ *
+ * @param {KeyboardEvent} event
+ */
+export const wouldSave = (event) =>
+  event.key === "Enter" &&
+  event.shiftKey &&
+  !event.isComposing &&
+  event.composedPath()[0] instanceof HTMLInputElement;

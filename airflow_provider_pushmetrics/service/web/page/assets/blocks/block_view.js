@@ -8,7 +8,7 @@ import { writeJson } from "../http/exact_json.js";
 import { describeAge } from "../notebook/block_order.js";
 import { ResultView } from "../notebook/block_result.js";
 import { hasSameText, makeEditor } from "./block_editor.js";
-import { readKey } from "./block_keys.js";
+import { readKey, wouldSave } from "./block_keys.js";
 import { readBlock } from "./block_list.js";
 import { makeSummary } from "./block_summary.js";
 import { makeTools } from "./block_tools.js";
@@ -241,8 +241,8 @@ export class BlockView {
   /** @param {KeyboardEvent} event */
   #press(event) {
     const key = this.block.type === "parameter" ? null : readKey(event);
+    if (key || wouldSave(event)) event.preventDefault();
     if (!key) return;
-    event.preventDefault();
     event.stopPropagation();
     if (event.repeat) return;
     this.#start(() => key === "goOn" && this.#work.goOn(this));

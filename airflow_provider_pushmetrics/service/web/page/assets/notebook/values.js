@@ -66,9 +66,14 @@ export class ParameterValues {
       return;
     }
     const lost = el("p", { class: "warning", role: "status", hidden: true });
+    /** @param {string[]} gone */
+    const sayLost = (gone) => {
+      lost.textContent = gone.length ? `No longer available: ${gone.join(", ")}.` : "";
+      lost.hidden = !gone.length;
+    };
     const discard = () => {
       typed.discard();
-      lost.hidden = true;
+      sayLost([]);
     };
     const form = el(
       "form",
@@ -79,9 +84,7 @@ export class ParameterValues {
     );
     form.addEventListener("submit", (event) => event.preventDefault());
     const typed = new TypedText(form, `report/${this.#report.uid}/parameters`);
-    const gone = typed.restore({ isNew: true, isOfDefaults: true })?.gone ?? [];
-    lost.textContent = `No longer available: ${gone.join(", ")}.`;
-    lost.hidden = !gone.length;
+    sayLost(typed.restore({ isNew: true, isOfDefaults: true })?.gone ?? []);
     for (const name of ["input", "change"]) form.addEventListener(name, () => this.#whenChanged());
     fill(this.node, form);
   }
