@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, Route, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.acceptance.test_service_charts import DRAW, read_saved_spec, run
 from tests.fakes.browser import Visit, visit_service
@@ -133,27 +133,6 @@ def test_what_others_wrote_as_text_is_read_and_drawn_only_on_demand(
     block.get_by_role("button", name="Draw it").click()
     expect(block.get_by_role("img", name="Preview").locator("svg")).to_be_visible()
     expect(block).to_contain_text("Drawn of the 3 rows")
-
-
-def test_fault_of_what_is_typed_stays_when_an_older_text_is_drawn_late(
-    service: ServiceProcess, visit: Visit
-) -> None:
-    page = visit.page
-    held: list[Route] = []
-    page.route("**/vendored/vega.js", lambda route: held.append(route))
-    open_editor_of_new_chart(visit, service, "late", BY_MONTH)
-    block = page.get_by_label("Block bars")
-    expect(block.get_by_role("img", name="Preview")).to_be_attached()
-    wait_until(lambda: page.evaluate("1") == 1 and bool(held))
-    block.get_by_role("button", name="Vega-Lite text").click()
-    block.get_by_label("Vega-Lite specification").fill("[")
-    expect(block).to_contain_text("The specification is not a JSON object.")
-    for route in held:
-        route.continue_()
-    draw_another(visit)
-    expect(block).to_contain_text("The specification is not a JSON object.")
-    expect(block).not_to_contain_text("Drawn of")
-    expect(block.get_by_role("img", name="Preview")).to_have_count(0)
 
 
 def find_chart(service: ServiceProcess, report: dict[str, Any], path: str) -> str:
