@@ -239,8 +239,8 @@ def test_changes_of_a_yaml_that_was_changed_meanwhile_are_not_shown(
     with page.expect_request("**/config?*"):
         visit.press("Show changes")
     document.fill(document.input_value().replace("SELECT 2", "SELECT 3"))
-    page.unroute_all()
     held[0].continue_()
+    page.unroute_all()
     expect(page.get_by_text("The form was changed while the service answered.")).to_be_visible()
     expect(page.locator("pre.diff")).to_have_count(0)
     visit.press("Show changes")
