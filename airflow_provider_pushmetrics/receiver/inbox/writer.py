@@ -123,6 +123,9 @@ class InboxWriter:
         self._writing_since = time.monotonic()
         try:
             recorded = self._inbox.record(deliveries, add_waiting=add_waiting)
+            # Before the senders are answered: a check that follows them needs no write of its own.
+            if any(item.is_new for item in recorded):
+                self._stored_at = time.monotonic()
             self.commits.observe(deliveries=len(deliveries), seconds=time.perf_counter() - began)
             self._outage.end("The inbox can be written again.")
             return recorded
@@ -142,7 +145,6 @@ class InboxWriter:
     def _announce_new(self, outcomes: Sequence[Outcome]) -> None:
         new = [item for item in outcomes if isinstance(item, Recorded) and item.is_new]
         if new:
-            self._stored_at = time.monotonic()
             self._announce(new)
 
 

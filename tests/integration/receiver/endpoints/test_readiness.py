@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from pathlib import Path
 
@@ -125,9 +126,11 @@ async def test_stream_of_webhooks_needs_no_write_of_the_check(
 ) -> None:
     """On SQLite, a second writer would wait for the open one for as long as the check may take."""
 
+    numbers = itertools.count()
+
     async def is_ready_beside_a_writer() -> bool:
-        # Again, when this process stood for longer than a stored webhook proves that others can be stored.
-        await sender.post(DELIVERY_URL, json=REPORT_RUN)
+        # Again, when this process stood for longer than a new webhook proves that others can be stored.
+        await sender.post(DELIVERY_URL, json={**REPORT_RUN, "number": next(numbers)})
         inbox = (await app.state.runtime.get()).inbox
         with inbox._begin_write():
             return (await sender.get("/health/ready")).status_code == 200
