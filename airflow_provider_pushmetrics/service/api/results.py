@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias, TypeVar
 
 from fastapi import Depends, HTTPException, Path, Query, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.accounts.authentication import Principal
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
 from airflow_provider_pushmetrics.service.api.conventions.errors import Responses
 from airflow_provider_pushmetrics.service.api.conventions.files import (
+    ResultResponse,
     answer_file,
-    iterate_in_result_threads,
     read_chunks,
 )
 from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUND, find_by_reference
@@ -337,8 +337,8 @@ def answer_rows(
     result = open_result(wanted.file, found)  # in a folder it is read to its end, even if it is deleted
     if wanted.media_type == XLSX:
         return _answer_xlsx(parts, result, headers)
-    rows = iterate_in_result_threads(_stream(result, wanted.header, wanted.media_type, csv))
-    return StreamingResponse(rows, media_type=wanted.media_type, headers=headers)
+    rows = _stream(result, wanted.header, wanted.media_type, csv)
+    return ResultResponse(rows, media_type=wanted.media_type, headers=headers)
 
 
 def _answer_xlsx(parts: ServiceParts, result: StoredResult, headers: dict[str, str]) -> Response:
@@ -351,12 +351,12 @@ def _answer_xlsx(parts: ServiceParts, result: StoredResult, headers: dict[str, s
     size = os.fstat(workbook.fileno()).st_size
 
     headers = {**headers, "Content-Length": str(size)}
-    return StreamingResponse(
-        iterate_in_result_threads(read_chunks(workbook)), media_type=XLSX, headers=headers
-    )
+    return ResultResponse(read_chunks(workbook), media_type=XLSX, headers=headers)
 
 
-def _stream(result: StoredResult, header: ResultHeader, media_type: str, csv: CsvOptions) -> Iterator[Chunk]:
+def _stream(
+    result: StoredResult, header: ResultHeader, media_type: str, csv: CsvOptions
+) -> Generator[Chunk, None, None]:
     writers: dict[str, Callable[[StoredResult], Iterator[Chunk]]] = {
         JSON: lambda opened: write_json(header, opened),
         NDJSON: write_ndjson,

@@ -7,12 +7,15 @@ The event loop and the threads of other requests go on while a folder or object 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
+from threading import Lock
 from typing import IO
 
+from anyio import CancelScope
 from fastapi import Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from airflow_provider_pushmetrics.service.api.conventions.threads import RESULT_THREADS
 from airflow_provider_pushmetrics.service.results.encoders.formats import Chunk
@@ -23,13 +26,47 @@ RESULT_CHUNK_BYTES = 256 * 1024
 _RANGE = re.compile(r"bytes=\s*(?:(\d{1,18})\s*-\s*(\d{1,18})?|-\s*(\d{1,18}))\s*\Z", re.ASCII)
 
 
-async def iterate_in_result_threads(chunks: Iterator[Chunk]) -> AsyncIterator[Chunk]:
-    """Iterate over the pieces of a result, without holding a thread of other requests."""
-    while (chunk := await RESULT_THREADS.run(lambda: next(chunks, None))) is not None:
-        yield chunk
+class ResultResponse(StreamingResponse):
+    """
+    An answer with the pieces of a result, which holds no thread of other requests.
+
+    :param chunks: The pieces. They are closed in a thread, also if the client leaves early: closing waits for
+        what was read ahead, and in the event loop all other requests would wait, too.
+    """
+
+    def __init__(
+        self,
+        chunks: Generator[Chunk, None, None],
+        status_code: int = 200,
+        *,
+        media_type: str,
+        headers: dict[str, str],
+    ) -> None:
+        super().__init__(self._iterate(), status_code, media_type=media_type, headers=headers)
+        self._chunks = chunks
+        self._lock = Lock()  # when the server stops, a thread may still read the next piece
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with CancelScope(shield=True):
+                await RESULT_THREADS.run(self._close)
+
+    async def _iterate(self) -> AsyncIterator[Chunk]:
+        while (chunk := await RESULT_THREADS.run(self._read_next)) is not None:
+            yield chunk
+
+    def _read_next(self) -> Chunk | None:
+        with self._lock:
+            return next(self._chunks, None)
+
+    def _close(self) -> None:
+        with self._lock:
+            self._chunks.close()
 
 
-def read_chunks(file: IO[bytes], size: int | None = None) -> Iterator[bytes]:
+def read_chunks(file: IO[bytes], size: int | None = None) -> Generator[bytes, None, None]:
     """
     Read a file from where it is, and close it.
 
@@ -60,9 +97,8 @@ def answer_file(request: Request, found: FoundFile, media_type: str, headers: di
         headers["Content-Range"] = f"bytes {start}-{start + size - 1}/{found.size}"
     file = found.open()
     file.seek(start)
-    body = iterate_in_result_threads(read_chunks(file, size))
     headers["Content-Length"] = str(size)
-    return StreamingResponse(body, status, media_type=media_type, headers=headers)
+    return ResultResponse(read_chunks(file, size), status, media_type=media_type, headers=headers)
 
 
 def find_range(request: Request, size: int, etag: str) -> range | None:
