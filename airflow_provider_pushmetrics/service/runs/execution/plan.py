@@ -91,6 +91,7 @@ class RunPlan:
     :param time_zone: The report's time zone, for its queries.
     :param traceparent: The trace of what started it.
     :param is_continued: Whether it had begun before.
+    :param lost_failures: The failures of blocks that were deleted after they had failed in this run.
     """
 
     kind: type[AnyRun]
@@ -108,6 +109,7 @@ class RunPlan:
     report_id: int = 0
     traceparent: str | None = None
     is_continued: bool = False
+    lost_failures: list[str] = field(default_factory=list)
 
     @property
     def blocks(self) -> list[PlannedBlock]:
@@ -199,7 +201,7 @@ def read_plan(session: Session, kind: type[AnyRun], run_id: int) -> RunPlan | No
         is_continued=found.status != PENDING,
     )
     if plan.is_continued:
-        plan.outcomes.update(_restore_outcomes(plan, _read_results(session, plan), names))
+        _restore_outcomes(plan, _read_results(session, plan), names)
     if plan.lost_workers >= MAX_LOST_WORKERS:
         return replace(plan, error=_describe_losses(plan))
     return plan
@@ -249,24 +251,23 @@ def _read_results(session: Session, plan: RunPlan) -> Iterable[BlockResult]:
     return session.scalars(select(BlockResult).where(mine))
 
 
-def _restore_outcomes(
-    plan: RunPlan, recorded: Iterable[BlockResult], names: Mapping[int, str]
-) -> dict[str, ExecutedBlock]:
+def _restore_outcomes(plan: RunPlan, recorded: Iterable[BlockResult], names: Mapping[int, str]) -> None:
     """
     Restore the outcomes of an interrupted run. A parameter's value is not recorded but computed again.
 
     A parameter that was changed may not accept its value any more: then it has failed, and the run ends.
     """
     by_name = {block.name: block for block in plan.blocks}
-    outcomes = {}
     for result in recorded:
         block = by_name.get(names.get(result.block_id, ""))
         if block is None:
+            if result.status == FAILED:
+                plan.lost_failures.append(_describe_failure(result.name, result.error))
             continue
         if block.type == PARAMETER and result.status == SUCCESS:
-            outcomes[block.name] = _resolve_again(plan, block)
+            plan.outcomes[block.name] = _resolve_again(plan, block)
             continue
-        outcomes[block.name] = ExecutedBlock(
+        plan.outcomes[block.name] = ExecutedBlock(
             status=result.status,
             error=result.error,
             output=result.output,
@@ -275,7 +276,6 @@ def _restore_outcomes(
             limits=_restore_limits(result),
             is_truncated=result.is_truncated,
         )
-    return outcomes
 
 
 def _resolve_again(plan: RunPlan, block: PlannedBlock) -> ExecutedBlock:
@@ -303,9 +303,13 @@ def resolve_parameter(plan: RunPlan, block: PlannedBlock) -> ExecutedBlock:
 
 def summarize_failures(plan: RunPlan) -> str | None:
     """Describe which blocks failed, and why; None if none did."""
-    failures = [
-        f"block {block.name!r}: {outcome.error}"
+    failures = plan.lost_failures + [
+        _describe_failure(block.name, outcome.error)
         for block in plan.blocks
         if (outcome := plan.outcomes.get(block.name)) is not None and outcome.status == FAILED
     ]
     return "; ".join(failures)[:MAX_RECORDED_ERROR_LENGTH] or None
+
+
+def _describe_failure(name: str, error: str | None) -> str:
+    return f"block {name!r}: {error}"

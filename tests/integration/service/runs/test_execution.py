@@ -80,6 +80,14 @@ class Workplace:
         event.listen(self.database.engine, "before_cursor_execute", drop)
         return met
 
+    def run_until(self, run_id: int, beginning: str) -> list[str]:
+        """Execute a run until a statement fails; name the blocks that were recorded."""
+        met = self.fail_once(beginning)
+        with pytest.raises(OperationalError):
+            self.build_executor().execute(Run, run_id)
+        assert met
+        return self.read(run_id)[2]
+
 
 @pytest.fixture
 def workplace(database: Database, tmp_path: Path) -> Iterator[Workplace]:
@@ -117,6 +125,20 @@ def test_interrupted_run_whose_parameter_does_not_accept_its_value_any_more_fail
     workplace.build_executor().execute(Run, run_id)
     error = "block 'top': parameter 'top' is 'many', which is no integer."
     assert workplace.read(run_id) == ("failed", error, ["top", "q"])
+
+
+def test_interrupted_run_whose_failed_block_was_deleted_has_failed(workplace: Workplace) -> None:
+    run_id = workplace.start_run(
+        broken=sql("SELECT * FROM nowhere"), q=sql("SELECT 1 AS n"), note=text("{{ q.data[0].n }}")
+    )
+    recorded = workplace.run_until(run_id, "INSERT INTO outbox_event")
+    assert recorded == ["broken", "q"]
+    with workplace.database.writing() as session:
+        session.delete(session.scalars(select(Block).where(Block.name == "broken")).one())
+    workplace.build_executor().execute(Run, run_id)
+    status, error, names = workplace.read(run_id)
+    assert (status, names) == ("failed", ["broken", "q", "note"])
+    assert str(error).startswith("block 'broken': ")
 
 
 def test_run_whose_end_could_not_be_recorded_ends_at_the_next_try(workplace: Workplace) -> None:
