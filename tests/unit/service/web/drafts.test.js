@@ -100,10 +100,6 @@ test("secrets are never stored, and are not lost without a question", () => {
     slack: "xoxb-1234567890-abcdef",
     curl: "curl -H 'Authorization: Bearer abcdefghijklmnopqrst' https://api.example",
     jwt: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
-    aws: "key AKIAIOSFODNN7EXAMPLE",
-    github: "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
-    dsn_text: "host=db user=reader password=abcdef",
-    json: '{"password": "abcdef"}',
   };
   for (const [name, text] of Object.entries(secrets)) {
     const storage = new MemoryStorage();
@@ -118,6 +114,60 @@ test("secrets are never stored, and are not lost without a question", () => {
     assert.equal(drafts.find("form")?.texts[name], text, name);
   }
 });
+
+/** One text for each kind of credential that a vendor gives, and for each way in which one is written. */
+const SECRET_TEXTS = [
+  ...["xoxb", "xoxp", "xoxa", "xoxr", "xoxs", "xoxc", "xoxd", "xoxe"].map((kind) => `${kind}-1234567890-abcdef`),
+  "xoxe.xoxp-1-Mi0yLTEyMzQ1Njc4",
+  "xapp-1-A0123456789-1234567890-abcdef",
+  "https://hooks.slack.com/services/T00000000/B00000000/abcdefghijkl",
+  "https://hooks.slack.com/workflows/T00000000/A00000000/123/abcdefghijkl",
+  "https://hooks.slack.com/triggers/T00000000/123/abcdefghijkl",
+  ...["ghp", "gho", "ghu", "ghs", "ghr"].map((kind) => `${kind}_abcdefghijklmnopqrstuvwxyz0123456789`),
+  "github_pat_11ABCDEFG0abcdefghijkl_mnopqrstuvwxyz",
+  "key AKIAIOSFODNN7EXAMPLE",
+  "key ASIAIOSFODNN7EXAMPLE",
+  "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG",
+  "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG",
+  "export AWS_SESSION_TOKEN='IQoJb3JpZ2luX2Vj'",
+  '{"SecretAccessKey": "wJalrXUtnFEMI/K7MDENG"}',
+  "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=abcdef==",
+  "Endpoint=sb://a;SharedAccessKeyName=b;SharedAccessKey=abcdef",
+  "https://a.blob.core.windows.net/b?sv=2024-01-01&sig=abcdef%3D",
+  "host=db user=reader password=abcdef",
+  "Driver={ODBC Driver 18};UID=reader;PWD={abcdef}",
+  "passphrase: abcdef",
+  '{"password": "abcdef"}',
+  "{'client_secret': 'abcdef'}",
+  "secret_key=abcdef",
+  "SECRET_KEY = 'abcdef'",
+  "private_key: abcdef",
+  "api_token=abcdef",
+  "access_token=abcdef",
+  "token: abcdef",
+  "token => abcdef",
+  '"token": "abcdef"',
+  "X-API-Key: abcdef",
+  "auth_key=abcdef",
+  "Authorization: Token abcdef",
+  "https://x.example/?api_token=abcdef",
+  "https://x.example/?a=1&access_token=abcdef",
+  "CREATE USER reader PASSWORD 'abcdef'",
+  "CREATE USER reader IDENTIFIED BY 'abcdef'",
+  "CREATE SECRET (TYPE s3, KEY_ID 'abc', SECRET 'abcdef')",
+  "CREATE SECRET (TYPE huggingface, TOKEN 'hf_abcdef')",
+  "-----BEGIN OPENSSH PRIVATE KEY-----",
+];
+
+for (const text of SECRET_TEXTS) {
+  test(`a text with ${text} is not stored`, () => {
+    const storage = new MemoryStorage();
+    const drafts = new Drafts(storage, OWNER);
+    drafts.keep("form", makeDraft({ sql: `-- a note\n${text}\nSELECT 1` }));
+    assert.equal(storage.length, 0);
+    assert.deepEqual(drafts.findUnstored(), ["form"], "the page asks before it is lost");
+  });
+}
 
 test("a secret that is replaced is not stored as what was there before", () => {
   const draft = makeDraft({ sql: "SELECT 1" }, { base: { sql: "ATTACH 'postgresql://a:b@c/d'" } });
@@ -136,8 +186,16 @@ test("a secret removes what was stored of its field before it was complete", () 
 test("ordinary SQL is stored", () => {
   const storage = new MemoryStorage();
   const drafts = new Drafts(storage, OWNER);
-  drafts.keep("form", makeDraft({ sql: "SELECT email, 'a@b.c' AS token_count -- https://example.com/a:b" }));
-  assert.deepEqual(drafts.findUnstored(), []);
+  for (const sql of [
+    "SELECT email, 'a@b.c' AS token_count -- https://example.com/a:b",
+    "SELECT count(*) AS tokens FROM secrets WHERE password_changed_on > {{ since }}",
+    "SELECT * FROM calls WHERE token = {{ token }} AND api_key = {{ api_key }}",
+    "SELECT key, value FROM settings WHERE private_key_id = 5",
+    "{% if token == other %}SELECT 1{% endif %}",
+  ]) {
+    drafts.keep("form", makeDraft({ sql }));
+    assert.deepEqual(drafts.findUnstored(), [], sql);
+  }
 });
 
 test("a draft that no storage takes is in the page's memory, and would be lost", () => {

@@ -7,14 +7,18 @@ const KEPT_MILLISECONDS = 30 * 24 * 3600 * 1000;
 /** Names of fields that never reach the storage. */
 const SECRET_NAME =
   /token|secret|passw|pwd|credential|authorization|api_?key|private_?key|access_?key|headers|uri\b|dsn/i;
-/** Texts that contain a credential: of PushMetrics, Slack, AWS and GitHub, of HTTP, in URLs and in assignments. */
+/** Texts that contain a credential: of PushMetrics, Slack, GitHub and AWS, of HTTP, in URLs, assignments and SQL. */
 const SECRET_TEXT = new RegExp(
   [
-    /pmpat_[\w-]{8}|whsec_[\w+/=-]{8}|xox[a-z]-[\w-]{8}|gh[oprsu]_\w{20}/,
+    /pmpat_[\w-]{8}|whsec_[\w+/=-]{8}/,
+    /(xox[a-z]|xapp)-[\w-]{8}|hooks\.slack(-gov)?\.com\/\w+\//,
+    /gh[oprsu]_\w{20}|github_pat_\w{20}/,
     /\b(AKIA|ASIA)[A-Z0-9]{12}/,
     /\bbearer\s+[\w.~+/=-]{16}|\beyJ[\w-]{8,}\.eyJ/,
-    /\/\/[^\s/:@]*:[^\s/@]+@|[?&](access_)?token=/,
-    /(passw(or)?d|pwd|secret|api_?key)["']?\s*[=:]\s*["']?[^\s"']/,
+    /\/\/[^\s/:@]*:[^\s/@]+@|[?&][\w-]*(token|sig|signature)=/,
+    /(passw(or)?d|passphrase|pwd|secret|token|authorization)["'`]?\s*(=>|[=:])\s*["'`]?(?!\{\{)[^\s"'`=]/,
+    /(access|account|api|auth|private|secret|shared)[_-]?(access[_-]?)?key["'`]?\s*(=>|[=:])\s*["'`]?(?!\{\{)[^\s"'`=]/,
+    /\b(password|secret|token|identified\s+by)\s+'(?!\{\{)[^']/,
     /-----BEGIN/,
   ]
     .map((one) => one.source)
