@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,6 +52,19 @@ SPARE_IDS = 10**12
 """How far the ids of an inbox go on if the clock is behind them."""
 
 
+@dataclass(frozen=True)
+class RestoredInbox:
+    """
+    What a restored inbox has, and what it has not.
+
+    :param created_on: When the backup was made, in ISO 8601: later events are not in it.
+    :param next_id: The id that the next event follows.
+    """
+
+    created_on: str
+    next_id: int
+
+
 def back_up(inbox_url: str, archive: Path, listen_url: str | None = None) -> int:
     """
     Write a backup, while receivers use the inbox.
@@ -71,12 +85,11 @@ def back_up(inbox_url: str, archive: Path, listen_url: str | None = None) -> int
         return _back_up_postgresql(engine, archive)
 
 
-def restore(inbox_url: str, archive: Path, listen_url: str | None = None) -> int:
+def restore(inbox_url: str, archive: Path, listen_url: str | None = None) -> RestoredInbox:
     """
     Restore a backup, with ids for its next events that no reader has seen.
 
     :param listen_url: The URL of the inbox without a pooler, if there is a pooler.
-    :return: The id that the next event follows.
     :raises PushMetricsConfigurationError: if there is an inbox already, or the backup cannot be used.
     """
     with _open(inbox_url, listen_url) as engine:
@@ -87,10 +100,11 @@ def restore(inbox_url: str, archive: Path, listen_url: str | None = None) -> int
             manifest = extract_archive(archive, Path(name), INBOX_KIND, engine.dialect.name)
             _check_schema(manifest.contents.schema, manifest.version)
             if is_sqlite:
-                return _restore_sqlite(Path(name) / COPY_NAME, file)
-            return _restore_postgresql(
-                listen_url or inbox_url, Path(name) / DUMP_NAME, manifest.contents.last_event_id or 0
-            )
+                next_id = _restore_sqlite(Path(name) / COPY_NAME, file)
+            else:
+                last_id = manifest.contents.last_event_id or 0
+                next_id = _restore_postgresql(listen_url or inbox_url, Path(name) / DUMP_NAME, last_id)
+            return RestoredInbox(manifest.contents.created_on, next_id)
 
 
 def choose_next_id(last_id: int, now: datetime) -> int:

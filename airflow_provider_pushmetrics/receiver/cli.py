@@ -157,11 +157,11 @@ def restore(options: InboxOptions, archive: str) -> None:
     with _print_errors():
         from airflow_provider_pushmetrics.receiver.backup import restore
 
-        next_id = restore(options.inbox, Path(archive), options.listen_database_url)
+        restored = restore(options.inbox, Path(archive), options.listen_database_url)
     typer.echo(
-        f"Restored the inbox. The ids of new events follow {next_id}, so that readers whose cursor is newer"
-        " than the backup miss none. Events that came after the backup are not in it: let their sender send"
-        " them again."
+        f"Restored the inbox. The ids of new events follow {restored.next_id}, so that readers whose cursor"
+        f" is newer than the backup miss none. Events that came after the backup, {restored.created_on}, are"
+        " not in it: let their sender send them again, although it has recorded them as accepted."
     )
 
 

@@ -250,7 +250,7 @@ def test_a_subscription_shows_its_secret_once_and_what_was_delivered(visit: Visi
         row.get_by_role("link").click()
         visit.press("Enable")
         subscriber.statuses[:] = [200]
-        visit.press("Send failed events again")
+        visit.press("Send events again")
         visit.press("Count")
         visit.press("Send 1 event again")
         visit.wait_for_notice("1 event on the way")

@@ -124,7 +124,7 @@ def test_failed_test_shows_the_answer_and_the_rate_says_so(
     visit.press("Enable")
     expect(page.get_by_role("button", name="Send a test")).to_be_visible()
     subscriber.statuses[:] = [200]
-    visit.press("Send failed events again")
+    visit.press("Send events again")
     visit.press("Count")
     visit.press("Send 1 event again")
     visit.wait_for_notice("1 event on the way")
@@ -133,6 +133,33 @@ def test_failed_test_shows_the_answer_and_the_rate_says_so(
     expect(page.get_by_label("Attempts").first).to_contain_text("410")
     assert find_violations(page) == []
     visit.take_picture("delivery")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_events_that_the_endpoint_accepted_are_sent_again_if_wanted(
+    visit: Visit, subscriber: Subscriber, webhook: dict[str, str], scheme: Literal["light", "dark"]
+) -> None:
+    visit.page.emulate_media(color_scheme=scheme)
+    if scheme == "dark":
+        visit.page.set_viewport_size({"width": 360, "height": 740})
+    page = visit.enter(f"app/webhooks/{webhook['uid']}")
+    visit.press("Send a test")
+    expect(page.get_by_role("row").nth(1)).to_contain_text("answered 202")
+    visit.press("Send events again")
+    visit.press("Count")
+    visit.wait_for_notice("No event failed in this period")
+
+    visit.press("Send events again")
+    visit.front.get_by_label("Also events that the endpoint accepted").check()
+    assert find_violations(page) == []
+    visit.take_picture(f"webhook-resend-{scheme}")
+    visit.press("Count")
+    expect(visit.front).to_contain_text("1 event failed or was accepted in this period.")
+    assert len(subscriber.received) == 1, "nothing is sent before it is confirmed"
+    visit.press("Send 1 event again")
+    visit.wait_for_notice("1 event on the way")
+    wait_until(lambda: len(subscriber.received) == 2, "the event is sent again")
+    assert len({one.headers["webhook-id"] for one in subscriber.received}) == 1
 
 
 def test_filters_are_in_the_address(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from fastapi import HTTPException, Query
+from fastapi import Depends, HTTPException, Query
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
@@ -51,11 +51,11 @@ from airflow_provider_pushmetrics.service.webhooks.custom_headers import (
 )
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_test_in_outbox
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
-    TimeRange,
-    count_failed,
+    ResendRange,
+    count_in_range,
     disable,
     enable,
-    resend_failed,
+    resend_range,
     rotate_secret,
 )
 from airflow_provider_pushmetrics.service.webhooks.success_rates import SuccessRates, read_success_rates
@@ -66,11 +66,28 @@ router = make_router("/api/v1/webhook_subscription", "webhook subscription")
 MOMENT = {"format": "date-time"}
 
 Since: TypeAlias = Annotated[
-    str | None, Query(description="The first moment of the period", json_schema_extra=MOMENT)
+    str | None,
+    Query(description="The first moment at which their delivery ended", json_schema_extra=MOMENT),
 ]
 Until: TypeAlias = Annotated[
-    str | None, Query(description="The first moment after the period", json_schema_extra=MOMENT)
+    str | None, Query(description="The first moment after their creation", json_schema_extra=MOMENT)
 ]
+IncludeDelivered: TypeAlias = Annotated[
+    bool,
+    Query(description="Also those that the endpoint accepted, such as before its storage was restored"),
+]
+
+
+def parse_range(
+    since: Since = None, until: Until = None, include_delivered: IncludeDelivered = False
+) -> ResendRange:
+    """Parse which deliveries are sent again."""
+    first = None if since is None else parse_moment(since)
+    last = None if until is None else parse_moment(until)
+    return ResendRange(first, last, include_delivered)
+
+
+WantedRange: TypeAlias = Annotated[ResendRange, Depends(parse_range)]
 
 LISTING = Listing(
     order=Subscription.id,
@@ -206,26 +223,25 @@ def get_success_rate(reference: Reference, parts: Parts, caller: Caller) -> Succ
 
 
 @router.get("/{reference}/resend")
-def count_failed_deliveries(
-    reference: Reference, parts: Parts, caller: Caller, since: Since = None, until: Until = None
+def count_deliveries_to_resend(
+    reference: Reference, parts: Parts, caller: Caller, wanted: WantedRange
 ) -> DeliveryCount:
-    """Count the failed deliveries of a period, which a POST sends again."""
+    """Count the deliveries of a period that a POST sends again: those that failed, or all that ended."""
     with parts.database.reading() as session:
         subscription = find_by_reference(session, Subscription, reference, caller)
-        return {"count": count_failed(session, subscription, _parse_range(since, until))}
+        return {"count": count_in_range(session, subscription, wanted)}
 
 
 @router.post("/{reference}/resend")
-def resend_failed_deliveries(
-    reference: Reference, parts: Parts, caller: Editor, since: Since = None, until: Until = None
+def resend_deliveries(
+    reference: Reference, parts: Parts, caller: Editor, wanted: WantedRange
 ) -> DeliveryCount:
-    """Send the failed events of a period again, each with the same ``webhook-id``."""
+    """Send the failed events of a period again, or all of it, each with the same ``webhook-id``."""
     with parts.database.writing() as session:
         subscription = find_by_reference(session, Subscription, reference, caller)
         if not subscription.active:
             raise HTTPException(409, DISABLED)
-        wanted = _parse_range(since, until)
-        count = resend_failed(session, subscription, wanted, read_database_clock(session))
+        count = resend_range(session, subscription, wanted, read_database_clock(session))
     return {"count": count}
 
 
@@ -249,8 +265,3 @@ def _switch(session: Session, subscription: Subscription, active: bool) -> None:
         enable(subscription, read_database_clock(session))
     else:
         disable(subscription, read_database_clock(session), "by a user")
-
-
-def _parse_range(since: str | None, until: str | None) -> TimeRange:
-    first = None if since is None else parse_moment(since)
-    return TimeRange(first, None if until is None else parse_moment(until))

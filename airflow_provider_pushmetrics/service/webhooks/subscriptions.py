@@ -1,4 +1,4 @@
-"""Changes of subscriptions: rotating secrets, disabling and enabling, and resending failed events."""
+"""Changes of subscriptions: rotating secrets, disabling and enabling, and resending events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.models import Delivery, RetiredSecret, Subscription
-from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING
+from airflow_provider_pushmetrics.service.models.statuses import DELIVERED, FAILED, PENDING
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.notices import write_disabled_notice
 from airflow_provider_pushmetrics.signatures import MAX_SIGNATURES, decode_secret, generate_secret
@@ -20,11 +20,22 @@ ROTATION = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
-class TimeRange:
-    """Events from a time on, and before another; None for no limit."""
+class ResendRange:
+    """
+    Which deliveries are sent again.
+
+    :param since: Those that ended at this time or later, also if their event is older; None for all.
+    :param until: Those whose event was created before this time; None for all.
+    :param include_delivered: Also those that were accepted: the receiver may have lost them since.
+    """
 
     since: datetime | None = None
     until: datetime | None = None
+    include_delivered: bool = False
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        return (FAILED, DELIVERED) if self.include_delivered else (FAILED,)
 
 
 def rotate_secret(subscription: Subscription, cipher: Cipher, now: datetime) -> tuple[str, datetime]:
@@ -91,18 +102,19 @@ def resend(delivery: Delivery, now: datetime) -> None:
     delivery.worker_id, delivery.next_attempt_on = None, now
 
 
-def count_failed(session: Session, subscription: Subscription, wanted: TimeRange) -> int:
-    """Count the deliveries that :func:`resend_failed` would resend."""
-    failed = _select_failed(subscription, wanted).with_only_columns(func.count())
-    return session.scalar(failed) or 0
+def count_in_range(session: Session, subscription: Subscription, wanted: ResendRange) -> int:
+    """Count the deliveries that :func:`resend_range` would resend."""
+    found = _select_range(subscription, wanted).with_only_columns(func.count())
+    return session.scalar(found) or 0
 
 
-def resend_failed(session: Session, subscription: Subscription, wanted: TimeRange, now: datetime) -> int:
-    """Deliver all failed events of a range again, each under the same ``webhook-id``, and count them."""
-    ids = _select_failed(subscription, wanted).with_only_columns(Delivery.id)
+def resend_range(session: Session, subscription: Subscription, wanted: ResendRange, now: datetime) -> int:
+    """Deliver all events of a range again, each under the same ``webhook-id``, and count them."""
+    ids = _select_range(subscription, wanted).with_only_columns(Delivery.id)
     changed = session.execute(
         update(Delivery)
-        .where(Delivery.id.in_(ids), Delivery.status == FAILED)  # another call may just have resent it
+        # Another call may just have resent it.
+        .where(Delivery.id.in_(ids), Delivery.status.in_(wanted.statuses))
         .values(
             status=PENDING,
             finished_on=None,
@@ -115,10 +127,12 @@ def resend_failed(session: Session, subscription: Subscription, wanted: TimeRang
     return int(changed.rowcount)  # type: ignore[attr-defined]
 
 
-def _select_failed(subscription: Subscription, wanted: TimeRange) -> Select[Delivery]:
-    rows = select(Delivery).where(Delivery.subscription_id == subscription.id, Delivery.status == FAILED)
+def _select_range(subscription: Subscription, wanted: ResendRange) -> Select[Delivery]:
+    rows = select(Delivery).where(
+        Delivery.subscription_id == subscription.id, Delivery.status.in_(wanted.statuses)
+    )
     if wanted.since is not None:
-        rows = rows.where(Delivery.created_on >= wanted.since)
+        rows = rows.where(Delivery.finished_on >= wanted.since)
     if wanted.until is not None:
         rows = rows.where(Delivery.created_on < wanted.until)
     return rows

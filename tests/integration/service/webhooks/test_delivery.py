@@ -21,12 +21,12 @@ from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.webhooks.retry_schedule import DELIVERY_DELAYS_SECONDS
 from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
-    TimeRange,
-    count_failed,
+    ResendRange,
+    count_in_range,
     disable,
     enable,
     list_keys,
-    resend_failed,
+    resend_range,
     rotate_secret,
 )
 from airflow_provider_pushmetrics.serving.columns import UtcDateTime
@@ -151,10 +151,11 @@ def test_endpoint_that_is_down_gets_ten_attempts_then_is_disabled_and_recovers_w
     with post.database.writing() as session:
         subscription = session.scalars(select(Subscription)).one()
         enable(subscription, post.now)
-        assert count_failed(session, subscription, TimeRange()) == 6
-        assert count_failed(session, subscription, TimeRange(since=NOW + timedelta(hours=1))) == 5
-        assert count_failed(session, subscription, TimeRange(until=NOW + timedelta(hours=1))) == 1
-        assert resend_failed(session, subscription, TimeRange(), post.now) == 6
+        assert count_in_range(session, subscription, ResendRange()) == 6
+        assert count_in_range(session, subscription, ResendRange(since=NOW + timedelta(hours=1))) == 6
+        assert count_in_range(session, subscription, ResendRange(since=post.now)) == 0
+        assert count_in_range(session, subscription, ResendRange(until=NOW + timedelta(hours=1))) == 1
+        assert resend_range(session, subscription, ResendRange(), post.now) == 6
     post.work_until(post.now + timedelta(days=5))
     sent = [request.headers["webhook-id"] for _, request in post.requests]
     assert sorted(sent) == sorted(post.read(one).event.uid for one in (first, *others))
@@ -166,7 +167,7 @@ def test_resent_delivery_has_all_ten_attempts_before_it_again(post: Post) -> Non
     delivery_id = post.emit()
     post.work_until(NOW + timedelta(hours=92))
     with post.database.writing() as session:
-        resend_failed(session, session.scalars(select(Subscription)).one(), TimeRange(), post.now)
+        resend_range(session, session.scalars(select(Subscription)).one(), ResendRange(), post.now)
     post.work_until(NOW + timedelta(hours=93))
     delivery = post.read(delivery_id)
     assert delivery.status == "pending"

@@ -117,7 +117,9 @@ test("secrets are never stored, and are not lost without a question", () => {
 
 /** One text for each kind of credential that a vendor gives, and for each way in which one is written. */
 const SECRET_TEXTS = [
-  ...["xoxb", "xoxp", "xoxa", "xoxr", "xoxs", "xoxc", "xoxd", "xoxe"].map((kind) => `${kind}-1234567890-abcdef`),
+  ...["xoxb", "xoxp", "xoxa", "xoxr", "xoxs", "xoxc", "xoxd", "xoxe"].map(
+    (kind) => `${kind}-1234567890-abcdef`,
+  ),
   "xoxe.xoxp-1-Mi0yLTEyMzQ1Njc4",
   "xapp-1-A0123456789-1234567890-abcdef",
   "https://hooks.slack.com/services/T00000000/B00000000/abcdefghijkl",

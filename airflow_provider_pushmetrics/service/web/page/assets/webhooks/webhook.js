@@ -9,7 +9,7 @@ import { getRow, post } from "../http/api.js";
 import { makeDeliveryList } from "./delivery_list.js";
 import { makeRateBar } from "./rates.js";
 import { makeVerifyCard } from "./verify_card.js";
-import { deleteWebhook, rotateSecret, sendFailedAgain, sendTest } from "./webhook_actions.js";
+import { deleteWebhook, rotateSecret, sendAgain, sendTest } from "./webhook_actions.js";
 import { editWebhook } from "./webhook_form.js";
 import { makeWebhookState } from "./webhooks.js";
 
@@ -51,7 +51,7 @@ export async function showWebhook({ webhook: reference }, signal) {
         el(
           "div",
           { class: "actions" },
-          button("Send failed events again", () => sendFailedAgain(path, () => list.show())),
+          button("Send events again", () => sendAgain(path, () => list.show())),
         ),
     ),
     makeVerifyCard(row, () => rotateSecret(path)),

@@ -1,8 +1,8 @@
-// What is done with a webhook: sending a test, a new secret, sending failed events again, deleting it.
+// What is done with a webhook: sending a test, a new secret, sending events again, deleting it.
 
 import { el, fill } from "../elements/dom.js";
 import { count, moment } from "../elements/format.js";
-import { makeForm, textField } from "../elements/forms.js";
+import { checkField, makeForm, textField } from "../elements/forms.js";
 import { confirmFirst, showDialog, showSecret, tell } from "../elements/notices.js";
 import { go, link } from "../elements/router.js";
 import { part } from "../http/addresses.js";
@@ -91,31 +91,40 @@ export async function rotateSecret(path) {
 }
 
 /**
- * Ask for a range, count what failed in it, and send that again.
+ * Ask for a range, count the events in it, and send them again.
  *
  * @param {string} path
  * @param {() => unknown} whenDone
  */
-export async function sendFailedAgain(path, whenDone) {
+export async function sendAgain(path, whenDone) {
   const fields = [
     textField("since", "From", { type: "datetime-local", hint: "Empty: from the beginning." }),
     textField("until", "To", { type: "datetime-local", hint: "Empty: until now." }),
+    checkField("accepted", "Also events that the endpoint accepted", {
+      hint: "For a receiver that lost them, such as one that was restored from a backup. It recognizes those that it still has.",
+    }),
   ];
   /** @type {Api.Query | null} */
-  const range = await showDialog("Send failed events again", (close) =>
+  const range = await showDialog("Send events again", (close) =>
     makeForm({
       fields,
       submit: "Count",
       cancel: () => close(null),
-      send: ({ since, until }) => close({ since: writeMoment(since), until: writeMoment(until) }),
+      send: ({ since, until, accepted }) =>
+        close({
+          since: writeMoment(since),
+          until: writeMoment(until),
+          include_delivered: accepted ? "true" : null,
+        }),
     }),
   );
   if (!range) return;
   /** @type {{ count: number }} */
-  const { count: failed } = await get(`${path}/resend`, { query: range });
-  if (!failed) return tell("No event failed in this period");
-  const events = count(failed, "event");
-  const text = `${events} failed in this period.`;
+  const { count: found } = await get(`${path}/resend`, { query: range });
+  const what = range.include_delivered ? "failed or was accepted" : "failed";
+  if (!found) return tell(`No event ${what} in this period`);
+  const events = count(found, "event");
+  const text = `${events} ${found === 1 ? what : what.replace("was", "were")} in this period.`;
   if (!(await confirmFirst("Send them again?", text, `Send ${events} again`, "primary"))) return;
   /** @type {{ count: number }} */
   const sent = await post(`${path}/resend`, undefined, { query: range });
