@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,12 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_pushmetrics.client.errors import refuse_failed_result
 from airflow_provider_pushmetrics.client.protocol import Request, Response
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsProtocolError
+
+log = logging.getLogger(__name__)
 
 FORMATS: Mapping[str, str] = {
     "json": "application/json",
@@ -34,6 +39,12 @@ ABANDONED_PART_SECONDS = 3600.0
 """A part to which nothing was written for so long is of a process that is gone: a read times out before."""
 
 LOCAL_PROTOCOLS = ("", "file", "local")
+
+OBJECT_PROTOCOLS = ("s3", "s3a", "s3n", "gs", "gcs", "az", "abfs", "abfss", "adl", "wasb", "wasbs")
+"""
+The storages whose objects appear at the end of their upload. They cannot rename: they copy and delete, and
+``adlfs`` does not wait for the copy.
+"""
 
 TRUNCATED_HEADER = "x-pushmetrics-truncated"
 _FLAGS = {"true": True, "false": False}
@@ -138,8 +149,14 @@ def show_chunks(chunks: Iterator[bytes], observe: Callable[[bytes], object] | No
 
 
 def save_chunks(chunks: Iterator[bytes], target: ObjectStoragePath) -> int:
-    """Write a file piece by piece, which appears only when it is complete; return its size in bytes."""
+    """
+    Write a file piece by piece, which appears only when it is complete; return its size in bytes.
+
+    :raises OSError: if the storage has another number of bytes than were written, among other reasons.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.protocol in OBJECT_PROTOCOLS:
+        return _upload_chunks(chunks, target)
     _delete_abandoned_parts(target)
     part = target.parent / f".{target.name}.{time.time_ns()}.part"
     try:
@@ -149,14 +166,52 @@ def save_chunks(chunks: Iterator[bytes], target: ObjectStoragePath) -> int:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+    if target.protocol not in LOCAL_PROTOCOLS:
+        _check_size(target, size)
     return size
+
+
+def _upload_chunks(chunks: Iterator[bytes], target: ObjectStoragePath) -> int:
+    """Upload an object, which appears at the end of its upload."""
+    file = target.fs.open(target.path, "wb")
+    try:
+        size: int = sum(file.write(chunk) for chunk in chunks)
+        file.close()
+    except BaseException:
+        _cancel_upload(file, target)
+        raise
+    return size
+
+
+def _cancel_upload(file: Any, target: ObjectStoragePath) -> None:
+    """End an upload without an object."""
+    file.forced = True  # otherwise closing it, also by the garbage collector, uploads what has arrived
+    try:
+        file.discard()
+        file.close()
+    except Exception as error:  # each library has its own errors, without a common base
+        log.warning("the upload of %s was not cancelled: %s", target, type(error).__name__)
+
+
+def _check_size(target: ObjectStoragePath, size: int) -> None:
+    """
+    Check a renamed file: some storages rename by a copy, which may not have ended, or lack bytes.
+
+    :raises OSError: if the storage has another number of bytes than were written.
+    """
+    target.fs.invalidate_cache()
+    found = target.fs.size(target.path)
+    if found != size:
+        raise OSError(
+            errno.EIO, f"the storage has {found} of the {size} bytes that were written", str(target)
+        )
 
 
 def _delete_abandoned_parts(target: ObjectStoragePath) -> None:
     """
     Delete the parts of a file that earlier tries left, whose process was killed.
 
-    Only in local folders: in object storage, a part appears when it is complete.
+    Only in local folders: in S3, Google Cloud Storage and Azure there are none.
     """
     if target.protocol not in LOCAL_PROTOCOLS:
         return

@@ -269,6 +269,23 @@ def test_a_result_is_saved_to_any_object_storage(result: ServedResult) -> None:
     assert [found.name for found in path.parent.iterdir()] == ["result.ndjson"]
 
 
+class LossyFiles(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """A file system whose copies are empty."""
+
+    protocol = "lossy"
+
+    def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
+        self.pipe_file(path2, b"")
+
+
+def test_a_result_that_the_storage_lost_when_it_was_renamed_is_no_success(result: ServedResult) -> None:
+    result.serve(Response(ROWS))
+    attach("memory", conn_id="lossy_files", fs=LossyFiles())
+    path = ObjectStoragePath("memory://bucket/results/lossy.ndjson", conn_id="lossy_files")
+    with pytest.raises(OSError, match="the storage has 0 of the 18 bytes that were written"):
+        result.hook.save_query_result(result.url, path)
+
+
 def test_a_result_takes_the_place_of_an_earlier_one(result: ServedResult) -> None:
     result.path.write_bytes(b"an earlier result, longer than the one that takes its place")
     result.serve(Response(ROWS))
