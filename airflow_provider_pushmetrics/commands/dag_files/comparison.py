@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from airflow_provider_pushmetrics.commands.dag_files.param_schemas import (
-    TYPES,
-    convert_value,
-    is_of_kind,
-)
+from airflow_provider_pushmetrics.commands.dag_files.param_schemas import TYPES
 from airflow_provider_pushmetrics.commands.dag_files.reports import (
     ANY,
     ReportFacts,
     ReportParameter,
     split_value,
 )
+from airflow_provider_pushmetrics.serving.parameter_types import Parameter, ParameterValueError
 
 UNKNOWN = "unknown"
+
+ACCEPTED_TYPES: Mapping[str, frozenset[str]] = {
+    "number": frozenset({"integer"}),
+    "text": frozenset({"integer", "number", "boolean"}),
+}
+"""The other types of JSON of which PushMetrics accepts each value, by the type of a Parameter block."""
+
+NEEDS_NATIVE = "the Dag needs render_template_as_native_obj=True"
 
 
 def compare_task(task: Mapping[str, Any], report: ReportFacts) -> Iterator[str]:
@@ -58,6 +62,8 @@ def compare_parameters(sent: Mapping[str, Any], report: ReportFacts, name: str) 
     A parameter with a default may be missing, unless the task sends all Params of its Dag.
     """
     values = sent["values"]
+    if sent.get("is_text"):
+        yield f"{name} would get the text of all Params in place of parameters: {NEEDS_NATIVE}"
     known = {one.name: one for one in report.parameters if one.name != "token"}
     for extra in values:
         if extra not in known:
@@ -73,80 +79,78 @@ def compare_parameters(sent: Mapping[str, Any], report: ReportFacts, name: str) 
 def _compare_value(sent: Mapping[str, Any], parameter: ReportParameter, name: str) -> Iterator[str]:
     """Compare the Param, or the value, of a parameter; nothing is known of another template."""
     said = f"parameter {parameter.name!r} of {name}"
+    if sent.get("is_text_of_collection"):
+        yield f"{said} would get Python's text of a list or a dictionary: {NEEDS_NATIVE}"
+        return
     schema = sent.get("schema", {})
-    expected = "array" if parameter.is_multiple else TYPES.get(parameter.kind)
-    declared = schema.get("type")
-    names = {*([declared] if isinstance(declared, str) else declared or ())} - {"null"}
-    if expected is not None and not names <= _list_types(expected):
-        yield f"{said} is {_describe_type(parameter)}, and its Param is {' or '.join(sorted(names))}"
-    items = schema.get("items")
-    item_type = items.get("type") if isinstance(items, Mapping) else None
-    is_typed = parameter.is_multiple and parameter.kind != ANY and item_type is not None
-    if is_typed and item_type not in _list_types(TYPES[parameter.kind]):
-        yield f"{said} is {_describe_type(parameter)}, and the items of its Param are {item_type}"
-    if "value" in sent and not _has_type(sent["value"], parameter):
+    yield from _compare_types(schema, parameter, said)
+    is_accepted = "value" not in sent or _is_accepted(sent["value"], parameter)
+    if not is_accepted and split_value(parameter.kind, sent["value"], is_multiple=True) in (None, []):
+        yield f"{said} is required, and the Dag gives {sent['value']!r}"
+    elif not is_accepted:
         yield f"{said} is {_describe_type(parameter)}, and the Dag gives {sent['value']!r}"
-    for gone in _list_gone(sent, schema, parameter):
+    value = sent.get("value") if is_accepted else None
+    for gone in _list_gone(value, schema, parameter):
         yield f"{said} has no choice {gone!r} any more; it has {_list_names(parameter.choices or ())}"
 
 
-def _list_types(name: str) -> set[str]:
-    """List the types of JSON whose values are all of a type."""
-    return {name, "integer"} if name == "number" else {name}
+def _compare_types(schema: Mapping[str, Any], parameter: ReportParameter, said: str) -> Iterator[str]:
+    """Compare the types that a Param allows; PushMetrics must accept each value of them."""
+    if parameter.kind == ANY:
+        return
+    accepted = {TYPES[parameter.kind], *ACCEPTED_TYPES.get(parameter.kind, ())}
+    types = _list_types(schema.get("type")) - {"null"}
+    if not types <= (accepted | {"array"} if parameter.is_multiple else accepted):
+        yield f"{said} is {_describe_type(parameter)}, and its Param is {' or '.join(sorted(types))}"
+    items = schema.get("items")
+    item_types = _list_types(items.get("type") if isinstance(items, Mapping) else None)
+    if parameter.is_multiple and not item_types <= accepted:
+        names = " or ".join(sorted(item_types))
+        yield f"{said} is {_describe_type(parameter)}, and the items of its Param are {names}"
 
 
-def _list_gone(
-    sent: Mapping[str, Any], schema: Mapping[str, Any], parameter: ReportParameter
-) -> Iterator[Any]:
+def _list_types(declared: str | Iterable[str] | None) -> set[str]:
+    """List the types in a JSON schema: it has one, several or none."""
+    return {declared} if isinstance(declared, str) else set(declared or ())
+
+
+def _list_gone(value: Any, schema: Mapping[str, Any], parameter: ReportParameter) -> Iterator[Any]:
     """List the values in the Dag that are no choices, each once."""
     if parameter.choices is None:
         return
     items = schema.get("items")
     inner = items if isinstance(items, Mapping) else {}
     values = [*(schema.get("enum") or ()), *(inner.get("enum") or ()), *(schema.get("examples") or ())]
-    value = split_value(parameter.kind, sent.get("value"), is_multiple=parameter.is_multiple)
+    value = split_value(parameter.kind, value, is_multiple=parameter.is_multiple)
     values += value if parameter.is_multiple and isinstance(value, list) else [value]
-    default = parameter.default if isinstance(parameter.default, list) else [parameter.default]
-    allowed = [_normalize(one, parameter) for one in (*parameter.choices, *default)]
     seen = []
     for one in values:
-        normal = _normalize(one, parameter)
-        if one is not None and normal not in allowed and normal not in seen:
-            seen.append(normal)
+        if one is not None and not _is_choice(one, parameter) and repr(one) not in seen:
+            seen.append(repr(one))
             yield one
 
 
-def _normalize(value: Any, parameter: ReportParameter) -> tuple[bool, Any]:
-    """Normalize a value for comparison, in which 1 and true differ."""
-    converted = convert_value(parameter.kind, value)
-    if parameter.kind == "number" and not isinstance(converted, bool):
-        converted = _read_decimal(converted) or converted
-    return isinstance(converted, bool), converted
+def _is_choice(value: Any, parameter: ReportParameter) -> bool:
+    """Return whether PushMetrics accepts a single value; it accepts the default too."""
+    default = parameter.default if isinstance(parameter.default, list) else [parameter.default]
+    allowed = (*(parameter.choices or ()), *(one for one in default if one is not None))
+    # Choices of a query may have another type: they are then ignored.
+    block = Parameter(parameter.name, parameter.kind, choices=allowed, choices_query=parameter.query or "")
+    return _converts(block, value)
 
 
-def _read_decimal(value: Any) -> Decimal | None:
-    """Read a number with all its digits; None if it is none."""
+def _is_accepted(value: Any, parameter: ReportParameter) -> bool:
+    """Return whether PushMetrics accepts a value, whatever the choices are."""
+    block = Parameter(parameter.name, parameter.kind, parameter.is_multiple, parameter.is_required)
+    return _converts(block, value)
+
+
+def _converts(block: Parameter, value: Any) -> bool:
     try:
-        number = Decimal(value if isinstance(value, str) else repr(value))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
-
-
-def _has_type(value: Any, parameter: ReportParameter) -> bool:
-    """Return whether PushMetrics may accept a value; it reads texts of most types."""
-    value = split_value(parameter.kind, value, is_multiple=parameter.is_multiple)
-    if parameter.is_multiple and isinstance(value, list):
-        return all(_is_item(one, parameter.kind) for one in value)
-    return _is_item(value, parameter.kind)
-
-
-def _is_item(value: Any, kind: str) -> bool:
-    if isinstance(value, str) and kind == "boolean":
-        return True
-    if isinstance(value, str) and kind == "number":
-        return _read_decimal(value) is not None
-    return is_of_kind(kind, convert_value(kind, value))
+        block.convert(value)
+    except ParameterValueError:
+        return False
+    return True
 
 
 def _describe_type(parameter: ReportParameter) -> str:

@@ -6,10 +6,12 @@ Read Dag files as Airflow does, in a process of its own: they run code, print, a
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import signature
@@ -60,12 +62,17 @@ def find_import_folder(path: Path) -> Path:
 
 def add_import_folders(path: str) -> None:
     """Import modules from the folder of Dags, as Airflow does; its ``DagBag`` does not, since Airflow 3."""
+    folder, configured = find_import_folder(Path(path)), find_dags_folder()
+    folders = [configured, folder] if configured and configured in folder.parents else [folder]
+    sys.path += [str(one) for one in folders if str(one) not in sys.path]
+
+
+def find_dags_folder() -> Path | None:
+    """Find the Dags folder of the configuration."""
     from airflow.providers.common.compat.sdk import conf
 
-    folder = find_import_folder(Path(path))
-    configured = Path(conf.get("core", "dags_folder", fallback="") or folder).resolve()
-    folders = [configured, folder] if configured in folder.parents else [folder]
-    sys.path += [str(one) for one in folders if str(one) not in sys.path]
+    configured = conf.get("core", "dags_folder", fallback="")
+    return Path(configured).resolve() if configured else None
 
 
 def describe_task(dag: Any, task: Any) -> dict[str, Any] | None:
@@ -89,7 +96,9 @@ def describe_task(dag: Any, task: Any) -> dict[str, Any] | None:
         "report_id": read_literal(report_id),
         "is_any_report": kind == "wait" and report_id is None and arguments.get("query_id") is None,
         "conn_id": read_literal(arguments.get("pushmetrics_conn_id", "pushmetrics_default")),
-        "parameters": describe_parameters(arguments.get("parameters"), _find_params(dag, task, given)),
+        "parameters": describe_parameters(
+            arguments.get("parameters"), _find_params(dag, task, given), is_native=_is_native(dag, task)
+        ),
         "queries": [
             one for one in map(read_literal, _read_list(arguments.get("queries"))) if one is not None
         ],
@@ -99,18 +108,31 @@ def describe_task(dag: Any, task: Any) -> dict[str, Any] | None:
     }
 
 
-def describe_parameters(parameters: Any, params: Any) -> dict[str, Any]:
-    """Describe which parameters a task sends, and what is known of their values before a run."""
+def describe_parameters(parameters: Any, params: Any, *, is_native: bool) -> dict[str, Any]:
+    """
+    Describe which parameters a task sends, and what is known of their values before a run.
+
+    :param is_native: Whether templates render to values; otherwise they render to text.
+    """
     if parameters is None:
         return {"kind": "some", "values": {}}
     if isinstance(parameters, str) and WHOLE.fullmatch(parameters):
         if params is None:
             return {"kind": "unknown"}
-        return {"kind": "all", "values": {name: _describe_param(params, name) for name in params}}
+        values = {name: _describe_param(params, name) for name in params}
+        return {"kind": "all", "values": values, "is_text": not is_native}
     if not isinstance(parameters, Mapping):
         return {"kind": "unknown"}
-    values = {str(name): _describe_value(value, params) for name, value in parameters.items()}
+    values = {
+        str(name): _describe_value(value, params, is_native=is_native) for name, value in parameters.items()
+    }
     return {"kind": "some", "values": values}
+
+
+def _is_native(dag: Any, task: Any) -> bool:
+    """Return whether the templates of a task render to values: it, or its Dag, says so."""
+    own = getattr(task, "render_template_as_native_obj", None)  # since Airflow 3.3
+    return bool(dag.render_template_as_native_obj if own is None else own)
 
 
 def _find_params(dag: Any, task: Any, given: Mapping[str, Any]) -> Any:
@@ -118,21 +140,47 @@ def _find_params(dag: Any, task: Any, given: Mapping[str, Any]) -> Any:
     return None if given.get("params") is ... else getattr(task, "params", None) or dag.params
 
 
-def _describe_value(value: Any, params: Any) -> dict[str, Any]:
+def _describe_value(value: Any, params: Any, *, is_native: bool) -> dict[str, Any]:
     if isinstance(value, str) and (match := ONE.fullmatch(value)):
-        return _describe_param(params, match[1] or match[3])
+        param = _describe_param(params, match[1] or match[3])
+        return _render(param, is_native=is_native)
     if _has_template(value):
         return {}
     return {"value": value}
 
 
 def _describe_param(params: Any, name: str) -> dict[str, Any]:
-    """Describe a Param by its JSON schema."""
+    """Describe a Param by its JSON schema, and by its default if a run may begin with it."""
     if params is None or name not in params:
         return {}
     param = params.get_param(name)
-    default = {"value": param.value} if param.has_value else {}
-    return {"schema": dict(param.schema), **default}
+    schema = dict(param.schema)
+    value = param.value
+    if value is None:
+        is_known = "null" in _list_types(schema) and None in schema.get("enum", [None])
+    else:  # no value is a copy of an object of Airflow, which ``has_value`` does not recognize
+        is_known = isinstance(value, str | int | float | list | tuple | Mapping)
+    return {"schema": schema, **({"value": value} if is_known else {})}
+
+
+def _list_types(schema: Mapping[str, Any]) -> list[str]:
+    """List the types that a JSON schema allows: without one, all."""
+    declared = schema.get("type", ["null"])
+    return [declared] if isinstance(declared, str) else list(declared)
+
+
+def _render(param: dict[str, Any], *, is_native: bool) -> dict[str, Any]:
+    """Describe what the template of a Param renders to; the operator sends the text None as null."""
+    value = param.get("value")
+    if is_native and isinstance(value, str):  # Jinja evaluates it, if it is a literal of Python
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            return {**param, "value": ast.literal_eval(ast.parse(value, mode="eval"))}
+    if is_native or not param:
+        return param
+    types = _list_types(param["schema"])
+    if isinstance(value, list | tuple | Mapping) or "array" in types or "object" in types:
+        return {**param, "is_text_of_collection": True}
+    return {**param, "value": str(value)} if value is not None else param
 
 
 def _has_template(value: Any) -> bool:

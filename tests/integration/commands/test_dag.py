@@ -144,7 +144,11 @@ DIFFERENCES = {
     "parameters={'region': 'gone', 'month': 1}": "has no choice 'gone' any more",
     "parameters={'region': 'EMEA'}": "has the parameter 'month', which the Dag does not have",
     "parameters={'month': 'May'}": "'month' of report {id} ('Compared') is integer, and the Dag gives 'May'",
-    "parameters={'month': 1, 'region': '{{ params.month }}'}": "is text, and its Param is integer",
+    "parameters={'month': 1, 'region': '{{ params.month }}'}": "has no choice '2' any more",
+    "parameters={'month': None}": "'month' of report {id} ('Compared') is required, and the Dag gives None",
+    "parameters='{{ params }}', params={'region': 'EMEA'}": (
+        "would get the text of all Params in place of parameters: the Dag needs render_template_as_native_obj"
+    ),
     "parameters='{{ params }}'": "has no choice 'x' any more",
     "parameters='{{ params }}', params={'extra': 1}": "has no parameter 'extra'",
     "parameters={'month': '{{ params.own }}'}, params={'own': Param('May', type='string')}": (

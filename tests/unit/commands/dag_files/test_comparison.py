@@ -10,6 +10,7 @@ from airflow_provider_pushmetrics.commands.dag_files.reports import (
     ReportParameter,
     split_value,
 )
+from tests.fakes.parameter_values import ACCEPTED_VALUES, REFUSED_VALUES, ParameterValue
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,85 @@ def test_value_that_pushmetrics_refuses_is_a_difference(
     parameter: ReportParameter, sent: dict[str, Any]
 ) -> None:
     assert len(compare(parameter, **sent)) == 1
+
+
+def build(given: ParameterValue) -> ReportParameter:
+    return ReportParameter(
+        "x", given.kind, is_multiple=given.is_multiple, is_required=given.is_required, default="a default"
+    )
+
+
+@pytest.mark.parametrize("given", ACCEPTED_VALUES, ids=str)
+def test_value_that_the_service_accepts_is_no_difference(given: ParameterValue) -> None:
+    assert compare(build(given), value=given.value) == []
+
+
+@pytest.mark.parametrize("given", REFUSED_VALUES, ids=str)
+def test_value_that_the_service_refuses_is_a_difference(given: ParameterValue) -> None:
+    (line,) = compare(build(given), value=given.value)
+    assert line.endswith(f"the Dag gives {given.value!r}")
+
+
+def test_null_for_a_required_parameter_is_a_difference_although_it_has_a_default() -> None:
+    parameter = ReportParameter("x", "integer", default=1, is_required=True)
+    assert compare(parameter, value=None) == ["parameter 'x' of report 1 is required, and the Dag gives None"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_multiple", "schema"),
+    [
+        ("text", False, {"type": ["null", "integer"]}),
+        ("text", True, {"type": "string"}),
+        ("text", True, {"type": "array", "items": {"type": "number"}}),
+        ("integer", True, {"type": "integer"}),
+        ("any", True, {"type": "object"}),
+    ],
+)
+def test_param_of_whose_type_the_service_accepts_each_value_is_no_difference(
+    kind: str, is_multiple: bool, schema: dict[str, Any]
+) -> None:
+    assert compare(ReportParameter("x", kind, is_multiple=is_multiple), schema=schema) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_multiple", "schema"),
+    [
+        ("boolean", False, {"type": "integer"}),
+        ("integer", False, {"type": "string"}),
+        ("text", False, {"type": "array"}),
+        ("integer", True, {"type": "array", "items": {"type": "string"}}),
+        ("integer", True, {"type": "string"}),
+    ],
+)
+def test_param_of_whose_type_the_service_refuses_some_values_is_a_difference(
+    kind: str, is_multiple: bool, schema: dict[str, Any]
+) -> None:
+    assert len(compare(ReportParameter("x", kind, is_multiple=is_multiple), schema=schema)) == 1
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        (ReportParameter("x", "integer", choices=(1, 2)), "02"),
+        (ReportParameter("x", "text", choices=("5", "6")), 5),
+        (ReportParameter("x", "boolean", choices=(True,)), "yes"),
+        (ReportParameter("x", "date", choices=("2026-01-31",)), "20260131"),
+        (ReportParameter("x", "any", choices=(1, 2)), "1"),
+        (ReportParameter("x", "integer", choices=("a", 2), query="months"), 2),
+    ],
+)
+def test_value_that_the_service_takes_for_a_choice_is_one(parameter: ReportParameter, value: Any) -> None:
+    assert compare(parameter, value=value) == []
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        (ReportParameter("x", "any", choices=(1,)), True),
+        (ReportParameter("x", "any", choices=("1",)), 1),
+        (ReportParameter("x", "integer", choices=(1, 2)), "03"),
+    ],
+)
+def test_value_that_the_service_takes_for_no_choice_is_none(parameter: ReportParameter, value: Any) -> None:
+    (line,) = compare(parameter, value=value)
+    assert f"has no choice {value!r} any more" in line

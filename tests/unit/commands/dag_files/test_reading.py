@@ -9,6 +9,8 @@ from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTrigge
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from airflow_provider_pushmetrics.transfers.pushmetrics import PushMetricsToObjectStorageOperator
 
+ALL_PARAMS: dict[str, Any] = {"parameters": "{{ params }}"}
+
 
 def describe(task: Any) -> dict[str, Any]:
     found = describe_task(task.dag, task)
@@ -80,3 +82,52 @@ def test_params_of_a_task_or_of_the_default_arguments_are_those_that_it_sends() 
     assert (values["month"]["value"], values["month"]["schema"]["type"]) == ("May", "string")
     assert set(describe(mapped)["parameters"]["values"]) == {"month", "everywhere", "extra"}
     assert describe(expanded)["parameters"] == {"kind": "unknown"}
+
+
+def describe_values(*, is_native: bool, params: dict[str, Any], **sent: str) -> dict[str, Any]:
+    with DAG("values", schedule=None, params=params, render_template_as_native_obj=is_native):
+        run = PushMetricsTriggerReportOperator(task_id="run", report_id=1, parameters=sent)
+    values: dict[str, Any] = describe(run)["parameters"]["values"]
+    return values
+
+
+def test_list_in_a_template_is_sent_as_the_text_of_python_unless_the_dag_renders_values() -> None:
+    params = {"names": ["a"], "typed": Param(type="array"), "word": "a,b"}
+    sent = {name: f"{{{{ params.{name} }}}}" for name in params}
+    values = describe_values(is_native=False, params=params, **sent)
+    assert [values[name].get("is_text_of_collection", False) for name in params] == [True, True, False]
+    values = describe_values(is_native=True, params=params, **sent)
+    assert not any("is_text_of_collection" in one for one in values.values())
+    assert values["names"]["value"] == ["a"]
+
+
+def test_value_of_a_template_is_what_jinja_renders() -> None:
+    params = {"number": 2.0, "word": "12", "month": "007", "day": "2026-10-11"}
+    sent = {name: f"{{{{ params['{name}'] }}}}" for name in params}
+    values = describe_values(is_native=False, params=params, **sent)
+    assert [one["value"] for one in values.values()] == ["2.0", "12", "007", "2026-10-11"]
+    values = describe_values(is_native=True, params=params, **sent)
+    assert [one["value"] for one in values.values()] == [2.0, 12, "007", "2026-10-11"]
+
+
+def test_default_that_is_null_is_sent_unless_a_user_must_give_a_value() -> None:
+    params = {
+        "free": Param(None),
+        "nullable": Param(None, type=["null", "integer"]),
+        "own": Param(type="string"),
+    }
+    with DAG("nulls", schedule=None, params=params, render_template_as_native_obj=True):
+        run = PushMetricsTriggerReportOperator(task_id="run", report_id=1, **ALL_PARAMS)
+    found = describe(run)["parameters"]
+    assert {name: one.get("value", "?") for name, one in found["values"].items()} == {
+        "free": None,
+        "nullable": None,
+        "own": "?",
+    }
+    assert not found["is_text"]
+
+
+def test_all_params_are_text_in_a_dag_that_does_not_render_values() -> None:
+    with DAG("text", schedule=None, params={"month": 1}):
+        run = PushMetricsTriggerReportOperator(task_id="run", report_id=1, **ALL_PARAMS)
+    assert describe(run)["parameters"]["is_text"]

@@ -17,6 +17,22 @@ from airflow_provider_pushmetrics.service.reports.parameter_types import (
     ParameterValueError,
     apply_parameters,
 )
+from tests.fakes.parameter_values import ACCEPTED_VALUES, REFUSED_VALUES, ParameterValue
+
+
+@pytest.mark.parametrize("given_value", ACCEPTED_VALUES, ids=str)
+def test_value_of_the_table_is_accepted(given_value: ParameterValue) -> None:
+    build(given_value).convert(given_value.value)
+
+
+@pytest.mark.parametrize("given_value", REFUSED_VALUES, ids=str)
+def test_value_of_the_table_is_refused(given_value: ParameterValue) -> None:
+    with pytest.raises(ParameterValueError, match="parameter 'p' is"):
+        build(given_value).convert(given_value.value)
+
+
+def build(given_value: ParameterValue) -> Parameter:
+    return Parameter("p", given_value.kind, given_value.is_multiple, given_value.is_required)
 
 
 @pytest.mark.parametrize(
