@@ -18,6 +18,9 @@ from airflow_provider_pushmetrics.hooks.connection_check import Finding, Status
 SECTION_NAME = "pushmetrics"
 PART = "configuration"
 
+STOPS_AIRFLOW = "which stops every Airflow process"
+STOPS_RECEIVER = "so the receiver in Airflow's API server answers 503"
+
 MAX_EXPANSIONS = 20
 """A variable that names itself would be replaced without end, as Airflow does."""
 
@@ -70,10 +73,11 @@ def _check_file(path: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
         try:
             value = interpolated.get(SECTION_NAME, name)
         except configparser.InterpolationError:
+            what = STOPS_AIRFLOW if CONFIG_OPTIONS[name]["sensitive"] else STOPS_RECEIVER
             yield Finding(
                 PART,
                 Status.FAILED,
-                f"option {name!r} in {path} has a single '%', which stops every Airflow process",
+                f"option {name!r} in {path} has a single '%', {what}",
                 "Write % as %%, or keep the value in the environment or in receiver_connection.",
             )
         else:

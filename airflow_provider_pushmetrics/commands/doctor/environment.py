@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from airflow_provider_pushmetrics.hooks.connection_check import Finding, Status
 
 PACKAGE_NAME = "airflow-provider-pushmetrics"
 OLDEST, NEWEST = "2.11", "3.4"
+INSTALLED = frozenset({"site-packages", "dist-packages"})
 INTERNAL_EXTRAS = ("demo", "dev", "matrix", "test")
 
 OTHER_ENVIRONMENTS = (
@@ -66,20 +67,24 @@ def list_missing(extra: str) -> list[str]:
     return missing
 
 
-def check_event_filters(paths: Iterable[str], dags_folder: Path | None) -> Iterator[Finding]:
-    """Import each event filter, as the worker and the triggerer do."""
+def check_event_filters(paths: Iterable[str], dags_folders: Collection[Path]) -> Iterator[Finding]:
+    """
+    Import each event filter, as the worker and the triggerer do.
+
+    :param dags_folders: The folders of Dags, from which the triggerer may not import.
+    """
     from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
     from airflow_provider_pushmetrics.triggers.event_filters import load_predicate
 
-    for path in sorted(set(paths)):
+    for path in sorted({path.strip() for path in paths}):
         try:
-            found = load_predicate(path)
+            load_predicate(path)
         except PushMetricsParameterError as error:
             yield Finding("event filter", Status.FAILED, str(error), "Install its package here.")
             continue
-        file = getattr(sys.modules.get(found.__module__), "__file__", None)
-        is_in_dags = dags_folder is not None and file is not None and dags_folder in Path(file).parents
-        if is_in_dags:
+        # Not the module that the function says: this one may import it from another.
+        file = getattr(sys.modules.get(path.rpartition(".")[0]), "__file__", None)
+        if file is not None and any(_is_in_folder(Path(file), folder) for folder in dags_folders):
             yield Finding(
                 "event filter",
                 Status.WARNING,
@@ -88,6 +93,14 @@ def check_event_filters(paths: Iterable[str], dags_folder: Path | None) -> Itera
             )
         else:
             yield Finding("event filter", Status.OK, f"{path} can be imported here")
+
+
+def _is_in_folder(file: Path, folder: Path) -> bool:
+    """Return whether a module is in a folder, and not in an environment of Python that is in there."""
+    for found in (file, file.resolve()):
+        if folder in found.parents:
+            return not INSTALLED.intersection(found.relative_to(folder).parts)
+    return False
 
 
 def _read(version: str) -> tuple[int, int]:

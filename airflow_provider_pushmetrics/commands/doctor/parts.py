@@ -9,7 +9,11 @@ from typing import Any
 
 from airflow_provider_pushmetrics.commands.connections import open_hook
 from airflow_provider_pushmetrics.commands.dag_files.checking import get_error_line, read_in_process
-from airflow_provider_pushmetrics.commands.dag_files.reading import add_import_folders
+from airflow_provider_pushmetrics.commands.dag_files.reading import (
+    add_import_folders,
+    find_dags_folder,
+    find_import_folder,
+)
 from airflow_provider_pushmetrics.commands.doctor.environment import check_event_filters
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.hooks.connection_check import Finding, Status, list_findings
@@ -32,9 +36,8 @@ def check_filters_of_dags(dags: Path | None, event_filters: list[str]) -> Iterat
     :param dags: A file or a folder; None for the Dags folder of the configuration.
     :param event_filters: More event filters.
     """
-    from airflow.providers.common.compat.sdk import conf
-
-    name = str(dags or conf.get("core", "dags_folder", fallback=""))
+    configured = find_dags_folder()
+    name = str(dags or configured or "")
     found: dict[str, Any] = {"errors": {}, "tasks": []}
     unknown = _find_obstacle(name)
     if unknown is None:
@@ -56,7 +59,8 @@ def check_filters_of_dags(dags: Path | None, event_filters: list[str]) -> Iterat
         yield Finding("event filter", Status.WARNING, f"those of the Dags are not known: {unknown}", way_out)
     elif not paths:
         yield Finding("event filter", Status.OK, f"no Dag in {name} has one")
-    yield from check_event_filters(paths, Path(name).resolve() if name else None)
+    folders = [] if configured is None else [configured]
+    yield from check_event_filters(paths, [*folders, find_import_folder(Path(name))] if name else folders)
 
 
 def _find_obstacle(name: str) -> str | None:

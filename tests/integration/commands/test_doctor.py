@@ -88,6 +88,22 @@ def test_each_failure_has_its_row(reports: Reports, run: Run, tmp_path: Path) ->
     assert "-0123456789" not in ended.stdout + ended.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("dags", ["home/dags/dag.py", "home/dags/team", "linked"])
+def test_event_filter_of_the_dags_folder_is_a_warning_whatever_part_of_it_is_read(
+    run: Run, tmp_path: Path, dags: str
+) -> None:
+    folder = tmp_path / "home" / "dags"
+    (folder / "team").mkdir(parents=True)
+    (tmp_path / "linked").symlink_to(folder)
+    (folder / "common.py").write_text("def is_wanted(event):\n    return True\n", "utf-8")
+    for file in (folder / "dag.py", folder / "team" / "dag.py"):
+        file.write_text(DAG, "utf-8")
+    ended = run("doctor", "--dags", dags, AIRFLOW__CORE__DAGS_FOLDER=str(folder))
+    assert "common.is_wanted is in the Dags folder, which the triggerer may not import" in ended.stdout
+    assert "common.is_wanted can be imported here" not in ended.stdout
+
+
 def test_percent_sign_that_stops_airflow_is_found_without_airflow(tmp_path: Path) -> None:
     config = tmp_path / "airflow.cfg"
     config.write_text(f"[pushmetrics]\ntoken = {API_TOKEN}%\n", "utf-8")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_pushmetrics.commands.doctor.configuration import check_configuration, find_config_file
+from airflow_provider_pushmetrics.get_provider_info import CONFIG_OPTIONS
 from airflow_provider_pushmetrics.hooks.connection_check import Status
 
 SECRET = "secret-token-0123456789"
@@ -18,11 +19,16 @@ def check(folder: Path, text: str, **environ: str) -> list[tuple[Status, str]]:
     return [(finding.status, finding.text) for finding in findings]
 
 
-@pytest.mark.parametrize("option", ["token", "reader_token", "inbox"])
-def test_single_percent_sign_is_found(tmp_path: Path, option: str) -> None:
+@pytest.mark.parametrize("option", CONFIG_OPTIONS)
+def test_single_percent_sign_is_found_with_what_it_stops(tmp_path: Path, option: str) -> None:
     ((status, text),) = check(tmp_path, f"[pushmetrics]\n{option} = {SECRET}%x\n")
     assert status is Status.FAILED
     assert f"option {option!r}" in text
+    stops = option in {"token", "reader_token", "signing_secrets", "listen_database_url"}
+    assert ("stops every Airflow process" in text, "the receiver in Airflow's API" in text) == (
+        stops,
+        not stops,
+    )
 
 
 @pytest.mark.parametrize(

@@ -37,12 +37,29 @@ def write_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_event_filter_is_imported_here(dags: Path) -> None:
-    found = check_event_filters(["os.path.exists", "filters_in_dags.is_wanted", "nowhere.f"], dags)
+    found = check_event_filters(["os.path.exists", "filters_in_dags.is_wanted", "nowhere.f"], [dags])
     by_text = {finding.text.split()[0]: finding for finding in found}
     assert by_text["os.path.exists"].status is Status.OK
     assert by_text["filters_in_dags.is_wanted"].status is Status.WARNING
     (failed,) = [finding for finding in by_text.values() if finding.status is Status.FAILED]
     assert "'nowhere.f'" in failed.text
+
+
+def test_event_filter_that_a_module_in_the_dags_folder_only_imports_is_in_it_too(dags: Path) -> None:
+    (dags / "filters_of_others.py").write_text("from os.path import exists\n", "utf-8")
+    (finding,) = check_event_filters([" filters_of_others.exists "], [dags])
+    assert (finding.status, "filters_of_others.exists is in" in finding.text) == (Status.WARNING, True)
+
+
+def test_event_filter_that_is_installed_in_an_environment_in_the_dags_folder_is_right(
+    dags: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = dags / ".venv" / "lib" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "filters_installed.py").write_text("def is_wanted(body):\n    return True\n", "utf-8")
+    monkeypatch.syspath_prepend(str(packages))
+    (finding,) = check_event_filters(["filters_installed.is_wanted"], [dags])
+    assert finding.status is Status.OK
 
 
 @pytest.mark.parametrize(("age", "status"), [(1.0, Status.OK), (7.0, Status.OK), (7.5, Status.WARNING)])
