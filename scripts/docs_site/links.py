@@ -8,8 +8,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-GENERATED_BY_SPHINX = {"genindex.html", "search.html", "py-modindex.html"}
-
 
 class Page(HTMLParser):
     """The links of a page and the anchors in it."""

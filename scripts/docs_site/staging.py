@@ -10,11 +10,12 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from scripts.docs_site.reference.commands import build_commands
+from scripts.docs_site.reference.errors import build_errors
 from scripts.docs_site.reference.events import build_events
 from scripts.docs_site.reference.examples import build_examples
 from scripts.docs_site.reference.http_api import build_operations, build_schemas, write_document
 from scripts.docs_site.reference.options import build_options
-from scripts.docs_site.reference.python_api import build_errors, build_python_api
+from scripts.docs_site.reference.python_api import build_python_api
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -37,7 +38,7 @@ GENERATED = {
         "classes and functions that Dags import",
         build_python_api,
     ),
-    Path("reference/errors.md"): ("Errors", "what the package raises", build_errors),
+    Path("reference/errors.md"): ("Errors", "what the package raises, with every message", build_errors),
     Path("reference/options.md"): ("Options", "all options and environment variables", build_options),
     Path("reference/commands.md"): ("Commands", "`pushmetrics` on the command line", build_commands),
     Path("reference/events.md"): ("Events", "the bodies of webhooks", build_events),

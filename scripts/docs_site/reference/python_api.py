@@ -63,13 +63,6 @@ def build_python_api() -> str:
     return "".join(parts)
 
 
-def build_errors() -> str:
-    """Build the page with the errors."""
-    module = f"{PACKAGE}.exceptions"
-    options = (":members:", ":show-inheritance:", ":exclude-members: rebuild_error")
-    return f"# Errors\n\n{write_directive('automodule', module, *options)}"
-
-
 def write_directive(name: str, argument: str, *options: str) -> str:
     """Write a directive of reStructuredText."""
     lines = [f".. {name}:: {argument}", *(f"   {option}" for option in options)]

@@ -15,6 +15,7 @@ from airflow_provider_pushmetrics.get_provider_info import get_provider_info
 from scripts.docs_site.__main__ import build_site, run_sphinx
 from scripts.docs_site.links import find_broken_links
 from scripts.docs_site.reference.commands import build_commands
+from scripts.docs_site.reference.errors import build_errors, collect_messages, list_classes
 from scripts.docs_site.reference.events import build_events
 from scripts.docs_site.reference.http_api import build_operations
 from scripts.docs_site.reference.options import build_options
@@ -180,6 +181,31 @@ def test_every_environment_variable_of_the_code_is_on_the_page_of_options() -> N
     page = build_options()
     assert len(found) > 5
     assert {name for name in found - NO_SETTINGS if f"`{name}`" not in page} == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("PushMetricsConfigurationError", "connection … has no trigger token for report …: add it to"),
+        ("PushMetricsConfigurationError", "The PushMetrics receiver is not configured: in section"),
+        ("PushMetricsUntrustedUrlError", "… is not at …, so the API token is not sent there"),
+        ("PushMetricsUnknownParameters", "… The report was not run (strict_parameters)"),
+    ],
+)
+def test_the_page_of_errors_has_the_messages_of_each_class(name: str, message: str) -> None:
+    section = build_errors().partition(f"### {name} says\n")[2].partition("\n###")[0]
+    assert f"- `` {message}" in section
+
+
+WORDLESS = {
+    *("PushMetricsError", "NotificationError"),  # only their subclasses are raised
+    *("PushMetricsAuthError", "PushMetricsLastLookError", "InvalidEventError"),  # they say what a server said
+    *("PushMetricsMissingExtraError", "PushMetricsTruncatedResultError"),  # functions write their messages
+}
+
+
+def test_the_page_of_errors_has_every_class_that_has_words_of_its_own() -> None:
+    assert set(list_classes()) - collect_messages().keys() == WORDLESS
 
 
 def test_the_page_of_options_has_every_option_of_airflow_cfg_with_its_variable() -> None:
