@@ -12,7 +12,7 @@ from sqlalchemy import Column, Row, select, update
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.models import Base
 from airflow_provider_pushmetrics.service.models.base import SECRET
-from airflow_provider_pushmetrics.service.storage.clock import build_clock_column
+from airflow_provider_pushmetrics.service.storage.clock import CLOCK
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import WHERE_KEYS_ARE, Cipher
 
@@ -134,7 +134,7 @@ def _read_batches(database: Database, column: Column[Any]) -> Iterator[Sequence[
         query = select(ids, column.label("value")).where(ids > after, column.is_not(None))
         with database.reading() as session:
             if expires_on is not None:
-                query = query.where(expires_on > build_clock_column(session))
+                query = query.where(expires_on > CLOCK)
             rows = session.execute(query.order_by(ids).limit(BATCH)).all()
         if not rows:
             return

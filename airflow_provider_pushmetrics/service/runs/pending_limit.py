@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import ScalarSelect, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsUnavailableError
-from airflow_provider_pushmetrics.service.models import Run, StandaloneQueryRun
+from airflow_provider_pushmetrics.service.models import AnyRun, Run, StandaloneQueryRun
+from airflow_provider_pushmetrics.service.storage.database import execute_core
 
 ROOM_RETRY_SECONDS = 10.0
 """What ``Retry-After`` asks for: how soon there is room depends on how long runs take."""
+
+
+def _count_pending(kind: type[AnyRun]) -> ScalarSelect[int]:
+    """Count the waiting runs of a kind by the partial index ``ix_…_waiting``."""
+    mine = kind.workspace_id == bindparam("workspace")
+    waiting = select(func.count()).where(mine, kind.worker_id.is_(None), kind.finished_on.is_(None))
+    return waiting.select_from(kind).scalar_subquery()
+
+
+SELECT_PENDING = select(_count_pending(Run) + _count_pending(StandaloneQueryRun))
 
 
 @dataclass(frozen=True)
@@ -28,18 +39,10 @@ class PendingLimit:
     max_runs: int
 
     def count_pending(self, session: Session, workspace_id: int) -> int:
-        """Count the waiting runs by the partial indexes ``ix_…_waiting``; 0 if there is no limit."""
+        """Count the waiting runs of a workspace; 0 if there is no limit."""
         if not self.max_runs:
             return 0
-        return sum(
-            session.scalar(
-                select(func.count()).where(
-                    kind.workspace_id == workspace_id, kind.worker_id.is_(None), kind.finished_on.is_(None)
-                )
-            )
-            or 0
-            for kind in (Run, StandaloneQueryRun)
-        )
+        return int(execute_core(session, SELECT_PENDING, {"workspace": workspace_id}).scalar_one())
 
     def add(self, pending: Counter[int], workspace_id: int) -> None:
         """

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import and_, bindparam, insert, select, tuple_
+from sqlalchemy import and_, bindparam, select, tuple_
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
@@ -26,7 +26,6 @@ from airflow_provider_pushmetrics.service.models import (
     Run,
     StandaloneQueryRun,
 )
-from airflow_provider_pushmetrics.service.models.base import get_table
 from airflow_provider_pushmetrics.service.models.statuses import CANCELLED, CANCELLED_ERROR, FINISHED, NOT_RUN
 from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER
 from airflow_provider_pushmetrics.service.reports.choices import set_query_choices
@@ -40,9 +39,10 @@ from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.log import LogLine, write_log
 from airflow_provider_pushmetrics.service.runs.pending_limit import UNLIMITED, PendingLimit
+from airflow_provider_pushmetrics.service.runs.run_insert import insert_runs
 from airflow_provider_pushmetrics.service.storage.clock import get_now
-from airflow_provider_pushmetrics.service.storage.database import Database, lock_row
-from airflow_provider_pushmetrics.service.storage.ids import generate_uid
+from airflow_provider_pushmetrics.service.storage.database import Database, execute_core, lock_row
+from airflow_provider_pushmetrics.service.storage.ids import generate_flow_run_id, generate_uid
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.webhooks.run_events import build_run_event, read_ended_run
 
@@ -53,7 +53,6 @@ SELECT_TEMPLATES = (
     .where(Report.id.in_(bindparam("reports", expanding=True)))
     .order_by(Block.position)
 )
-INSERT_RUN = insert(get_table(Run)).returning(get_table(Run).c.id, get_table(Run).c.uid)
 
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
@@ -152,33 +151,36 @@ def accept_runs(
     requests: Sequence[RunSubmission],
     limit: PendingLimit = UNLIMITED,
 ) -> list[AcceptedRun | Exception]:
-    """Record runs of reports in one transaction; return for each its run or its error."""
+    """Record runs of reports by one statement; return for each its run or its error."""
     try:
-        # Everything that can be read before is read before the write transaction.
         with database.reading() as session:
             templates = _read_templates(session, results, requests)
             workspaces = {template.workspace_id for template in templates.values()}
             pending = Counter({one: limit.count_pending(session, one) for one in workspaces})
-        with database.writing() as session:
-            return _accept(session, requests, templates, partial(limit.add, pending))
+            stored = _find_by_key(session, requests)
+        rows, answers = _decide(requests, templates, stored, partial(limit.add, pending))
+        ids = {run.uid: run.id for run in stored.values()}
+        if rows:
+            with database.executing() as session:
+                ids |= insert_runs(session, rows)
     except (IntegrityError, DataError) as error:
         if len(requests) > 1:  # one of them caused the error
             return [
                 answer for request in requests for answer in accept_runs(database, results, [request], limit)
             ]
         return [_find_cause(database, requests[0]) or error]
+    return [one if isinstance(one, Exception) else AcceptedRun(ids[one[0]], *one) for one in answers]
 
 
-def _accept(
-    session: Session,
+def _decide(
     requests: Sequence[RunSubmission],
     templates: Mapping[int, RunTemplate],
+    stored: Mapping[tuple[int, str] | None, Run],
     admit: Callable[[int], None],
-) -> list[AcceptedRun | Exception]:
-    stored = _find_by_key(session, requests)
-    ids = {run.uid: run.id for run in stored.values()}
+) -> tuple[list[Mapping[str, Any]], list[tuple[str, bool] | Exception]]:
+    """Return the runs to insert; and for each request its error, or its run and whether that is a repeat."""
     by_key = {key: (run.uid, run.given_parameters) for key, run in stored.items()}
-    rows: list[dict[str, Any]] = []
+    rows: list[Mapping[str, Any]] = []
     answers: list[tuple[str, bool] | Exception] = []
     for request in requests:
         known = by_key.get(request.key)
@@ -198,9 +200,7 @@ def _accept(
             answers.append((row["uid"], False))
             if request.key is not None:
                 by_key[request.key] = (row["uid"], row["given_parameters"])
-    if rows:
-        ids |= {row.uid: row.id for row in session.execute(INSERT_RUN, rows)}
-    return [one if isinstance(one, Exception) else AcceptedRun(ids[one[0]], *one) for one in answers]
+    return rows, answers
 
 
 def _read_templates(
@@ -210,11 +210,10 @@ def _read_templates(
     for request in requests:
         given.setdefault(request.report_id, set()).update(request.given)
     templates: dict[int, RunTemplate] = {}
-    rows = session.execute(SELECT_TEMPLATES, {"reports": list(given)})
-    for report_id, workspace_id, name, content in rows:
-        template = templates.setdefault(report_id, RunTemplate(workspace_id))
-        if name is not None:
-            template.parameters.append(Parameter.read(name, content))
+    for row in execute_core(session, SELECT_TEMPLATES, {"reports": list(given)}):
+        template = templates.setdefault(row.id, RunTemplate(row.workspace_id))
+        if row.name is not None:
+            template.parameters.append(Parameter.read(row.name, row.content))
     return {
         report_id: replace(
             template,
@@ -249,6 +248,7 @@ def _build_run(request: RunSubmission, template: RunTemplate) -> dict[str, Any]:
         "given_parameters": dict(request.given),
         "parameters": apply_parameters(template.parameters, request.given),
         "idempotency_key": request.idempotency_key,
+        "flow_run_id": generate_flow_run_id(),
         "webhook_id": request.webhook_id,
         "traceparent": request.traceparent,
         "started_by": request.started_by,

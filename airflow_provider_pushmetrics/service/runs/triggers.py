@@ -18,7 +18,7 @@ from airflow_provider_pushmetrics.service.accounts.authentication import (
 )
 from airflow_provider_pushmetrics.service.models import Report, ReportTrigger
 from airflow_provider_pushmetrics.service.storage.clock import get_now
-from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.database import Database, execute_core
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, is_uid, parse_id
 
@@ -82,7 +82,7 @@ def _find_called_triggers(database: Database, calls: Sequence[TriggerCall]) -> l
     named = {"numbers": list(numbers), "uids": list(uids)}
     by_report = defaultdict[int | str, list[tuple[str, CalledTrigger]]](list)
     with database.reading() as session:
-        for row in session.execute(SELECT_TRIGGERS, named):
+        for row in execute_core(session, SELECT_TRIGGERS, named):
             found = (row.token_hash, CalledTrigger(row.id, row.report_id, row.active))
             by_report[row.report_id].append(found)
             by_report[row.uid].append(found)

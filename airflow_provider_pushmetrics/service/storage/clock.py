@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeAlias, overload
 
-from sqlalchemy import ColumnElement, func, literal, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.serving.columns import UtcDateTime
@@ -16,11 +16,10 @@ Clock: TypeAlias = Callable[[], datetime]
 DatabaseClock: TypeAlias = Callable[[Session], datetime]
 """Reads the time of the database: for a time that one process writes and another one compares."""
 
-ClockColumn: TypeAlias = Callable[[Session], ColumnElement[datetime]]
-"""Builds a column with that time."""
-
-
+CLOCK_FUNCTION = "clock_timestamp"
 CLOCK: ColumnElement[datetime] = func.clock_timestamp(type_=UtcDateTime)
+"""That time as a column, for statements with other columns. SQLite's connections have the same function."""
+
 SELECT_CLOCK = select(CLOCK)
 
 
@@ -29,11 +28,9 @@ def get_now() -> datetime:
     return datetime.now(UTC)
 
 
-def build_clock_column(session: Session) -> ColumnElement[datetime]:
-    """Build a column with the time of the database, for a statement that reads other columns too."""
-    if session.get_bind().dialect.name != "postgresql":
-        return literal(get_now(), UtcDateTime)
-    return CLOCK
+def write_sqlite_now() -> str:
+    """Write the current time as SQLAlchemy does for SQLite."""
+    return get_now().replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def read_database_clock(session: Session) -> datetime:

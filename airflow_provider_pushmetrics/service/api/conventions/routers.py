@@ -18,17 +18,21 @@ def name_operation(route: APIRoute) -> str:
     return route.name
 
 
-def make_router(prefix: str = "", tag: str | None = None) -> APIRouter:
+def make_router(
+    prefix: str = "", tag: str | None = None, route_class: type[APIRoute] = APIRoute
+) -> APIRouter:
     """
     Make a router.
 
     :param tag: The tag of its routes in the OpenAPI document; None leaves them out of it.
+    :param route_class: Makes its routes.
     """
     return APIRouter(
         prefix=prefix,
         tags=[tag] if tag else None,
         include_in_schema=tag is not None,
         dependencies=[Depends(_keep_response)],
+        route_class=route_class,
         responses=describe_errors(),
         generate_unique_id_function=name_operation,
     )

@@ -160,10 +160,10 @@ def test_report_that_is_deleted_while_a_run_is_accepted_is_a_conflict(workplace:
         """Lets somebody delete a report whenever another transaction is about to write."""
 
         @contextmanager
-        def writing(self) -> Iterator[Session]:
+        def executing(self) -> Iterator[Session]:
             with workplace.database.writing() as session:
                 session.execute(delete(Report).where(Report.id == gone.id))
-            with super().writing() as session:
+            with super().executing() as session:
                 yield session
 
     database = Overtaken(workplace.database.url)
