@@ -45,6 +45,8 @@ PAGES = {
     "log lines (1,000 on a page)": "/api/v1/noteflow_run_log/",
     "log lines by created_on": f"/api/v1/noteflow_run_log/?{NEWEST}",
     "deliveries": "/api/v1/webhook_delivery/",
+    "deliveries of a rare event": "/api/v1/webhook_delivery/"
+    "?q=(filters:!((col:event,opr:eq,value:webhook.test)))",
     "deliveries by created_on": f"/api/v1/webhook_delivery/?{NEWEST}",
     "messages": "/api/v1/message/",
     "messages by created_on": f"/api/v1/message/?{NEWEST}",
@@ -68,8 +70,9 @@ run_log: uid, workspace_id, run_id, flow_run_id, level, message, created_on
   | 'u' || i, 1, (i - 1) / 3 + 1, 'f' || i, 'INFO', 'the run begins', {moment} | 3 * {runs}
 outbox_event: uid, workspace_id, event, run_id, body, created_on
   | 'u' || i, 1, 'report.run', i, '{{}}', {moment} | {runs}
-delivery: uid, workspace_id, event_id, subscription_id, status, attempt_count, next_attempt_on, created_on,
-  finished_on | 'u' || i, 1, i, i % 2 + 1, 'delivered', 1, {moment}, {moment}, {moment} | {runs}
+delivery: uid, workspace_id, event_id, event, subscription_id, status, attempt_count, next_attempt_on,
+  created_on, finished_on
+  finished_on | 'u' || i, 1, i, 'report.run', i % 2 + 1, 'delivered', 1, {moment}, {moment}, {moment} | {runs}
 message: uid, workspace_id, kind, recipient, subject, text, files, status, attempt_count, next_attempt_on,
   created_on, finished_on
   | 'u' || i, 1, 'mail', 'a@example.com', 's', 't', '[]', 'sent', 1, {moment}, {moment}, {moment} | {runs}

@@ -10,13 +10,10 @@ from sqlalchemy.orm import joinedload
 from airflow_provider_pushmetrics.service.api.conventions.access import Editor, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.listing import (
-    TEXT,
-    Condition,
     Listing,
     match_integer,
     match_moment,
     match_text,
-    parse_text,
 )
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
 from airflow_provider_pushmetrics.service.api.conventions.resources import Resource, rows_of
@@ -30,7 +27,7 @@ from airflow_provider_pushmetrics.service.api.schemas.deliveries import (
     DeliveryResponse,
     DeliveryRow,
 )
-from airflow_provider_pushmetrics.service.models import Delivery, OutboxEvent
+from airflow_provider_pushmetrics.service.models import Delivery
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import lock_row
@@ -48,9 +45,7 @@ LISTING = Listing(
         ("id", "eq"): match_integer(Delivery.id, "id"),
         ("id", "gt"): match_integer(Delivery.id, "id", above=True),
         ("webhook_subscription", "eq"): match_integer(Delivery.subscription_id, "webhook_subscription"),
-        ("event", "eq"): Condition(
-            lambda value: Delivery.event.has(OutboxEvent.event == parse_text(value)), TEXT
-        ),
+        ("event", "eq"): match_text(Delivery.event),
         ("status", "eq"): match_text(Delivery.status),
         ("created_on", "gte"): match_moment(Delivery.created_on, since=True),
         ("created_on", "lt"): match_moment(Delivery.created_on, since=False),
@@ -66,9 +61,9 @@ def build_delivery_row(delivery: Delivery) -> DeliveryRow:
     return build_answer(
         DeliveryRow,
         delivery,
-        webhook_id=delivery.event.uid,
+        webhook_id=delivery.outbox_event.uid,
         webhook_subscription_id=delivery.subscription_id,
-        event=delivery.event.event,
+        event=delivery.event,
         last_status_code=None if last is None else last.status_code,
         last_error=None if last is None else last.error,
         next_attempt_on=delivery.next_attempt_on if delivery.status == PENDING else None,
@@ -78,7 +73,7 @@ def build_delivery_row(delivery: Delivery) -> DeliveryRow:
 def build_delivery_details(delivery: Delivery) -> DeliveryDetails:
     return {
         **build_delivery_row(delivery),
-        "body": json.loads(delivery.event.body),
+        "body": json.loads(delivery.outbox_event.body),
         "attempts": [build_answer(Attempt, attempt) for attempt in delivery.attempts],
     }
 
@@ -86,7 +81,7 @@ def build_delivery_details(delivery: Delivery) -> DeliveryDetails:
 Resource(
     name="delivery",
     plural="deliveries",
-    rows=rows_of(Delivery, joinedload(Delivery.event), joinedload(Delivery.last_attempt)),
+    rows=rows_of(Delivery, joinedload(Delivery.outbox_event), joinedload(Delivery.last_attempt)),
     listing=LISTING,
     build_row=lambda delivery, _: build_delivery_row(delivery),
     list_schema=DeliveryList,

@@ -87,6 +87,8 @@ class Delivery(Claimable, Identified, Base):
         index_age("delivery"),
         index_list("delivery"),
         index_list("delivery", "status"),
+        index_list("delivery", "event"),
+        index_list("delivery", "subscription_id"),
         *index_work(
             "delivery",
             "subscription_id",
@@ -110,6 +112,8 @@ class Delivery(Claimable, Identified, Base):
 
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
     event_id: Mapped[int] = mapped_column(ForeignKey("outbox_event.id", ondelete="CASCADE"))
+    event: Mapped[str] = mapped_column(String(64))
+    """The name of its event, for the list."""
     subscription_id: Mapped[int] = mapped_column(ForeignKey("webhook_subscription.id", ondelete="CASCADE"))
     status: Mapped[str] = mapped_column(String(16), default="pending")
     attempt_count: Mapped[int] = mapped_column(default=0)
@@ -118,7 +122,7 @@ class Delivery(Claimable, Identified, Base):
     next_attempt_on: Mapped[datetime]
     finished_on: Mapped[datetime | None]
 
-    event: Mapped[OutboxEvent] = relationship()
+    outbox_event: Mapped[OutboxEvent] = relationship()
     subscription: Mapped[Subscription] = relationship()
     attempts: Mapped[list[DeliveryAttempt]] = relationship(
         order_by="DeliveryAttempt.number", cascade="all, delete-orphan"

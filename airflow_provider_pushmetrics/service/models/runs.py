@@ -49,6 +49,8 @@ class Run(Claimable, Identified, Base):
     given_parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
+    report_updated_on: Mapped[datetime | None]
+    """When its report was last changed, as it began."""
     lost_workers: Mapped[int] = mapped_column(default=0)
     flow_run_id: Mapped[str | None] = mapped_column(String(36), default=generate_flow_run_id, index=True)
     parent_id: Mapped[int | None]
@@ -89,6 +91,8 @@ class StandaloneQueryRun(Claimable, Identified, Base):
     schedule_id: Mapped[int | None]
     given_parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
+    report_updated_on: Mapped[datetime | None]
+    """When its report was last changed, as it began."""
     lost_workers: Mapped[int] = mapped_column(default=0)
     started_on: Mapped[datetime | None]
     finished_on: Mapped[datetime | None]

@@ -62,7 +62,7 @@ def find_newest_results(session: Session, report: Report, graph: BlockGraph) -> 
             continue  # it was deleted since the results were read
         block = blocks[result.block_id]
         upstream = [by_name[name] for name in graph.find_upstream(block.name)]
-        changed = [one for one in (block, *upstream) if _is_changed(one, known, report, result)]
+        changed = [one for one in (block, *upstream) if _is_changed(one, known, report, run)]
         changed.sort(key=lambda one: (one is not block, one.position))
         names = tuple(one.name for one in changed)
         found[block.uid] = NewestResult(result, run, texts.get(result.id), names)
@@ -106,13 +106,12 @@ def _read_starts(session: Session, kind: type[AnyRun], ids: Collection[int]) -> 
     }
 
 
-def _is_changed(block: Block, known: Mapping[int, str | None], report: Report, result: BlockResult) -> bool:
+def _is_changed(block: Block, known: Mapping[int, str | None], report: Report, run: AnyRun) -> bool:
     if block.id in known:
         return known[block.id] != hash_content(block.content)
     # Not a part of the run: a query of which only the text is used, or a block that did not exist. What it
     # said is not recorded, so that any later change of the report counts.
-    moment = result.started_on or result.finished_on
-    return moment is None or report.updated_on > moment
+    return report.updated_on != run.report_updated_on
 
 
 def _get_key(result: BlockResult) -> RunKey:

@@ -20,7 +20,8 @@ from airflow_provider_pushmetrics.service.models import (
 )
 from airflow_provider_pushmetrics.service.models.base import get_table
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
-from airflow_provider_pushmetrics.service.storage.clock import build_clock_column, format_event_moment
+from airflow_provider_pushmetrics.service.storage.clock import CLOCK, format_event_moment
+from airflow_provider_pushmetrics.service.storage.database import execute_core
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 
 REPORT_CREATED = "report.created"
@@ -35,7 +36,7 @@ TEST = "webhook.test"
 INSERT_EVENT = insert(get_table(OutboxEvent))
 INSERT_DELIVERY = insert(get_table(Delivery))
 SELECT_SUBSCRIPTIONS = (
-    select(Subscription.id, Subscription.events)
+    select(Subscription.id, Subscription.events, CLOCK.label("now"))
     .where(Subscription.workspace_id == bindparam("workspace"), Subscription.active.is_(True))
     # As their deliveries lock them: a subscription that is being deleted is waited for, and left out.
     .with_for_update(read=True, key_share=True)
@@ -101,6 +102,7 @@ def put_test_in_outbox(session: Session, subscription: Subscription, now: dateti
     delivery = Delivery(
         workspace_id=workspace.id,
         event_id=event_id,
+        event=TEST,
         subscription_id=subscription.id,
         status=PENDING,
         next_attempt_on=now,
@@ -126,16 +128,16 @@ def put_in_outbox(
     :return: The ``webhook-id``.
     """
     event_id, uid = _write_event(session, workspace_id, body, traceparent, run_id)
-    now = build_clock_column(session).label("now")
     deliveries = [
         {
             "workspace_id": workspace_id,
             "event_id": event_id,
+            "event": body["event"],
             "subscription_id": row.id,
             "status": PENDING,
             "next_attempt_on": row.now,
         }
-        for row in session.execute(SELECT_SUBSCRIPTIONS.add_columns(now), {"workspace": workspace_id})
+        for row in execute_core(session, SELECT_SUBSCRIPTIONS, {"workspace": workspace_id})
         if body["event"] in row.events
     ]
     if deliveries:

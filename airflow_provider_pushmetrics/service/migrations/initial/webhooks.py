@@ -75,6 +75,7 @@ def _create_delivery() -> None:
         reference("delivery", "workspace_id", "workspace"),
         reference("delivery", "event_id", "outbox_event", ondelete="CASCADE"),
         reference("delivery", "subscription_id", "webhook_subscription", ondelete="CASCADE"),
+        column("event", sa.String(64)),
         column("status", sa.String(16)),
         column("attempt_count", sa.Integer),
         column("schedule_start", sa.Integer, server_default="0"),
@@ -87,7 +88,8 @@ def _create_delivery() -> None:
     index("delivery", *outcome, name="ix_delivery_outcomes")
     index_age("delivery")
     index_list("delivery")
-    index_list("delivery", "status")
+    for name in ("status", "event", "subscription_id"):
+        index_list("delivery", name)
     index_work("delivery", "subscription_id", "next_attempt_on", "attempt_count", "schedule_start")
 
 

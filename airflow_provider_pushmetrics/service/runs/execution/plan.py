@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -33,6 +34,7 @@ from airflow_provider_pushmetrics.service.reports.block_graph import (
 )
 from airflow_provider_pushmetrics.service.reports.parameter_types import Parameter
 from airflow_provider_pushmetrics.service.results.files.base import PICTURES_ENDING, ROWS_ENDING
+from airflow_provider_pushmetrics.service.storage.database import execute_core
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 
 MAX_RECORDED_ERROR_LENGTH = 4000
@@ -90,6 +92,7 @@ class RunPlan:
     :param lost_workers: How many workers died while they executed it, since its last progress.
     :param time_zone: The report's time zone, for its queries.
     :param traceparent: The trace of what started it.
+    :param report_updated_on: When the report was last changed, before its blocks were read.
     :param is_continued: Whether it had begun before.
     :param lost_failures: The failures of blocks that were deleted after they had failed in this run.
     """
@@ -108,6 +111,7 @@ class RunPlan:
     time_zone: str = "UTC"
     report_id: int = 0
     traceparent: str | None = None
+    report_updated_on: datetime | None = None
     is_continued: bool = False
     lost_failures: list[str] = field(default_factory=list)
 
@@ -171,7 +175,7 @@ def read_block_order(
 
 def read_plan(session: Session, kind: type[AnyRun], run_id: int) -> RunPlan | None:
     """Read a run: its plan, and the outcomes recorded before an interruption; None if it has ended."""
-    run = session.execute(_select_run(kind), {"run_id": run_id}).one_or_none()
+    run = execute_core(session, _select_run(kind), {"run_id": run_id}).one_or_none()
     if run is None or run.status in FINISHED:
         return None
     found: Any = run
@@ -198,6 +202,7 @@ def read_plan(session: Session, kind: type[AnyRun], run_id: int) -> RunPlan | No
         report_id=found.report_id,
         traceparent=found.traceparent if kind is Run else None,
         lost_workers=found.lost_workers,
+        report_updated_on=found.report_updated_on,
         is_continued=found.status != PENDING,
     )
     if plan.is_continued:
@@ -212,6 +217,7 @@ def _select_run(kind: type[AnyRun]) -> Executable:
     """Select what a plan needs of a run. It is built once, which saves a third."""
     columns: list[Any] = [kind.status, kind.workspace_id, kind.report_id, kind.lost_workers]
     columns += [kind.parameters, kind.given_parameters, Report.time_zone]
+    columns.append(Report.updated_on.label("report_updated_on"))
     if issubclass(kind, Run):
         columns += [kind.options, kind.flow_run_id, kind.traceparent]
     else:
@@ -238,7 +244,7 @@ def _read_blocks(
 
     :param own: What replaces the contents of some, by their id.
     """
-    rows = session.execute(SELECT_BLOCKS, {"report_id": report_id})
+    rows = execute_core(session, SELECT_BLOCKS, {"report_id": report_id})
     blocks = [PlannedBlock(**row._asdict()) for row in rows]
     return [
         block if (content := (own or {}).get(block.id)) is None else replace(block, content=content)

@@ -41,7 +41,7 @@ from airflow_provider_pushmetrics.service.runs.execution.plan import (
 from airflow_provider_pushmetrics.service.runs.log import LogLine, write_log
 from airflow_provider_pushmetrics.service.runs.notices import notify_recipients
 from airflow_provider_pushmetrics.service.storage.clock import Clock
-from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
+from airflow_provider_pushmetrics.service.storage.database import Database, execute_core, is_unavailable
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.webhooks.run_events import (
     QUERY_RUN,
@@ -110,8 +110,9 @@ class RunRecorder:
         if plan is None:
             return None
         with self._database.recording() as session:
-            begun = session.execute(_build_begin(kind), {"run": run_id, "now": self._clock()})
-            if not begun.rowcount:  # type: ignore[attr-defined]
+            values = {"run": run_id, "now": self._clock(), "changed": plan.report_updated_on}
+            begun = execute_core(session, _build_begin(kind), values)
+            if not begun.rowcount:
                 return None
             _write_log(session, plan, LogLine(f"the run {'continues' if plan.is_continued else 'begins'}"))
         return plan
@@ -211,8 +212,11 @@ def _build_begin(kind: type[AnyRun]) -> Executable:
     table = get_table(kind)
     unfinished = update(table).where(table.c.id == bindparam("run"), table.c.status.in_(UNFINISHED))
     # Another worker may have begun it.
-    started_on = func.coalesce(table.c.started_on, bindparam("now", type_=table.c.started_on.type))
-    return unfinished.values(status=RUNNING, started_on=started_on)
+    first = {
+        column: func.coalesce(table.c[column], bindparam(name, type_=table.c[column].type))
+        for column, name in (("started_on", "now"), ("report_updated_on", "changed"))
+    }
+    return unfinished.values(status=RUNNING, **first)
 
 
 @cache
@@ -223,8 +227,8 @@ def _build_change(kind: type[AnyRun]) -> Executable:
 
 def _change(session: Session, plan: RunPlan, **values: Any) -> bool:
     """Change a run if it has not ended, and lock it until the commit."""
-    changed = session.execute(_build_change(plan.kind), {"run": plan.id, **values})
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
+    changed = execute_core(session, _build_change(plan.kind), {"run": plan.id, **values})
+    return bool(changed.rowcount)
 
 
 def _lock_unfinished(session: Session, plan: RunPlan) -> bool:
@@ -233,8 +237,14 @@ def _lock_unfinished(session: Session, plan: RunPlan) -> bool:
 
 
 def _find_status(session: Session, plan: RunPlan, *, with_for_update: bool = False) -> str | None:
-    status = select(plan.kind.status).where(plan.kind.id == plan.id)
-    return session.scalar(status.with_for_update() if with_for_update else status)
+    chosen = _select_status(plan.kind, with_for_update=with_for_update)
+    return execute_core(session, chosen, {"run": plan.id}).scalar_one_or_none()
+
+
+@cache
+def _select_status(kind: type[AnyRun], *, with_for_update: bool) -> Executable:
+    status = select(kind.status).where(kind.id == bindparam("run"))
+    return status.with_for_update() if with_for_update else status
 
 
 def _build_result(plan: RunPlan, block: PlannedBlock, outcome: ExecutedBlock) -> dict[str, object]:

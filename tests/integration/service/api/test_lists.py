@@ -72,7 +72,7 @@ def add_rows(api: Api, start: int, count: int) -> None:
             session.execute(insert(get_table(OutgoingMessage)).values(**message, **ended))
             line = {"workspace_id": 1, "run_id": run.id, "level": "INFO", "message": "m"}
             session.execute(insert(get_table(RunLogEntry)).values(**line))
-            delivery = {"workspace_id": 1, "event_id": outbox.id, "subscription_id": 1}
+            delivery = {"workspace_id": 1, "event_id": outbox.id, "event": outbox.event, "subscription_id": 1}
             session.execute(insert(get_table(Delivery)).values(**delivery, **ended))
 
 
@@ -102,6 +102,8 @@ async def test_number_of_statements_does_not_grow_with_the_rows(api: Api) -> Non
         ("noteflow_run", {"q": "(filters:!((col:report,opr:rel_r_nf,value:u)))"}),
         ("noteflow_run", {"q": "(filters:!((col:status,opr:eq,value:failed)))"}),
         ("webhook_delivery", {"q": "(filters:!((col:status,opr:eq,value:failed)))"}),
+        ("webhook_delivery", {"q": "(filters:!((col:event,opr:eq,value:webhook.test)))"}),
+        ("webhook_delivery", {"q": "(filters:!((col:webhook_subscription,opr:eq,value:1)))"}),
     ],
 )
 async def test_first_page_is_found_by_an_index_and_counted_by_it_alone(

@@ -73,6 +73,7 @@ def add_failed_delivery(database: Database, subscription_id: int) -> int:
         delivery = Delivery(
             workspace_id=1,
             event_id=made.id,
+            event=made.event,
             subscription_id=subscription_id,
             status="failed",
             created_on=get_now(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,19 @@ async def test_changed_block_makes_its_own_result_and_those_that_use_it_old(api:
 async def test_query_of_which_only_the_text_is_used_counts_also_where_the_block_ran_alone(api: Api) -> None:
     report = await api.create_report(REGION, BASE, TOP, WORDS)
     await run_alone(api, report, "top")
+    assert (await read_changed(api, report))["top"] == []
+    await change(api, report, "base", {"database_id": 1, "sql": "SELECT 'changed' AS region"})
+    assert (await read_changed(api, report))["top"] == ["base"]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(hours=-1)])
+async def test_clock_of_a_worker_does_not_decide_what_was_changed_since(api: Api, ahead: timedelta) -> None:
+    report = await api.create_report(REGION, BASE, TOP, WORDS)
+    await run_alone(api, report, "top")
+    with api.parts.database.writing() as session:
+        for result in session.scalars(select(BlockResult)):
+            result.started_on = result.started_on and result.started_on + ahead
+            result.finished_on = result.finished_on and result.finished_on + ahead
     assert (await read_changed(api, report))["top"] == []
     await change(api, report, "base", {"database_id": 1, "sql": "SELECT 'changed' AS region"})
     assert (await read_changed(api, report))["top"] == ["base"]

@@ -37,7 +37,8 @@ def add_delivery(
         session.add(
             Delivery(
                 workspace_id=1,
-                event=event,
+                outbox_event=event,
+                event=event.event,
                 subscription_id=subscription_id,
                 status=status,
                 created_on=now - age,

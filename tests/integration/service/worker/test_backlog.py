@@ -26,7 +26,11 @@ def add_deliveries(
             event = OutboxEvent(workspace_id=workspace_id, event="report.run", body="{}")
             due = get_now() + timedelta(seconds=seconds)
             delivery = Delivery(
-                workspace_id=workspace_id, event=event, subscription=subscription, next_attempt_on=due
+                workspace_id=workspace_id,
+                outbox_event=event,
+                event=event.event,
+                subscription=subscription,
+                next_attempt_on=due,
             )
             delivery.attempt_count = attempts
             session.add(delivery)

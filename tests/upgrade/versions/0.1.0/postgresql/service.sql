@@ -143,6 +143,7 @@ CREATE TABLE public.delivery (
     workspace_id integer NOT NULL,
     event_id integer NOT NULL,
     subscription_id integer NOT NULL,
+    event character varying(64) NOT NULL,
     status character varying(16) NOT NULL,
     attempt_count integer NOT NULL,
     schedule_start integer DEFAULT 0 NOT NULL,
@@ -282,6 +283,7 @@ CREATE TABLE public.query_run (
     given_parameters json NOT NULL,
     parameters json NOT NULL,
     worker_id character varying(64),
+    report_updated_on timestamp with time zone,
     lost_workers integer NOT NULL,
     started_on timestamp with time zone,
     finished_on timestamp with time zone,
@@ -356,6 +358,7 @@ CREATE TABLE public.run (
     parameters json NOT NULL,
     idempotency_key character varying(255),
     worker_id character varying(64),
+    report_updated_on timestamp with time zone,
     lost_workers integer NOT NULL,
     flow_run_id character varying(36),
     parent_id integer,
@@ -541,45 +544,45 @@ ALTER TABLE ONLY public.webhook_subscription ALTER COLUMN id SET DEFAULT nextval
 ALTER TABLE ONLY public.work_signal ALTER COLUMN id SET DEFAULT nextval('public.work_signal_id_seq'::regclass);
 ALTER TABLE ONLY public.worker ALTER COLUMN id SET DEFAULT nextval('public.worker_id_seq'::regclass);
 ALTER TABLE ONLY public.workspace ALTER COLUMN id SET DEFAULT nextval('public.workspace_id_seq'::regclass);
-INSERT INTO public.api_token VALUES (1, 1, 'bootstrap', '9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058', NULL, NULL, NULL, 'IzfNioaNLbiL', '2026-11-27 22:04:13.12962+00', 1);
-INSERT INTO public.api_token VALUES (1, 1, 'of a user', '49febd829061e32bcef1b01a43fe2e003d64da4461a63164cbe12aa360a2d4d5', 'pmpat_M5-Iqm', NULL, NULL, 'q1nsh2D0J2YV', '2026-11-27 22:04:13.351686+00', 2);
-INSERT INTO public.app_user VALUES ('admin@localhost', 'Admin', '', '2026-11-27 22:04:16.623286+00', 'O966TKuFTnXc', '2026-11-27 22:04:13.117853+00', 1);
-INSERT INTO public.block VALUES (1, 0, 'parameter', 'month', NULL, '{"default": 1, "type": "integer", "required": false}', 'NYKaCbr0sv2U', '2026-11-27 22:04:13.287213+00', 1);
-INSERT INTO public.block VALUES (1, 1, 'parameter', 'text', NULL, '{"default": "{}", "type": "text", "required": false}', 'LaRLmTnGzijD', '2026-11-27 22:04:13.290329+00', 2);
-INSERT INTO public.block VALUES (1, 2, 'sql', 'q', NULL, '{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}', 'VIVJ7Bma76Ug', '2026-11-27 22:04:13.293664+00', 3);
-INSERT INTO public.block_result VALUES (1, NULL, 2, 'LaRLmTnGzijD', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-27 22:04:13.409084+00', '2026-11-27 22:04:13.412922+00', 1);
-INSERT INTO public.block_result VALUES (1, NULL, 1, 'NYKaCbr0sv2U', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-27 22:04:13.405736+00', '2026-11-27 22:04:13.427651+00', 2);
-INSERT INTO public.block_result VALUES (1, NULL, 3, 'VIVJ7Bma76Ug', 1, 2, 'q', 'sql', 'success', NULL, NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', 1, 'run-1/VIVJ7Bma76Ug-wHH92mLOkgpH.parquet', 10000000, 3600, false, '2026-11-27 22:04:13.440626+00', '2026-11-27 22:04:13.486414+00', 3);
-INSERT INTO public.block_result VALUES (2, NULL, 1, 'NYKaCbr0sv2U', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-27 22:04:13.73407+00', '2026-11-27 22:04:13.735765+00', 4);
-INSERT INTO public.block_result VALUES (2, NULL, 2, 'LaRLmTnGzijD', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-27 22:04:13.734974+00', '2026-11-27 22:04:13.73924+00', 5);
-INSERT INTO public.block_result VALUES (2, NULL, 3, 'VIVJ7Bma76Ug', 1, 2, 'q', 'sql', 'failed', 'malformed JSON', NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', NULL, NULL, 10000000, 3600, false, '2026-11-27 22:04:13.740561+00', '2026-11-27 22:04:13.746838+00', 6);
-INSERT INTO public.data_source VALUES (1, 'empty JSvJrvdV5SEt', 'sqlite', 'gAAAAABrCf5doiOhL5AppvZmHSO0nnwSUU-VDhvnjmsYDNWLbjU8g8ypPkk7cZ89KAHr18qUL_vFB_JBWh-w2qjbFN9yQkat5h4cF4mn5ImqwsMnYnRthJM=', 'fRNEDyhpXaZX', '2026-11-27 22:04:13.283603+00', 1);
-INSERT INTO public.delivery VALUES (1, 1, 1, 'delivered', 1, 0, NULL, '2026-11-27 22:04:13.52965+00', '2026-11-27 22:04:13.659777+00', 'MKmANyLOhXtq', '2026-11-27 22:04:13.539557+00', 1);
-INSERT INTO public.delivery VALUES (1, 2, 1, 'delivered', 1, 0, NULL, '2026-11-27 22:04:13.757083+00', '2026-11-27 22:04:13.783802+00', 'C9UfnPOWmDHj', '2026-11-27 22:04:13.758271+00', 2);
-INSERT INTO public.delivery_attempt VALUES (1, 1, '2026-11-27 22:04:13.594266+00', 50, 202, NULL, '{"id": 1, "outcome": "accepted"}', 1);
-INSERT INTO public.delivery_attempt VALUES (2, 1, '2026-11-27 22:04:13.773156+00', 4, 202, NULL, '{"id": 2, "outcome": "accepted"}', 2);
+INSERT INTO public.api_token VALUES (1, 1, 'bootstrap', '9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058', NULL, NULL, NULL, 'cQTRfVUzQLV8', '2026-11-28 00:45:22.629967+00', 1);
+INSERT INTO public.api_token VALUES (1, 1, 'of a user', 'bdb506e30b1c84bfbc36e349d5066ff6b045f7a830bd6a13f6e343ed30af2c6a', 'pmpat_KeImXs', NULL, NULL, 'emmxtiSl8i0S', '2026-11-28 00:45:24.438108+00', 2);
+INSERT INTO public.app_user VALUES ('admin@localhost', 'Admin', '', '2026-11-28 00:45:31.088487+00', 'ZRmEGMSCk6fr', '2026-11-28 00:45:22.61049+00', 1);
+INSERT INTO public.block VALUES (1, 0, 'parameter', 'month', NULL, '{"default": 1, "type": "integer", "required": false}', 'JeV6oGNItV9R', '2026-11-28 00:45:23.99793+00', 1);
+INSERT INTO public.block VALUES (1, 1, 'parameter', 'text', NULL, '{"default": "{}", "type": "text", "required": false}', 'v03lloSCfNcn', '2026-11-28 00:45:24.06184+00', 2);
+INSERT INTO public.block VALUES (1, 2, 'sql', 'q', NULL, '{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}', 'VwhCugEslMma', '2026-11-28 00:45:24.115087+00', 3);
+INSERT INTO public.block_result VALUES (1, NULL, 1, 'JeV6oGNItV9R', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-28 00:45:24.721532+00', '2026-11-28 00:45:24.761224+00', 1);
+INSERT INTO public.block_result VALUES (1, NULL, 2, 'v03lloSCfNcn', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-28 00:45:24.728024+00', '2026-11-28 00:45:24.823502+00', 2);
+INSERT INTO public.block_result VALUES (1, NULL, 3, 'VwhCugEslMma', 1, 2, 'q', 'sql', 'success', NULL, NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', 1, 'run-1/VwhCugEslMma-cIEKbmkUrHJm.parquet', 10000000, 3600, false, '2026-11-28 00:45:24.861538+00', '2026-11-28 00:45:24.984561+00', 3);
+INSERT INTO public.block_result VALUES (2, NULL, 1, 'JeV6oGNItV9R', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-28 00:45:25.80304+00', '2026-11-28 00:45:25.805103+00', 4);
+INSERT INTO public.block_result VALUES (2, NULL, 2, 'v03lloSCfNcn', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-28 00:45:25.805388+00', '2026-11-28 00:45:25.89182+00', 5);
+INSERT INTO public.block_result VALUES (2, NULL, 3, 'VwhCugEslMma', 1, 2, 'q', 'sql', 'failed', 'malformed JSON', NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', NULL, NULL, 10000000, 3600, false, '2026-11-28 00:45:26.000376+00', '2026-11-28 00:45:26.076568+00', 6);
+INSERT INTO public.data_source VALUES (1, 'empty GQW1j9RMc9ZO', 'sqlite', 'gAAAAABrCiQjFdn5wNUb5NWoInhcJEEuyJg2pXxdCNNApqTqtywDYUGvvgxeIqpo39GmL9OMrmQtm1mi64KvBrgV69lPHX7fIJM8udcARgAT9cJXjinrWDY=', 'pp4jFxLSxF3p', '2026-11-28 00:45:23.937+00', 1);
+INSERT INTO public.delivery VALUES (1, 1, 1, 'report.run', 'delivered', 1, 0, NULL, '2026-11-28 00:45:25.070044+00', '2026-11-28 00:45:25.616683+00', 'ARBlzsTZvriJ', '2026-11-28 00:45:25.108961+00', 1);
+INSERT INTO public.delivery VALUES (1, 2, 1, 'report.run', 'delivered', 1, 0, NULL, '2026-11-28 00:45:26.152532+00', '2026-11-28 00:45:26.420929+00', 'dU3cnoJIE5t3', '2026-11-28 00:45:26.160191+00', 2);
+INSERT INTO public.delivery_attempt VALUES (1, 1, '2026-11-28 00:45:25.294065+00', 231, 202, NULL, '{"id": 1, "outcome": "accepted"}', 1);
+INSERT INTO public.delivery_attempt VALUES (2, 1, '2026-11-28 00:45:26.265416+00', 74, 202, NULL, '{"id": 2, "outcome": "accepted"}', 2);
 INSERT INTO public.membership VALUES (1, 1, 'Admin', 1);
-INSERT INTO public.outbox_event VALUES (1, 'report.run', 1, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:44433/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:44433/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-27T22:04:13+00:00"}', NULL, 'msg_O6TwCYJKKJ8or619tSy4Vlgk', '2026-11-27 22:04:13.511965+00', 1);
-INSERT INTO public.outbox_event VALUES (1, 'report.run', 2, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:44433/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:44433/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-27T22:04:13+00:00"}', NULL, 'msg_C7ncx1uO45TisjJ7nVmbDeE5', '2026-11-27 22:04:13.755537+00', 2);
+INSERT INTO public.outbox_event VALUES (1, 'report.run', 1, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:45473/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:45473/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-28T00:45:24+00:00"}', NULL, 'msg_LGNiteOLGKrHyYluQ0kkyLub', '2026-11-28 00:45:25.065132+00', 1);
+INSERT INTO public.outbox_event VALUES (1, 'report.run', 2, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:45473/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:45473/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-28T00:45:26+00:00"}', NULL, 'msg_GgBUJqVGQCJCQcNlTOAnB6jJ', '2026-11-28 00:45:26.127509+00', 2);
 INSERT INTO public.pushmetrics_service_version VALUES ('0.1_0001');
-INSERT INTO public.query VALUES (1, 3, 'TeJ8EqBnBHUB', '2026-11-27 22:04:13.294474+00', 1);
-INSERT INTO public.report VALUES (1, 'Made by a test', '', 'report', NULL, 'UTC', '2026-11-27 22:04:13.285401+00', 'BfSR2Ga4ztYj', '2026-11-27 22:04:13.285426+00', 1);
-INSERT INTO public.run VALUES (1, 1, 'success', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', NULL, 'imBshxgWPwqm', 0, '2060855d-32c3-4d1d-9460-dd3695a44f7b', NULL, 0, 1, NULL, NULL, NULL, 'null', '2026-11-27 22:04:13.401703+00', '2026-11-27 22:04:13.484478+00', NULL, 'kOXsxXA9oL6m', '2026-11-27 22:04:13.37516+00', 1);
-INSERT INTO public.run VALUES (1, 1, 'failed', 'webhook', '{"text": "{"}', '{"month": 1, "text": "{"}', NULL, 'imBshxgWPwqm', 0, 'b9ee54a0-1bd4-41f3-8959-7b9ca342b04d', NULL, 0, 1, NULL, NULL, NULL, 'null', '2026-11-27 22:04:13.730907+00', '2026-11-27 22:04:13.743649+00', 'block ''q'': malformed JSON', 'IEVLxAIlJjdX', '2026-11-27 22:04:13.701449+00', 2);
-INSERT INTO public.run VALUES (1, 1, 'pending', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', 'b27f962ebe4c82286ed10ee20c1d734697928d1565156db3', NULL, 0, '1bb8beac-72cd-417c-b224-37454a8935eb', NULL, 0, 1, NULL, 'Airflow user_dag.run_report (run manual__2026-01-01, try 1)', NULL, 'null', NULL, NULL, NULL, 'edlCDWU94FLM', '2026-11-27 22:04:16.73696+00', 3);
-INSERT INTO public.run_log VALUES (1, 1, '2060855d-32c3-4d1d-9460-dd3695a44f7b', NULL, 'INFO', 'the run begins', 'VZZygpnVGNT4', '2026-11-27 22:04:13.40421+00', 1);
-INSERT INTO public.run_log VALUES (1, 1, '2060855d-32c3-4d1d-9460-dd3695a44f7b', 'LaRLmTnGzijD', 'INFO', 'block ''text'': success', 'm2N9dV4Nx0K3', '2026-11-27 22:04:13.421258+00', 2);
-INSERT INTO public.run_log VALUES (1, 1, '2060855d-32c3-4d1d-9460-dd3695a44f7b', 'NYKaCbr0sv2U', 'INFO', 'block ''month'': success', 'j0uPdzDFo3EH', '2026-11-27 22:04:13.436689+00', 3);
-INSERT INTO public.run_log VALUES (1, 1, '2060855d-32c3-4d1d-9460-dd3695a44f7b', 'VIVJ7Bma76Ug', 'INFO', 'block ''q'': success, 1 rows', 'v4QYyktBwgWD', '2026-11-27 22:04:13.49987+00', 4);
-INSERT INTO public.run_log VALUES (1, 1, '2060855d-32c3-4d1d-9460-dd3695a44f7b', NULL, 'INFO', 'the run ends: success', 'KHJH0cyN0ZzM', '2026-11-27 22:04:13.49989+00', 5);
-INSERT INTO public.run_log VALUES (1, 2, 'b9ee54a0-1bd4-41f3-8959-7b9ca342b04d', NULL, 'INFO', 'the run begins', 'o485fyNbGCGn', '2026-11-27 22:04:13.732221+00', 6);
-INSERT INTO public.run_log VALUES (1, 2, 'b9ee54a0-1bd4-41f3-8959-7b9ca342b04d', 'NYKaCbr0sv2U', 'INFO', 'block ''month'': success', 'Lzn64QXqw2Ov', '2026-11-27 22:04:13.736522+00', 7);
-INSERT INTO public.run_log VALUES (1, 2, 'b9ee54a0-1bd4-41f3-8959-7b9ca342b04d', 'LaRLmTnGzijD', 'INFO', 'block ''text'': success', 'm5o5lTMA19Zs', '2026-11-27 22:04:13.739824+00', 8);
-INSERT INTO public.run_log VALUES (1, 2, 'b9ee54a0-1bd4-41f3-8959-7b9ca342b04d', 'VIVJ7Bma76Ug', 'ERROR', 'block ''q'': failed, malformed JSON', 't3lDpel2JdWz', '2026-11-27 22:04:13.754003+00', 9);
-INSERT INTO public.run_log VALUES (1, 2, 'b9ee54a0-1bd4-41f3-8959-7b9ca342b04d', NULL, 'INFO', 'the run ends: failed', 'TJnBBEq5Hd1n', '2026-11-27 22:04:13.754015+00', 10);
-INSERT INTO public.webhook VALUES (1, true, '80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261', 'gAAAAABrCf5dUqgixTz3AnClAioUWDQ1UlsWBuXd0yTRGe8BtBjBO2aNHm1sd_JWNrb2YWsw2nOHyBRxUibPKrLB5Ni7Da7MWJeghEOvQoOL3KoZnksq-aRw-X9Xqz9CnxDtuRnvFjHs', NULL, NULL, NULL, '2026-11-27 22:04:13.29564+00', 'KbwQBcA1Eb5Y', '2026-11-27 22:04:13.296304+00', 1);
-INSERT INTO public.webhook_subscription VALUES (1, 'receiver', 'http://127.0.0.1:42201/webhooks/demo?token=sender-token-0123456789', '["report.run"]', true, 'gAAAAABrCf5d5IF68C-qS2uyxZXPINfkmUxPm0wsN7uUgSP6nZ-J4T6Ll1e-TZiMfOrQA59Smv6sGzOKZ2BUaB1xSvVdNxj3HoAIxURZEjJqy8Nj0nU4YtxOIKSrOFh_DrJcyrCiiMwjIghlc9okYhGZ__vp4ZXQxg==', NULL, '2026-11-27 22:04:13.320931+00', 1, NULL, NULL, NULL, 'rnunofdLb94K', '2026-11-27 22:04:13.320982+00', 1);
-INSERT INTO public.workspace VALUES ('Main Workspace', 'Bcjv9vsgMWMc', '2026-11-27 22:04:13.119137+00', 1);
+INSERT INTO public.query VALUES (1, 3, 'KPD4nqxbi3oz', '2026-11-28 00:45:24.125395+00', 1);
+INSERT INTO public.report VALUES (1, 'Made by a test', '', 'report', NULL, 'UTC', '2026-11-28 00:45:23.969649+00', 'Z8Dfkokz19c3', '2026-11-28 00:45:23.969682+00', 1);
+INSERT INTO public.run VALUES (1, 1, 'success', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', NULL, 'Wzd7oH1KA8gk', '2026-11-28 00:45:23.969649+00', 0, 'e6feb5eb-fbee-45e3-afd6-b7d573cb4667', NULL, 0, 1, NULL, NULL, NULL, NULL, '2026-11-28 00:45:24.65918+00', '2026-11-28 00:45:24.973069+00', NULL, 'g5oO1jhLRGQN', '2026-11-28 00:45:24.465951+00', 1);
+INSERT INTO public.run VALUES (1, 1, 'failed', 'webhook', '{"text": "{"}', '{"month": 1, "text": "{"}', NULL, 'Wzd7oH1KA8gk', '2026-11-28 00:45:23.969649+00', 0, 'f228ab4f-c1cf-4907-9806-d1cff398dc04', NULL, 0, 1, NULL, NULL, NULL, NULL, '2026-11-28 00:45:25.764417+00', '2026-11-28 00:45:26.026264+00', 'block ''q'': malformed JSON', 'VuAjf3V1wqJZ', '2026-11-28 00:45:25.700048+00', 2);
+INSERT INTO public.run VALUES (1, 1, 'pending', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', 'b27f962ebe4c82286ed10ee20c1d734697928d1565156db3', NULL, NULL, 0, 'f3fe355b-2570-41c3-939d-da9695442748', NULL, 0, 1, NULL, 'Airflow user_dag.run_report (run manual__2026-01-01, try 1)', NULL, NULL, NULL, NULL, NULL, 'SqsuwpdawrO8', '2026-11-28 00:45:31.806527+00', 3);
+INSERT INTO public.run_log VALUES (1, 1, 'e6feb5eb-fbee-45e3-afd6-b7d573cb4667', NULL, 'INFO', 'the run begins', 'Ru1RmzGcgTKz', '2026-11-28 00:45:24.68663+00', 1);
+INSERT INTO public.run_log VALUES (1, 1, 'e6feb5eb-fbee-45e3-afd6-b7d573cb4667', 'JeV6oGNItV9R', 'INFO', 'block ''month'': success', 'DW6XPqFyi7bX', '2026-11-28 00:45:24.781475+00', 2);
+INSERT INTO public.run_log VALUES (1, 1, 'e6feb5eb-fbee-45e3-afd6-b7d573cb4667', 'v03lloSCfNcn', 'INFO', 'block ''text'': success', 'h5ZLJVN01JpT', '2026-11-28 00:45:24.83002+00', 3);
+INSERT INTO public.run_log VALUES (1, 1, 'e6feb5eb-fbee-45e3-afd6-b7d573cb4667', 'VwhCugEslMma', 'INFO', 'block ''q'': success, 1 rows', 'ojy1Vc8ODnNs', '2026-11-28 00:45:25.035899+00', 4);
+INSERT INTO public.run_log VALUES (1, 1, 'e6feb5eb-fbee-45e3-afd6-b7d573cb4667', NULL, 'INFO', 'the run ends: success', 'ECt9esCdVoMa', '2026-11-28 00:45:25.035907+00', 5);
+INSERT INTO public.run_log VALUES (1, 2, 'f228ab4f-c1cf-4907-9806-d1cff398dc04', NULL, 'INFO', 'the run begins', 'aQSw2A32xwYf', '2026-11-28 00:45:25.782534+00', 6);
+INSERT INTO public.run_log VALUES (1, 2, 'f228ab4f-c1cf-4907-9806-d1cff398dc04', 'JeV6oGNItV9R', 'INFO', 'block ''month'': success', 'bdzuyvjUPlLG', '2026-11-28 00:45:25.84492+00', 7);
+INSERT INTO public.run_log VALUES (1, 2, 'f228ab4f-c1cf-4907-9806-d1cff398dc04', 'v03lloSCfNcn', 'INFO', 'block ''text'': success', 'hQFB5GX1L94r', '2026-11-28 00:45:25.908882+00', 8);
+INSERT INTO public.run_log VALUES (1, 2, 'f228ab4f-c1cf-4907-9806-d1cff398dc04', 'VwhCugEslMma', 'ERROR', 'block ''q'': failed, malformed JSON', 'Co1oMQcUXPOg', '2026-11-28 00:45:26.115257+00', 9);
+INSERT INTO public.run_log VALUES (1, 2, 'f228ab4f-c1cf-4907-9806-d1cff398dc04', NULL, 'INFO', 'the run ends: failed', 'YLGgLIC98KwX', '2026-11-28 00:45:26.115266+00', 10);
+INSERT INTO public.webhook VALUES (1, true, '80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261', 'gAAAAABrCiQkPrgg8QpxyDwbgQF8LNyVipQ2R4uM0lK6rIXJxIQ1rQwZgReMUR30Kzp_tDYbapzGUQjdAvGjjb8QFsaMHbBwezfmevYbIUWTDmnsiwldj-IjRvAnw4HdZrnlT6GM_I0V', NULL, NULL, NULL, '2026-11-28 00:45:24.17332+00', 'fXHSBYEtD9kw', '2026-11-28 00:45:24.174434+00', 1);
+INSERT INTO public.webhook_subscription VALUES (1, 'receiver', 'http://127.0.0.1:42955/webhooks/demo?token=sender-token-0123456789', '["report.run"]', true, 'gAAAAABrCiQkY488b8nqXfgLBDSYKl3yVkuw4MsZ4tnpfZq8206TiFZ-c2gASKRPuwYSHkp4hl-NYt9siWiz0BRbTV0OFOlmPDjJBoBm0VEWeQ2Ef4qFLTYHEOTqNkFDXIWaOvGa9vI1fHuKnC6dOIKdSnE6tbxAQw==', NULL, '2026-11-28 00:45:24.358854+00', 1, NULL, NULL, NULL, 'IM9wrXpBEo9b', '2026-11-28 00:45:24.35888+00', 1);
+INSERT INTO public.workspace VALUES ('Main Workspace', 'hFYwHk5ZKIJX', '2026-11-28 00:45:22.614363+00', 1);
 SELECT pg_catalog.setval('public.api_token_id_seq', 2, true);
 SELECT pg_catalog.setval('public.app_user_id_seq', 1, true);
 SELECT pg_catalog.setval('public.block_id_seq', 3, true);
@@ -723,9 +726,11 @@ CREATE INDEX ix_block_result_block ON public.block_result USING btree (block_id,
 CREATE INDEX ix_deleted_rows_workspace_id_kind ON public.deleted_rows USING btree (workspace_id, kind);
 CREATE INDEX ix_delivery_age ON public.delivery USING btree (workspace_id, created_on);
 CREATE INDEX ix_delivery_claimed ON public.delivery USING btree (worker_id) WHERE ((worker_id IS NOT NULL) AND (finished_on IS NULL));
+CREATE INDEX ix_delivery_event_list ON public.delivery USING btree (workspace_id, event, id);
 CREATE INDEX ix_delivery_list ON public.delivery USING btree (workspace_id, id);
 CREATE INDEX ix_delivery_outcomes ON public.delivery USING btree (subscription_id, status, created_on, attempt_count, schedule_start);
 CREATE INDEX ix_delivery_status_list ON public.delivery USING btree (workspace_id, status, id);
+CREATE INDEX ix_delivery_subscription_id_list ON public.delivery USING btree (workspace_id, subscription_id, id);
 CREATE INDEX ix_delivery_waiting ON public.delivery USING btree (subscription_id, next_attempt_on, attempt_count, schedule_start) WHERE ((worker_id IS NULL) AND (finished_on IS NULL));
 CREATE INDEX ix_ended_session_until ON public.ended_session USING btree (until);
 CREATE INDEX ix_membership_workspace_id ON public.membership USING btree (workspace_id);

@@ -15,8 +15,8 @@ CREATE TABLE api_token (
 	CONSTRAINT fk_api_token_user_id FOREIGN KEY(user_id) REFERENCES app_user (id), 
 	CONSTRAINT fk_api_token_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "api_token" VALUES(1,1,'bootstrap','9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058',NULL,NULL,NULL,'z5omvZHmgdNI','2026-11-27 22:04:03.098193',1);
-INSERT INTO "api_token" VALUES(1,1,'of a user','9b7ef9972ab6c9a5d7e6c0f9853ea352c2105a4a23c21f41746b387b5d427a64','pmpat_i2TSDL',NULL,NULL,'zdxU6hjtnxh2','2026-11-27 22:04:03.249488',2);
+INSERT INTO "api_token" VALUES(1,1,'bootstrap','9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058',NULL,NULL,NULL,'FTVdQKdJWbfR','2026-11-28 00:44:40.176982',1);
+INSERT INTO "api_token" VALUES(1,1,'of a user','1529374507f3f214a5ab00c07090da08a22af0575c3f7facfe4ac6cd4c0465b7','pmpat__ukGmj',NULL,NULL,'p6caLNcp095I','2026-11-28 00:44:41.346807',2);
 CREATE TABLE app_user (
 	email VARCHAR(320) NOT NULL, 
 	first_name VARCHAR(255) NOT NULL, 
@@ -28,7 +28,7 @@ CREATE TABLE app_user (
 	CONSTRAINT uq_app_user_email UNIQUE (email), 
 	CONSTRAINT uq_app_user_uid UNIQUE (uid)
 );
-INSERT INTO "app_user" VALUES('admin@localhost','Admin','','2026-11-27 22:04:06.715612','CBE6YEXTqOGH','2026-11-27 22:04:03.096116',1);
+INSERT INTO "app_user" VALUES('admin@localhost','Admin','','2026-11-28 00:44:54.522195','lne7p2IFT1BD','2026-11-28 00:44:40.155045',1);
 CREATE TABLE block (
 	report_id INTEGER NOT NULL, 
 	position INTEGER NOT NULL, 
@@ -43,9 +43,9 @@ CREATE TABLE block (
 	CONSTRAINT uq_block_uid UNIQUE (uid), 
 	CONSTRAINT fk_block_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE
 );
-INSERT INTO "block" VALUES(1,0,'parameter','month',NULL,'{"default": 1, "type": "integer", "required": false}','PJAkasOIr3et','2026-11-27 22:04:03.195086',1);
-INSERT INTO "block" VALUES(1,1,'parameter','text',NULL,'{"default": "{}", "type": "text", "required": false}','Cu8QigeXpnWi','2026-11-27 22:04:03.200583',2);
-INSERT INTO "block" VALUES(1,2,'sql','q',NULL,'{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}','d7egDgVp8dHh','2026-11-27 22:04:03.201421',3);
+INSERT INTO "block" VALUES(1,0,'parameter','month',NULL,'{"default": 1, "type": "integer", "required": false}','CJBqZtfkFVLp','2026-11-28 00:44:40.961697',1);
+INSERT INTO "block" VALUES(1,1,'parameter','text',NULL,'{"default": "{}", "type": "text", "required": false}','eJCtbLxgDmAD','2026-11-28 00:44:40.963862',2);
+INSERT INTO "block" VALUES(1,2,'sql','q',NULL,'{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}','zcV6MO63rArN','2026-11-28 00:44:40.989490',3);
 CREATE TABLE block_result (
 	run_id INTEGER, 
 	query_run_id INTEGER, 
@@ -73,12 +73,12 @@ CREATE TABLE block_result (
 	CONSTRAINT fk_block_result_run_id FOREIGN KEY(run_id) REFERENCES run (id) ON DELETE CASCADE, 
 	CONSTRAINT fk_block_result_query_run_id FOREIGN KEY(query_run_id) REFERENCES query_run (id) ON DELETE CASCADE
 );
-INSERT INTO "block_result" VALUES(1,NULL,1,'PJAkasOIr3et',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-27 22:04:03.317350','2026-11-27 22:04:03.320481',1);
-INSERT INTO "block_result" VALUES(1,NULL,2,'Cu8QigeXpnWi',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-27 22:04:03.321495','2026-11-27 22:04:03.321863',2);
-INSERT INTO "block_result" VALUES(1,NULL,3,'d7egDgVp8dHh',1,2,'q','sql','success',NULL,NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',1,'run-1/d7egDgVp8dHh-PDvVbOkTfHaj.parquet',10000000,3600,0,'2026-11-27 22:04:03.324367','2026-11-27 22:04:03.584735',3);
-INSERT INTO "block_result" VALUES(2,NULL,1,'PJAkasOIr3et',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-27 22:04:03.731862','2026-11-27 22:04:03.732359',4);
-INSERT INTO "block_result" VALUES(2,NULL,2,'Cu8QigeXpnWi',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-27 22:04:03.744291','2026-11-27 22:04:03.745067',5);
-INSERT INTO "block_result" VALUES(2,NULL,3,'d7egDgVp8dHh',1,2,'q','sql','failed','malformed JSON',NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',NULL,NULL,10000000,3600,0,'2026-11-27 22:04:03.745624','2026-11-27 22:04:03.759541',6);
+INSERT INTO "block_result" VALUES(1,NULL,1,'CJBqZtfkFVLp',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-28 00:44:41.676680','2026-11-28 00:44:41.678717',1);
+INSERT INTO "block_result" VALUES(1,NULL,2,'eJCtbLxgDmAD',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-28 00:44:41.717516','2026-11-28 00:44:41.718139',2);
+INSERT INTO "block_result" VALUES(1,NULL,3,'zcV6MO63rArN',1,2,'q','sql','success',NULL,NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',1,'run-1/zcV6MO63rArN-NA9nKhD7EMl8.parquet',10000000,3600,0,'2026-11-28 00:44:41.718875','2026-11-28 00:44:47.504075',3);
+INSERT INTO "block_result" VALUES(2,NULL,1,'CJBqZtfkFVLp',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-28 00:44:47.987415','2026-11-28 00:44:47.987864',4);
+INSERT INTO "block_result" VALUES(2,NULL,2,'eJCtbLxgDmAD',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-28 00:44:47.988498','2026-11-28 00:44:47.988766',5);
+INSERT INTO "block_result" VALUES(2,NULL,3,'zcV6MO63rArN',1,2,'q','sql','failed','malformed JSON',NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',NULL,NULL,10000000,3600,0,'2026-11-28 00:44:47.998557','2026-11-28 00:44:48.012279',6);
 CREATE TABLE data_source (
 	workspace_id INTEGER NOT NULL, 
 	name VARCHAR(255) NOT NULL, 
@@ -91,7 +91,7 @@ CREATE TABLE data_source (
 	CONSTRAINT uq_data_source_uid UNIQUE (uid), 
 	CONSTRAINT fk_data_source_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "data_source" VALUES(1,'empty YrNr7FAliggC','sqlite','gAAAAABrCf5T-L1uKHYjU7aZe8k2hO1heMi7s72rZhix1yEmxVqfI4Y6tBAVTQ65qQfpZEKsD89Il2cYmrT8TOmZoFv1CRBg8YWtOhmUc7CcV25HzScEN3g=','FJB9P4qoP5O4','2026-11-27 22:04:03.193626',1);
+INSERT INTO "data_source" VALUES(1,'empty T5xRcbcKzAlI','sqlite','gAAAAABrCiP4PeFe2jySX5g2k0HgfhTTOYfGBzjIJ6CcKWWgp3ViZ3RsoL6U-XyAc6LZyooJFa4Vq6f5fQT2ErFqz-jYn5zSoNXDpU5JzhctsC-2CnQ6MRI=','CMBVtrwKKLHD','2026-11-28 00:44:40.942020',1);
 CREATE TABLE deleted_rows (
 	workspace_id INTEGER NOT NULL, 
 	kind VARCHAR(32) NOT NULL, 
@@ -103,6 +103,7 @@ CREATE TABLE delivery (
 	workspace_id INTEGER NOT NULL, 
 	event_id INTEGER NOT NULL, 
 	subscription_id INTEGER NOT NULL, 
+	event VARCHAR(64) NOT NULL, 
 	status VARCHAR(16) NOT NULL, 
 	attempt_count INTEGER NOT NULL, 
 	schedule_start INTEGER DEFAULT '0' NOT NULL, 
@@ -118,8 +119,8 @@ CREATE TABLE delivery (
 	CONSTRAINT fk_delivery_event_id FOREIGN KEY(event_id) REFERENCES outbox_event (id) ON DELETE CASCADE, 
 	CONSTRAINT fk_delivery_subscription_id FOREIGN KEY(subscription_id) REFERENCES webhook_subscription (id) ON DELETE CASCADE
 );
-INSERT INTO "delivery" VALUES(1,1,1,'delivered',1,0,NULL,'2026-11-27 22:04:03.589411','2026-11-27 22:04:03.643269','pnuv04QEchl4','2026-11-27 22:04:03.592294',1);
-INSERT INTO "delivery" VALUES(1,2,1,'delivered',1,0,NULL,'2026-11-27 22:04:03.764202','2026-11-27 22:04:03.874679','LxUFYbVOSIbe','2026-11-27 22:04:03.764657',2);
+INSERT INTO "delivery" VALUES(1,1,1,'report.run','delivered',1,0,NULL,'2026-11-28 00:44:47.514915','2026-11-28 00:44:47.742203','SZSp3ftZNGBw','2026-11-28 00:44:47.516742',1);
+INSERT INTO "delivery" VALUES(1,2,1,'report.run','delivered',1,0,NULL,'2026-11-28 00:44:48.013227','2026-11-28 00:44:48.127149','cT3mzTnwQnnJ','2026-11-28 00:44:48.013328',2);
 CREATE TABLE delivery_attempt (
 	delivery_id INTEGER NOT NULL, 
 	number INTEGER NOT NULL, 
@@ -132,8 +133,8 @@ CREATE TABLE delivery_attempt (
 	CONSTRAINT uq_delivery_attempt_delivery_id_number UNIQUE (delivery_id, number), 
 	CONSTRAINT fk_delivery_attempt_delivery_id FOREIGN KEY(delivery_id) REFERENCES delivery (id) ON DELETE CASCADE
 );
-INSERT INTO "delivery_attempt" VALUES(1,1,'2026-11-27 22:04:03.623287',8,202,NULL,'{"id": 1, "outcome": "accepted"}',1);
-INSERT INTO "delivery_attempt" VALUES(2,1,'2026-11-27 22:04:03.840716',27,202,NULL,'{"id": 2, "outcome": "accepted"}',2);
+INSERT INTO "delivery_attempt" VALUES(1,1,'2026-11-28 00:44:47.552729',137,202,NULL,'{"id": 1, "outcome": "accepted"}',1);
+INSERT INTO "delivery_attempt" VALUES(2,1,'2026-11-28 00:44:48.105321',20,202,NULL,'{"id": 2, "outcome": "accepted"}',2);
 CREATE TABLE ended_session (
 	sid VARCHAR(32) NOT NULL, 
 	until DATETIME NOT NULL, 
@@ -185,8 +186,8 @@ CREATE TABLE outbox_event (
 	CONSTRAINT uq_outbox_event_uid UNIQUE (uid), 
 	CONSTRAINT fk_outbox_event_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "outbox_event" VALUES(1,'report.run',1,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:35933/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:35933/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-27T22:04:03+00:00"}',NULL,'msg_LwqaGadQsv1gG4YbThlEiUTd','2026-11-27 22:04:03.589261',1);
-INSERT INTO "outbox_event" VALUES(1,'report.run',2,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:35933/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:35933/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-27T22:04:03+00:00"}',NULL,'msg_dfo7l65W0YedLhGvSkN6xJ4a','2026-11-27 22:04:03.764123',2);
+INSERT INTO "outbox_event" VALUES(1,'report.run',1,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:44013/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:44013/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-28T00:44:47+00:00"}',NULL,'msg_SuNUcd0jl2bKk0AdaDiuDm66','2026-11-28 00:44:47.513844',1);
+INSERT INTO "outbox_event" VALUES(1,'report.run',2,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:44013/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:44013/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-28T00:44:48+00:00"}',NULL,'msg_aNoU0YQLE0BXrmyLBXFYTUOw','2026-11-28 00:44:48.013073',2);
 CREATE TABLE pushmetrics_service_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT pushmetrics_service_version_pkc PRIMARY KEY (version_num)
@@ -203,7 +204,7 @@ CREATE TABLE "query" (
 	CONSTRAINT fk_query_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE, 
 	CONSTRAINT fk_query_block_id FOREIGN KEY(block_id) REFERENCES block (id) ON DELETE CASCADE
 );
-INSERT INTO "query" VALUES(1,3,'OvMpPbfJqVPy','2026-11-27 22:04:03.201816',1);
+INSERT INTO "query" VALUES(1,3,'SdmxDMxPYKVu','2026-11-28 00:44:40.995598',1);
 CREATE TABLE query_run (
 	workspace_id INTEGER NOT NULL, 
 	report_id INTEGER NOT NULL, 
@@ -216,6 +217,7 @@ CREATE TABLE query_run (
 	given_parameters JSON NOT NULL, 
 	parameters JSON NOT NULL, 
 	worker_id VARCHAR(64), 
+	report_updated_on DATETIME, 
 	lost_workers INTEGER NOT NULL, 
 	started_on DATETIME, 
 	finished_on DATETIME, 
@@ -243,7 +245,7 @@ CREATE TABLE report (
 	CONSTRAINT uq_report_uid UNIQUE (uid), 
 	CONSTRAINT fk_report_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "report" VALUES(1,'Made by a test','','report',NULL,'UTC','2026-11-27 22:04:03.194269','TmO43JqaGPUF','2026-11-27 22:04:03.194286',1);
+INSERT INTO "report" VALUES(1,'Made by a test','','report',NULL,'UTC','2026-11-28 00:44:40.960063','HOQQacxFduDa','2026-11-28 00:44:40.960091',1);
 CREATE TABLE retired_secret (
 	subscription_id INTEGER NOT NULL, 
 	secret_encrypted TEXT NOT NULL, 
@@ -269,6 +271,7 @@ CREATE TABLE run (
 	parameters JSON NOT NULL, 
 	idempotency_key VARCHAR(255), 
 	worker_id VARCHAR(64), 
+	report_updated_on DATETIME, 
 	lost_workers INTEGER NOT NULL, 
 	flow_run_id VARCHAR(36), 
 	parent_id INTEGER, 
@@ -289,9 +292,9 @@ CREATE TABLE run (
 	CONSTRAINT fk_run_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id), 
 	CONSTRAINT fk_run_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE
 );
-INSERT INTO "run" VALUES(1,1,'success','webhook','{"month": 2}','{"month": 2, "text": "{}"}',NULL,'rUanTXLR428I',0,'16bfc1f6-143b-4196-bc48-a95db71c6656',NULL,0,1,NULL,NULL,NULL,'null','2026-11-27 22:04:03.308838','2026-11-27 22:04:03.583468',NULL,'UVzTaS6Asf3Q','2026-11-27 22:04:03.276787',1);
-INSERT INTO "run" VALUES(1,1,'failed','webhook','{"text": "{"}','{"month": 1, "text": "{"}',NULL,'rUanTXLR428I',0,'3ab7deb5-2091-4bf5-a29f-3a230fa0ebfa',NULL,0,1,NULL,NULL,NULL,'null','2026-11-27 22:04:03.729830','2026-11-27 22:04:03.759135','block ''q'': malformed JSON','gRjaKgloPdcw','2026-11-27 22:04:03.670346',2);
-INSERT INTO "run" VALUES(1,1,'pending','webhook','{"month": 2}','{"month": 2, "text": "{}"}','b27f962ebe4c82286ed10ee20c1d734697928d1565156db3',NULL,0,'3f4c105f-6ef1-4171-8477-7ea23f9f0790',NULL,0,1,NULL,'Airflow user_dag.run_report (run manual__2026-01-01, try 1)',NULL,'null',NULL,NULL,NULL,'yyfqGzd8Hc7B','2026-11-27 22:04:06.775695',3);
+INSERT INTO "run" VALUES(1,1,'success','webhook','{"month": 2}','{"month": 2, "text": "{}"}',NULL,'fzXKSAd0wbcm','2026-11-28 00:44:40.960063',0,'3e2247df-4f5f-4aef-b736-9611ca871a3f',NULL,0,1,NULL,NULL,NULL,NULL,'2026-11-28 00:44:41.643660','2026-11-28 00:44:47.499045',NULL,'Hx7tnmcFVIdo','2026-11-28 00:44:41.431703',1);
+INSERT INTO "run" VALUES(1,1,'failed','webhook','{"text": "{"}','{"month": 1, "text": "{"}',NULL,'fzXKSAd0wbcm','2026-11-28 00:44:40.960063',0,'148d9343-9ba6-4151-8876-a5391a809ef9',NULL,0,1,NULL,NULL,NULL,NULL,'2026-11-28 00:44:47.976939','2026-11-28 00:44:48.011678','block ''q'': malformed JSON','w4Fsirb7ruYi','2026-11-28 00:44:47.857208',2);
+INSERT INTO "run" VALUES(1,1,'pending','webhook','{"month": 2}','{"month": 2, "text": "{}"}','b27f962ebe4c82286ed10ee20c1d734697928d1565156db3',NULL,NULL,0,'aa812719-39d0-4b3f-a825-0059ddf2dbd2',NULL,0,1,NULL,'Airflow user_dag.run_report (run manual__2026-01-01, try 1)',NULL,NULL,NULL,NULL,NULL,'yXCJLqSuQPXl','2026-11-28 00:44:55.105107',3);
 CREATE TABLE run_log (
 	workspace_id INTEGER NOT NULL, 
 	run_id INTEGER NOT NULL, 
@@ -306,16 +309,16 @@ CREATE TABLE run_log (
 	CONSTRAINT fk_run_log_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id), 
 	CONSTRAINT fk_run_log_run_id FOREIGN KEY(run_id) REFERENCES run (id) ON DELETE CASCADE
 );
-INSERT INTO "run_log" VALUES(1,1,'16bfc1f6-143b-4196-bc48-a95db71c6656',NULL,'INFO','the run begins','f6c2Mr3ixch9','2026-11-27 22:04:03.316802',1);
-INSERT INTO "run_log" VALUES(1,1,'16bfc1f6-143b-4196-bc48-a95db71c6656','PJAkasOIr3et','INFO','block ''month'': success','YBVYZR5pFFST','2026-11-27 22:04:03.321261',2);
-INSERT INTO "run_log" VALUES(1,1,'16bfc1f6-143b-4196-bc48-a95db71c6656','Cu8QigeXpnWi','INFO','block ''text'': success','hvZF7oxSgS1W','2026-11-27 22:04:03.322026',3);
-INSERT INTO "run_log" VALUES(1,1,'16bfc1f6-143b-4196-bc48-a95db71c6656','d7egDgVp8dHh','INFO','block ''q'': success, 1 rows','ZhnFDFmqK1Gs','2026-11-27 22:04:03.587125',4);
-INSERT INTO "run_log" VALUES(1,1,'16bfc1f6-143b-4196-bc48-a95db71c6656',NULL,'INFO','the run ends: success','ticiUD0few5w','2026-11-27 22:04:03.587137',5);
-INSERT INTO "run_log" VALUES(1,2,'3ab7deb5-2091-4bf5-a29f-3a230fa0ebfa',NULL,'INFO','the run begins','ZQrYYyW6X3ww','2026-11-27 22:04:03.730234',6);
-INSERT INTO "run_log" VALUES(1,2,'3ab7deb5-2091-4bf5-a29f-3a230fa0ebfa','PJAkasOIr3et','INFO','block ''month'': success','UuAg1eyd6lOB','2026-11-27 22:04:03.732554',7);
-INSERT INTO "run_log" VALUES(1,2,'3ab7deb5-2091-4bf5-a29f-3a230fa0ebfa','Cu8QigeXpnWi','INFO','block ''text'': success','fyWwnp7O9b5D','2026-11-27 22:04:03.745300',8);
-INSERT INTO "run_log" VALUES(1,2,'3ab7deb5-2091-4bf5-a29f-3a230fa0ebfa','d7egDgVp8dHh','ERROR','block ''q'': failed, malformed JSON','oIcd8BICLfiL','2026-11-27 22:04:03.763930',9);
-INSERT INTO "run_log" VALUES(1,2,'3ab7deb5-2091-4bf5-a29f-3a230fa0ebfa',NULL,'INFO','the run ends: failed','uYRhmey1IZrZ','2026-11-27 22:04:03.763942',10);
+INSERT INTO "run_log" VALUES(1,1,'3e2247df-4f5f-4aef-b736-9611ca871a3f',NULL,'INFO','the run begins','Z6X2ABWirXzQ','2026-11-28 00:44:41.663623',1);
+INSERT INTO "run_log" VALUES(1,1,'3e2247df-4f5f-4aef-b736-9611ca871a3f','CJBqZtfkFVLp','INFO','block ''month'': success','FdNGxLsU4zzG','2026-11-28 00:44:41.679907',2);
+INSERT INTO "run_log" VALUES(1,1,'3e2247df-4f5f-4aef-b736-9611ca871a3f','eJCtbLxgDmAD','INFO','block ''text'': success','wYkk59vOkmQn','2026-11-28 00:44:41.718392',3);
+INSERT INTO "run_log" VALUES(1,1,'3e2247df-4f5f-4aef-b736-9611ca871a3f','zcV6MO63rArN','INFO','block ''q'': success, 1 rows','rLwM5b9PrYN6','2026-11-28 00:44:47.511923',4);
+INSERT INTO "run_log" VALUES(1,1,'3e2247df-4f5f-4aef-b736-9611ca871a3f',NULL,'INFO','the run ends: success','Nn3XrKw4SqnK','2026-11-28 00:44:47.512636',5);
+INSERT INTO "run_log" VALUES(1,2,'148d9343-9ba6-4151-8876-a5391a809ef9',NULL,'INFO','the run begins','AcIZPAsigh2o','2026-11-28 00:44:47.977359',6);
+INSERT INTO "run_log" VALUES(1,2,'148d9343-9ba6-4151-8876-a5391a809ef9','CJBqZtfkFVLp','INFO','block ''month'': success','DViDYQubHLRz','2026-11-28 00:44:47.988157',7);
+INSERT INTO "run_log" VALUES(1,2,'148d9343-9ba6-4151-8876-a5391a809ef9','eJCtbLxgDmAD','INFO','block ''text'': success','xnDZDHwGcojS','2026-11-28 00:44:47.988929',8);
+INSERT INTO "run_log" VALUES(1,2,'148d9343-9ba6-4151-8876-a5391a809ef9','zcV6MO63rArN','ERROR','block ''q'': failed, malformed JSON','saNeOq7DgO8O','2026-11-28 00:44:48.012887',9);
+INSERT INTO "run_log" VALUES(1,2,'148d9343-9ba6-4151-8876-a5391a809ef9',NULL,'INFO','the run ends: failed','Y2Y6UlIp9kw3','2026-11-28 00:44:48.012892',10);
 CREATE TABLE schedule (
 	workspace_id INTEGER NOT NULL, 
 	report_id INTEGER NOT NULL, 
@@ -355,7 +358,7 @@ CREATE TABLE webhook (
 	CONSTRAINT uq_webhook_uid UNIQUE (uid), 
 	CONSTRAINT fk_webhook_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE
 );
-INSERT INTO "webhook" VALUES(1,1,'80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261','gAAAAABrCf5TnYuPviBbugz4UGk4ht4PdYzva_0PLPbzjRwl3iBG0eFGa1Z0kqzFKcd4NmD3CjS-xboSbO-al5lVcGpUi2JPJjCw9SqaOG6JNjhgzlKy_wC7_Z7kemiK4Cn-e9LY1lmO',NULL,NULL,NULL,'2026-11-27 22:04:03.202175','DqXUmz0j4vPQ','2026-11-27 22:04:03.202682',1);
+INSERT INTO "webhook" VALUES(1,1,'80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261','gAAAAABrCiP4fbJrmeC1ZOiYagIY4NBy6BdOnudUzFeLexHI69o63lq_qLkgtAOypFw8JJGbOukjSOTXaq0eL_Q-eWVdXAb3CyvlOw78iTq-tl4o-K8zfmVlGW68eitPnZf44G71oCXe',NULL,NULL,NULL,'2026-11-28 00:44:40.996328','mTgkq9HaF2QE','2026-11-28 00:44:40.997159',1);
 CREATE TABLE webhook_subscription (
 	workspace_id INTEGER NOT NULL, 
 	name VARCHAR(255) NOT NULL, 
@@ -375,7 +378,7 @@ CREATE TABLE webhook_subscription (
 	CONSTRAINT uq_webhook_subscription_uid UNIQUE (uid), 
 	CONSTRAINT fk_webhook_subscription_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "webhook_subscription" VALUES(1,'receiver','http://127.0.0.1:41555/webhooks/demo?token=sender-token-0123456789','["report.run"]',1,'gAAAAABrCf5TBBmO3rkVqsJwMmNa49WdlyuPJfbwZoHSQpH8tB_jhSvk6KvKPpVXODhzL4IVbJlgJce9EBKYTVslnIxu2BaO3KVLgJWTX3RWj222d1HVHzvBY2CtB32y-IFp_F3Tw1x463FLNY0Iui6IH7enrn-RrQ==',NULL,'2026-11-27 22:04:03.239618',1,NULL,NULL,NULL,'ztSD9uXgC3Z4','2026-11-27 22:04:03.239653',1);
+INSERT INTO "webhook_subscription" VALUES(1,'receiver','http://127.0.0.1:46537/webhooks/demo?token=sender-token-0123456789','["report.run"]',1,'gAAAAABrCiP5b4uRmMwQw-dcV5TWZyoubznfAg_QTtT8QyzmipxQUOD0BGyJ6EoWDRJO6l496Di9UzVNOUUdYS0WLa3FB4i00q2i3zo2R3NpPppJwoJO0ZFXGRO7I8c76JexnASzdXSrWBZwq-1n-Nga4nELtwUepA==',NULL,'2026-11-28 00:44:41.280831',1,NULL,NULL,NULL,'KQYHOhM2Sdzo','2026-11-28 00:44:41.280861',1);
 CREATE TABLE work_signal (
 	name VARCHAR(16) NOT NULL, 
 	version INTEGER NOT NULL, 
@@ -402,7 +405,7 @@ CREATE TABLE workspace (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	CONSTRAINT uq_workspace_uid UNIQUE (uid)
 );
-INSERT INTO "workspace" VALUES('Main Workspace','m0ncOESJOOF0','2026-11-27 22:04:03.096720',1);
+INSERT INTO "workspace" VALUES('Main Workspace','QI9ERGYeM0NZ','2026-11-28 00:44:40.164788',1);
 CREATE INDEX ix_ended_session_until ON ended_session (until);
 CREATE INDEX ix_membership_workspace_id ON membership (workspace_id);
 CREATE INDEX ix_worker_beat_on ON worker (beat_on);
@@ -437,6 +440,8 @@ CREATE INDEX ix_delivery_outcomes ON delivery (subscription_id, status, created_
 CREATE INDEX ix_delivery_age ON delivery (workspace_id, created_on);
 CREATE INDEX ix_delivery_list ON delivery (workspace_id, id);
 CREATE INDEX ix_delivery_status_list ON delivery (workspace_id, status, id);
+CREATE INDEX ix_delivery_event_list ON delivery (workspace_id, event, id);
+CREATE INDEX ix_delivery_subscription_id_list ON delivery (workspace_id, subscription_id, id);
 CREATE INDEX ix_delivery_waiting ON delivery (subscription_id, next_attempt_on, attempt_count, schedule_start) WHERE worker_id IS NULL AND finished_on IS NULL;
 CREATE INDEX ix_delivery_claimed ON delivery (worker_id) WHERE worker_id IS NOT NULL AND finished_on IS NULL;
 CREATE INDEX ix_message_block_result_id ON message (block_result_id);
