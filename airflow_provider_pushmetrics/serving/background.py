@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import queue
 import threading
 import traceback
 from collections.abc import Callable
@@ -17,6 +18,9 @@ INTERVAL_SECONDS = 1.0
 
 STOP_SECONDS = 5.0
 """How long to wait for the running call when stopping."""
+
+REUSE_SECONDS = 10.0
+"""How long a thread waits for the next call."""
 
 UNTIL_WOKEN = math.inf
 """Returned by a loop that waits until it is woken."""
@@ -130,3 +134,53 @@ class BackgroundLoop:
             self._log.error("%s failed, retrying: %s\n%s", self._name, type(error).__name__, where)
             return None
         return self._interval_seconds if seconds is None else seconds
+
+
+class ReusedThreads:
+    """
+    Calls functions in threads, each of which then waits for another one: to start a thread takes longer.
+
+    They do not keep their process alive.
+
+    :param name: The name of the threads.
+    """
+
+    def __init__(self, name: str, *, idle_seconds: float = REUSE_SECONDS) -> None:
+        self._name = name
+        self._idle_seconds = idle_seconds
+        self._lock = threading.Lock()
+        self._free = 0  # the threads that wait, without those that have a call
+        self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+
+    def start(self, call: Callable[[], object]) -> None:
+        """
+        Call a function in a thread that is free, or in a new one.
+
+        :param call: Must not raise: its thread would end.
+        :raises RuntimeError: if the system cannot start another thread.
+        """
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                self._calls.put(call)
+                return
+        threading.Thread(target=self._run, args=(call,), name=self._name, daemon=True).start()
+
+    def _run(self, first: Callable[[], object]) -> None:
+        call: Callable[[], object] | None = first
+        while call is not None:
+            call()
+            with self._lock:
+                self._free += 1
+            call = self._wait()
+
+    def _wait(self) -> Callable[[], object] | None:
+        """Wait for the next call; None if the thread is to end."""
+        try:
+            return self._calls.get(timeout=self._idle_seconds)
+        except queue.Empty:
+            with self._lock:
+                if self._free:
+                    self._free -= 1
+                    return None
+        return self._calls.get()  # it was given one just now

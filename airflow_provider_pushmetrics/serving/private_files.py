@@ -37,10 +37,13 @@ def make_private_folder(path: Path) -> None:
 
     :raises OSError: if it cannot be made, or is a file.
     """
-    for folder in reversed([one for one in path.parents if not one.exists()]):
-        with suppress(FileExistsError):  # another process was first
-            folder.mkdir(FOLDER_MODE)
-    path.mkdir(FOLDER_MODE, exist_ok=True)
+    try:
+        path.mkdir(FOLDER_MODE, exist_ok=True)
+    except FileNotFoundError:  # most exist, and are not looked at again
+        if path.parent == path:
+            raise
+        make_private_folder(path.parent)
+        path.mkdir(FOLDER_MODE, exist_ok=True)
 
 
 def open_private(path: Path | str, mode: str, **options: Any) -> IO[Any]:

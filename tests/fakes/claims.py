@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, bindparam
+from sqlalchemy.orm import Session
+
 from airflow_provider_pushmetrics.service.notifications.message_outbox import KINDS
 from airflow_provider_pushmetrics.service.notifications.outbox_sender import OutboxSender
-from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
+from airflow_provider_pushmetrics.service.storage.clock import CLOCK, DatabaseClock, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.worker.claim_queue import ClaimQueue
 from airflow_provider_pushmetrics.service.worker.claims import release
 from airflow_provider_pushmetrics.service.worker.selection import select_messages
+from airflow_provider_pushmetrics.serving.columns import UtcDateTime
 
 
 def do_all(queue: ClaimQueue) -> None:
@@ -26,7 +32,10 @@ def open_outbox(
     clock: DatabaseClock = read_database_clock,
 ) -> ClaimQueue:
     """Open the queue of mails and Slack posts of a worker."""
-    selection = select_messages(len(KINDS), clock)
+    column: ColumnElement[datetime] = CLOCK
+    if clock is not read_database_clock:
+        column = bindparam("now", callable_=lambda: clock(Session()), type_=UtcDateTime)
+    selection = select_messages(len(KINDS), column)
     return ClaimQueue("message", database, name, selection, lambda row: sender.attempt(row.id))
 
 

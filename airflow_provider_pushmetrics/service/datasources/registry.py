@@ -31,7 +31,7 @@ from airflow_provider_pushmetrics.service.datasources.urls import (
 )
 from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 from airflow_provider_pushmetrics.service.models import DataSource
-from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.service.storage.database import Database, execute_core
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.storage.object_store import ObjectStore
 
@@ -161,7 +161,7 @@ class SourceRegistry:
         if isinstance(source_id, int):
             ids.add(source_id)
         with self._database.reading() as session:
-            rows = session.execute(SELECT_SOURCES, {"ids": list(ids)}).all()
+            rows = execute_core(session, SELECT_SOURCES, {"ids": list(ids)}).all()
         return {row.id: (row.kind, self._cipher.decrypt(row.location_encrypted)) for row in rows}
 
     def _evict(self, source_ids: set[int]) -> None:

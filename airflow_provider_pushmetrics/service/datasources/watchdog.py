@@ -2,15 +2,114 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from airflow_provider_pushmetrics.service.datasources.base import Stopper
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 
 WATCH_SECONDS = 0.5
 """How often a running query is checked: the maximum delay of a cancellation."""
+
+START_PAUSE_SECONDS = 0.1
+"""The minimum time between two looks for queries that still run."""
+
+log = logging.getLogger(__name__)
+
+
+class Watch:
+    """
+    What stops one query: a thread of its own, since a check may take long.
+
+    :param find_reason: Returns why it must stop before its timeout; None if it need not.
+    """
+
+    def __init__(self, timeout_seconds: float, find_reason: Callable[[], str | None]) -> None:
+        self.stopper = Stopper()
+        self.began = time.monotonic()
+        self._timeout_seconds = timeout_seconds
+        self._find_reason = find_reason
+        self._is_over = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """
+        Check the query from now on, unless it is over.
+
+        :raises RuntimeError: if the system cannot start another thread.
+        """
+        with self._lock:
+            if not self._is_over.is_set():
+                thread = threading.Thread(target=self._poll, name="query-watch", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def end(self) -> None:
+        """End the checks, and wait for the running one."""
+        with self._lock:
+            self._is_over.set()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _poll(self) -> None:
+        deadline = self.began + self._timeout_seconds
+        seconds = max(0.0, min(self.began + WATCH_SECONDS, deadline) - time.monotonic())
+        while not self._is_over.wait(seconds):
+            if time.monotonic() >= deadline:
+                self.stopper.stop(f"the query took longer than {self._timeout_seconds:g} s and was stopped.")
+            elif (reason := self._find_reason()) is not None:
+                self.stopper.stop(reason)
+            seconds = min(WATCH_SECONDS, max(deadline - time.monotonic(), 0.01))
+
+
+class WatchStarter:
+    """Starts to check the queries that still run after a moment. Most have ended, and cost no thread."""
+
+    def __init__(self) -> None:
+        self._has_more = threading.Condition()
+        self._waiting: deque[Watch] = deque()
+        self._thread: threading.Thread | None = None
+        self._log = ThrottledLog(log)
+
+    def add(self, watch: Watch) -> None:
+        """
+        Start to check a query in a moment.
+
+        :raises RuntimeError: if the system cannot start another thread.
+        """
+        with self._has_more:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="watch-starter", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._waiting.append(watch)
+            self._has_more.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._has_more:
+                self._has_more.wait_for(lambda: self._waiting)
+                due = self._waiting[0].began + WATCH_SECONDS
+            time.sleep(max(due - time.monotonic(), START_PAUSE_SECONDS))
+            self._start_due()
+
+    def _start_due(self) -> None:
+        while self._waiting and self._waiting[0].began + WATCH_SECONDS <= time.monotonic():
+            try:
+                self._waiting[0].start()
+            except RuntimeError as error:  # there can be no more threads now
+                self._log.warning("a query cannot be watched yet: %s", error)
+                return
+            self._waiting.popleft()
+
+
+WATCHES = WatchStarter()
 
 
 @contextmanager
@@ -20,20 +119,12 @@ def watch(timeout_seconds: float, find_reason: Callable[[], str | None]) -> Iter
 
     :param find_reason: Returns why it must stop earlier; None if it need not.
     """
-    stopper, is_over = Stopper(), threading.Event()
-    deadline = time.monotonic() + timeout_seconds
-
-    def poll() -> None:
-        while not is_over.wait(min(WATCH_SECONDS, max(deadline - time.monotonic(), 0.01))):
-            if time.monotonic() >= deadline:
-                stopper.stop(f"the query took longer than {timeout_seconds:g} s and was stopped.")
-            elif (reason := find_reason()) is not None:
-                stopper.stop(reason)
-
-    watcher = threading.Thread(target=poll, name="query-watch", daemon=True)
-    watcher.start()
+    watching = Watch(timeout_seconds, find_reason)
+    if timeout_seconds <= WATCH_SECONDS:
+        watching.start()
+    else:
+        WATCHES.add(watching)
     try:
-        yield stopper
+        yield watching.stopper
     finally:
-        is_over.set()
-        watcher.join()
+        watching.end()

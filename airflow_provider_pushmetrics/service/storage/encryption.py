@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -15,6 +16,9 @@ from airflow_provider_pushmetrics.serving.private_files import write_private_fil
 
 KEY_FILE = "secret-key"
 MIN_KEY_LENGTH = 32
+MAX_KNOWN_SECRETS = 256
+"""Decrypted secrets that stay in memory: each run and each delivery needs one."""
+
 WHERE_KEYS_ARE = f"PUSHMETRICS_SERVICE_SECRET_KEYS, or the file {KEY_FILE!r} of the data folder"
 
 
@@ -40,6 +44,7 @@ class Cipher:
         self._newest = ciphers[0]
         self._all = MultiFernet(ciphers)
         self.jwt_keys = tuple(_derive(key, b"jwt") for key in secret_keys)
+        self._decrypt = lru_cache(MAX_KNOWN_SECRETS)(self._all.decrypt)
 
     def encrypt(self, text: str) -> str:
         """Encrypt a secret for the database."""
@@ -52,7 +57,7 @@ class Cipher:
         :raises PushMetricsConfigurationError: if none of the keys encrypted it.
         """
         try:
-            return self._all.decrypt(encrypted.encode()).decode()
+            return self._decrypt(encrypted.encode()).decode()
         except InvalidToken:
             raise PushMetricsConfigurationError(
                 "a stored secret cannot be decrypted: the secret key that encrypted it is not in"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import httpx
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
@@ -26,8 +27,13 @@ from airflow_provider_pushmetrics.service.models import (
 )
 from airflow_provider_pushmetrics.service.models.base import get_table
 from airflow_provider_pushmetrics.service.models.statuses import DELIVERED, FAILED, PENDING, RETRIED
-from airflow_provider_pushmetrics.service.storage.clock import ClockColumn, build_clock_column
-from airflow_provider_pushmetrics.service.storage.database import Database, Persist, persist_once
+from airflow_provider_pushmetrics.service.storage.clock import CLOCK
+from airflow_provider_pushmetrics.service.storage.database import (
+    Database,
+    Persist,
+    execute_core,
+    persist_once,
+)
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from airflow_provider_pushmetrics.service.webhooks.custom_headers import list_secrets, read_headers
 from airflow_provider_pushmetrics.service.webhooks.retry_schedule import (
@@ -124,6 +130,7 @@ class SignedEvent:
         trace = {} if traceparent is None else {TRACEPARENT: traceparent}
         return {
             **self.headers,
+            "Accept": "*/*",
             "Content-Type": "application/json",
             "Accept-Encoding": "identity",  # a small compressed answer could be a large one
             "User-Agent": USER_AGENT,
@@ -168,7 +175,7 @@ class WebhookSender:
         timeout_seconds: float,
         *,
         transport: httpx.BaseTransport,
-        clock: ClockColumn = build_clock_column,
+        clock: ColumnElement[datetime] = CLOCK,
         monotonic: Callable[[], float] = time.monotonic,
         spread: Spread = SPREAD,
     ) -> None:
@@ -176,6 +183,8 @@ class WebhookSender:
         self._cipher = cipher
         self._timeout_seconds = timeout_seconds
         self._clock = clock
+        self._select_event = SELECT_EVENT.add_columns(clock.label("now"))
+        self._update_delivered = UPDATE_DELIVERED.values(finished_on=clock)
         self._monotonic = monotonic
         self._spread = spread
         self.attempt_seconds = Histogram(
@@ -184,10 +193,9 @@ class WebhookSender:
             LONG_SECONDS,
             {"outcome": (DELIVERED, RETRIED, FAILED)},
         )
-        # A proxy or a .netrc file of the machine must not be used for subscribers.
-        self._client = httpx.Client(
-            transport=transport, timeout=timeout_seconds, follow_redirects=False, trust_env=False
-        )
+        # Without a client, which would use a proxy or a .netrc file of the machine, and send an endpoint the
+        # cookies of earlier answers.
+        self._transport = transport
 
     def attempt(self, delivery_id: int, *, persist: Persist = persist_once) -> bool:
         """
@@ -209,12 +217,12 @@ class WebhookSender:
         return is_recorded
 
     def close(self) -> None:
-        self._client.close()
+        self._transport.close()
 
     def _load(self, delivery_id: int) -> SignedEvent | None:
         with self._database.reading() as session:
-            chosen = SELECT_EVENT.add_columns(self._clock(session).label("now"))
-            rows = session.execute(chosen, {"delivery": delivery_id}).all()  # one for each replaced secret
+            # One row for each replaced secret.
+            rows = execute_core(session, self._select_event, {"delivery": delivery_id}).all()
         if not rows or rows[0].status != PENDING or not rows[0].active:
             return None
         found = rows[0]
@@ -248,17 +256,17 @@ class WebhookSender:
                 "error": answer.error,
                 "answer": answer.text,
             }
-            session.execute(INSERT_ATTEMPT, attempt)
+            execute_core(session, INSERT_ATTEMPT, attempt)
         self.attempt_seconds.observe(answer.duration_seconds, outcome)
         return True
 
     def _record_success(self, session: Session, delivery_id: int, attempt: int) -> str | None:
         # The subscription before the delivery, as a statement that deletes both locks them. Most do not fail,
         # and are not changed: concurrent deliveries to an endpoint would wait for its row.
-        session.execute(FORGET_FAILURES, {"delivery": delivery_id})
-        changed = UPDATE_DELIVERED.values(finished_on=self._clock(session))
-        found = session.execute(changed, {"delivery": delivery_id, "number": attempt, "before": attempt - 1})
-        return DELIVERED if found.rowcount else None  # type: ignore[attr-defined]
+        execute_core(session, FORGET_FAILURES, {"delivery": delivery_id})
+        values = {"delivery": delivery_id, "number": attempt, "before": attempt - 1}
+        found = execute_core(session, self._update_delivered, values)
+        return DELIVERED if found.rowcount else None
 
     def _record_failure(self, session: Session, delivery_id: int, attempt: int, answer: Answer) -> str | None:
         found = self._lock(session, delivery_id)
@@ -281,7 +289,7 @@ class WebhookSender:
         subscription = session.scalar(locked)
         if subscription is None:
             return None
-        mine = select(Delivery, self._clock(session)).where(Delivery.id == delivery_id)
+        mine = select(Delivery, self._clock).where(Delivery.id == delivery_id)
         row = session.execute(mine.with_for_update(of=Delivery)).one_or_none()
         return None if row is None else (subscription, *row)
 
@@ -308,11 +316,15 @@ class WebhookSender:
 
     def _request(self, message: SignedEvent, headers: httpx.Headers) -> Answer:
         secrets = list_secrets(message.url, message.headers)
+        timeouts = {"timeout": httpx.Timeout(self._timeout_seconds).as_dict()}
         began = self._monotonic()
         try:
+            request = httpx.Request(
+                "POST", message.url, content=message.body, headers=headers, extensions=timeouts
+            )
             with (
                 limit_time(self._timeout_seconds),
-                self._client.stream("POST", message.url, content=message.body, headers=headers) as response,
+                closing(self._transport.handle_request(request)) as response,
             ):
                 text = _read_answer(response)
                 return Answer(

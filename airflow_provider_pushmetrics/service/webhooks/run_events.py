@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.service.models import (
 )
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.storage.clock import format_event_moment
+from airflow_provider_pushmetrics.service.storage.database import execute_core
 
 REPORT_RUN = "report.run"
 QUERY_RUN = "query.run"
@@ -78,7 +79,7 @@ class EndedRun:
 
 def read_ended_run(session: Session, kind: type[AnyRun], run_id: int) -> EndedRun:
     """Read a run that has ended in this transaction."""
-    rows = session.execute(_select_ended(kind), {"run_id": run_id}).all()
+    rows = execute_core(session, _select_ended(kind), {"run_id": run_id}).all()
     found = rows[0]._asdict()
     blocks = tuple(
         EndedBlock(row.result_query_id, row.result_name, row.result_status, row.result_error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import and_
 
@@ -12,7 +13,7 @@ from airflow_provider_pushmetrics.service.storage.database import Database, is_u
 from airflow_provider_pushmetrics.service.worker.claims import Claim, claim_rows, release
 from airflow_provider_pushmetrics.service.worker.retry_loop import WorkInterruptedError
 from airflow_provider_pushmetrics.service.worker.selection import Selection
-from airflow_provider_pushmetrics.serving.background import BackgroundLoop
+from airflow_provider_pushmetrics.serving.background import BackgroundLoop, ReusedThreads
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog, logging_about
 
 BACKUP_POLL_SECONDS = 15.0
@@ -60,6 +61,7 @@ class ClaimQueue:
         self._active: set[Claim] = set()
         self._is_idle = threading.Condition()
         self._has_more = False
+        self._threads = ReusedThreads(name)
         self._outages = ThrottledLog(log)
         self._loop = BackgroundLoop(
             f"claim-{name}",
@@ -167,9 +169,8 @@ class ClaimQueue:
         return BACKUP_POLL_SECONDS if wait_seconds is None else min(wait_seconds, BACKUP_POLL_SECONDS)
 
     def _start(self, claim: Claim) -> None:
-        name = f"{self._name}-{claim.id}"
         try:
-            threading.Thread(target=self.perform, args=(claim,), name=name, daemon=True).start()
+            self._threads.start(partial(self.perform, claim))
         except RuntimeError as error:  # there can be no more threads
             self._change_active([], [claim])  # it is released at the next heartbeat
             self._outages.warning("%s cannot be started: %s", claim, error)

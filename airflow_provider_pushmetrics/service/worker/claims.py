@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMessage, Run, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.models.base import get_table
 from airflow_provider_pushmetrics.service.models.statuses import RUNNING
+from airflow_provider_pushmetrics.service.storage.database import execute_core
 
 WorkRow: TypeAlias = Run | StandaloneQueryRun | Delivery | OutgoingMessage
 
@@ -101,7 +102,10 @@ def claim_rows(
         values |= {"group_workspace": group.workspace_id, "group_suspect": int(group.is_suspect)}
     else:
         values["due"] = now
-    return [Claim(group, row_id) for row_id in sorted(session.scalars(_build_claim(group.kind), values))]
+    return [
+        Claim(group, row_id)
+        for row_id in sorted(execute_core(session, _build_claim(group.kind), values).scalars())
+    ]
 
 
 @cache

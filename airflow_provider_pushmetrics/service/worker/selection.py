@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, SQLColumnExpression, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Executable, SQLColumnExpression, func, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.models import (
@@ -20,13 +20,14 @@ from airflow_provider_pushmetrics.service.models import (
     Subscription,
     Workspace,
 )
-from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
+from airflow_provider_pushmetrics.service.storage.clock import CLOCK
+from airflow_provider_pushmetrics.service.storage.database import execute_core
 from airflow_provider_pushmetrics.service.worker.claims import Claim, Group, WorkRow, is_suspect, is_waiting
 from airflow_provider_pushmetrics.service.worker.places import PlaceLimits, WaitingGroup, choose_groups
 
 MIN_WAIT_SECONDS = 0.02
 
-COLUMNS = ("kind", "workspace_id", "key", "is_suspect", "rows", "first", "is_shared")
+COLUMNS = ("kind", "workspace_id", "key", "is_suspect", "rows", "first", "is_shared", "now")
 
 NONE = literal(0)
 
@@ -54,24 +55,22 @@ class Selection:
     Chooses among the unfinished rows that no worker has claimed.
 
     :param kinds: The tables.
-    :param waiting: Selects the waiting groups, with ``COLUMNS``.
+    :param waiting: Selects the waiting groups, with ``COLUMNS``. ``now`` is 0 if their rows are always due.
     :param places: How many rows this worker executes at the same time.
     :param group_places: The maximum for one key.
-    :param clock: Reads the time of the database; None if the rows are always due.
     """
 
     kinds: Sequence[type[WorkRow]]
     waiting: Executable
     places: int
     group_places: int
-    clock: DatabaseClock | None = None
 
     def choose(self, session: Session, active: Collection[Claim]) -> Choice:
         """Choose rows for the free places."""
         if len(active) >= self.places:
             return Choice(has_more=True)
-        rows = [row for row in session.execute(self.waiting).all() if row.rows]
-        now = self.clock(session) if self.clock is not None and rows else None
+        rows = [row for row in execute_core(session, self.waiting).all() if row.rows]
+        now = rows[0].now or None if rows else None
         due, later = [], []
         for row in rows:
             if now is None or row.first <= now:
@@ -90,8 +89,8 @@ def _list_groups(*columns: SQLColumnExpression[Any]) -> Any:
     Select groups.
 
     :param columns: The number of the table in its selection, the workspace, the key, whether they are
-        suspects, the number of rows, when the first was created or is due, and whether there are several
-        workspaces.
+        suspects, the number of rows, when the first was created or is due, whether there are several
+        workspaces, and the time at which the rows must be due.
     """
     return select(*(column.label(name) for column, name in zip(columns, COLUMNS, strict=True)))
 
@@ -104,29 +103,29 @@ def select_runs(places: int) -> Selection:
     groups = []
     for number, kind in enumerate(kinds):
         columns = (kind.workspace_id, kind.report_id, is_suspect(kind))
-        found = _list_groups(literal(number), *columns, func.count(), func.min(kind.created_on), is_shared)
+        found = _list_groups(
+            literal(number), *columns, func.count(), func.min(kind.created_on), is_shared, NONE
+        )
         groups.append(found.where(is_waiting(kind)).group_by("workspace_id", "key", "is_suspect"))
     return Selection(kinds, union_all(*groups), places, max(1, places // 2))
 
 
-def select_deliveries(
-    places: int, endpoint_places: int, clock: DatabaseClock = read_database_clock
-) -> Selection:
+def select_deliveries(places: int, endpoint_places: int, clock: ColumnElement[datetime] = CLOCK) -> Selection:
     """Choose deliveries to active subscriptions. A slow endpoint has only its own places."""
     mine = (Delivery.subscription_id == Subscription.id, is_waiting(Delivery))
     first = select(func.min(Delivery.next_attempt_on)).where(*mine).scalar_subquery()
     # There may be very many: they are counted only as far as it matters.
     some = select(Delivery.id).where(*mine).limit(endpoint_places + 1).correlate(Subscription).subquery()
     count = select(func.count()).select_from(some).scalar_subquery()
-    waiting = _list_groups(NONE, NONE, Subscription.id, NONE, count, first, NONE).where(
+    waiting = _list_groups(NONE, NONE, Subscription.id, NONE, count, first, NONE, clock).where(
         Subscription.active.is_(True)
     )
-    return Selection((Delivery,), waiting, places, endpoint_places, clock)
+    return Selection((Delivery,), waiting, places, endpoint_places)
 
 
-def select_messages(kinds: int, clock: DatabaseClock = read_database_clock) -> Selection:
+def select_messages(kinds: int, clock: ColumnElement[datetime] = CLOCK) -> Selection:
     """Choose one message of each kind, in their order: a slow mail server does not delay Slack."""
     first = func.min(OutgoingMessage.next_attempt_on)
-    waiting = _list_groups(NONE, NONE, OutgoingMessage.kind, NONE, func.count(), first, NONE)
+    waiting = _list_groups(NONE, NONE, OutgoingMessage.kind, NONE, func.count(), first, NONE, clock)
     waiting = waiting.where(is_waiting(OutgoingMessage)).group_by(OutgoingMessage.kind)
-    return Selection((OutgoingMessage,), waiting, kinds, 1, clock)
+    return Selection((OutgoingMessage,), waiting, kinds, 1)

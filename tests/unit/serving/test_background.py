@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from airflow_provider_pushmetrics.serving.background import UNTIL_WOKEN, BackgroundLoop
+from airflow_provider_pushmetrics.serving.background import UNTIL_WOKEN, BackgroundLoop, ReusedThreads
 
 
 class FakeEvent(threading.Event):
@@ -152,3 +152,41 @@ def test_stopping_says_whether_the_running_call_has_ended() -> None:
     assert not stuck.stop(0)
     may_end.set()
     assert stuck.stop(120)
+
+
+def call_and_wait(threads: ReusedThreads) -> threading.Thread:
+    """Call a function in one of the threads, and give the thread when it was called."""
+    found: list[threading.Thread] = []
+    is_called = threading.Event()
+
+    def call() -> None:
+        found.append(threading.current_thread())
+        is_called.set()
+
+    threads.start(call)
+    assert is_called.wait(120)
+    return found[0]
+
+
+def test_threads_are_reused_and_two_calls_at_once_have_two() -> None:
+    threads, is_open, is_called = ReusedThreads("reused"), threading.Event(), threading.Event()
+    used = {call_and_wait(threads) for _ in range(1000)}
+    assert len(used) < 1000
+
+    def block() -> None:
+        is_called.set()
+        is_open.wait(120)
+
+    threads.start(block)
+    assert is_called.wait(120)
+    assert call_and_wait(threads) in used | set(threading.enumerate()), "it does not wait for the other call"
+    is_open.set()
+
+
+def test_threads_that_are_not_needed_end_and_no_call_is_lost() -> None:
+    threads = ReusedThreads("brief", idle_seconds=0.0001)
+    used = {call_and_wait(threads) for _ in range(1000)}
+    for one in used:
+        one.join(120)
+    assert not any(one.is_alive() for one in used)
+    assert call_and_wait(threads) not in used

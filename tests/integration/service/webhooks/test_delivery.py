@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import httpx
 import pytest
-from sqlalchemy import event, func, literal, select
+from sqlalchemy import bindparam, event, func, select
 from sqlalchemy.exc import OperationalError
 
 from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMessage, Subscription
@@ -64,7 +64,7 @@ class Post:
             CIPHER,
             15,
             transport=httpx.MockTransport(self._handle),
-            clock=lambda _: literal(self.now, UtcDateTime),
+            clock=bindparam("clock", callable_=lambda: self.now, type_=UtcDateTime),
             spread=random.Random(11).uniform,
         )
 
@@ -88,7 +88,7 @@ class Post:
         with self.database.reading() as session:
             delivery = session.get_one(Delivery, delivery_id)
             assert delivery.attempts is not None
-            assert delivery.event is not None
+            assert delivery.outbox_event is not None
             return delivery
 
     def read_subscription(self) -> Subscription:
@@ -158,7 +158,7 @@ def test_endpoint_that_is_down_gets_ten_attempts_then_is_disabled_and_recovers_w
         assert resend_range(session, subscription, ResendRange(), post.now) == 6
     post.work_until(post.now + timedelta(days=5))
     sent = [request.headers["webhook-id"] for _, request in post.requests]
-    assert sorted(sent) == sorted(post.read(one).event.uid for one in (first, *others))
+    assert sorted(sent) == sorted(post.read(one).outbox_event.uid for one in (first, *others))
     assert {post.read(one).status for one in (first, *others)} == {"delivered"}
     assert post.read_subscription().failing_since is None
 
@@ -172,6 +172,13 @@ def test_resent_delivery_has_all_ten_attempts_before_it_again(post: Post) -> Non
     delivery = post.read(delivery_id)
     assert delivery.status == "pending"
     assert [attempt.number for attempt in delivery.attempts] == list(range(1, 15))
+
+
+def test_cookie_that_an_endpoint_sets_is_not_sent(post: Post) -> None:
+    post.answer = lambda: respond(200, Set_Cookie="of=another subscription")
+    for _ in range(2):
+        post.attempt(post.emit())
+    assert [dict(request.headers).get("cookie") for _, request in post.requests] == [None, None]
 
 
 def test_success_forgets_the_failures_before_it(post: Post) -> None:

@@ -94,7 +94,7 @@ class Service:
 
     def find_deliveries(self, run_id: int) -> list[Delivery]:
         about = OutboxEvent.body.contains(f'/run/{run_id}"')
-        return self.read(Delivery, Delivery.event.has(about), event=joinedload(Delivery.event))
+        return self.read(Delivery, Delivery.outbox_event.has(about), event=joinedload(Delivery.outbox_event))
 
     def find_mails(self, run_id: int) -> list[OutgoingMessage]:
         results = select(BlockResult.id).where(BlockResult.run_id == run_id)
@@ -257,7 +257,6 @@ async def open_services(count: int, folder: Path, server_url: str) -> AsyncItera
 
 RUN = {
     "INSERT INTO run",
-    "COMMIT INSERT INTO run",
     "COMMIT UPDATE run",
     "COMMIT UPDATE run INSERT INTO run_log",
     "INSERT INTO block_result",

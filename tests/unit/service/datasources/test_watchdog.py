@@ -24,3 +24,21 @@ def test_watch_stops_what_takes_too_long() -> None:
         stopper.register(interrupted.set)
         assert interrupted.wait(120)
     assert stopper.reason == "the query took longer than 0.01 s and was stopped."
+
+
+def test_what_ends_soon_is_not_checked_and_what_goes_on_is() -> None:
+    checked: list[str] = []
+    interrupted = threading.Event()
+
+    def find_reason(name: str) -> str | None:
+        checked.append(name)
+        return "the run was cancelled" if name == "long" else None
+
+    for _ in range(3):
+        with watch(3600, lambda: find_reason("short")):
+            pass
+    with watch(3600, lambda: find_reason("long")) as stopper:
+        stopper.register(interrupted.set)
+        assert interrupted.wait(120)
+    assert stopper.reason == "the run was cancelled"
+    assert set(checked) == {"long"}
