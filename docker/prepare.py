@@ -35,12 +35,16 @@ ROLES = ("airflow", "inbox", "service")
 
 SETTING = re.compile(
     r"""\s*(?:export\s+)?(?P<name>\w+)\s*=  # without spaces before the sign, or with
-    (?:[ \t]*(?P<quote>["'])(?P<quoted>.*?)(?P=quote)  # until the next quote of its kind
+    (?:[ \t]*(?P<quote>["'])(?P<quoted>(?:\\.|(?!(?P=quote)).)*)(?P=quote)  # until one without a backslash
     |(?P<plain>.*?))  # until a comment, which begins after a space
     (?:\s+\#.*|\s*)\Z""",
     re.VERBOSE,
 )
 """A line of an ``.env`` file."""
+
+AFTER_BACKSLASH = re.compile(r"\\([nrt$\"\\])")
+ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+"""What follows a backslash in double quotes, unless it stands for itself. Before others it stays."""
 
 REDIS = """\
 bind * -::*
@@ -183,7 +187,16 @@ def make_certificate(names: list[str]) -> Iterator[tuple[str, bytes]]:
 def read_settings(path: Path) -> dict[str, str]:
     """Read the settings of an ``.env`` file; quotes and comments are no part of a value, as for Compose."""
     found = (SETTING.match(line) for line in path.read_text("utf-8").splitlines())
-    return {one["name"]: one["quoted"] or (one["plain"] or "").strip() for one in found if one is not None}
+    return {one["name"]: _read_value(one) for one in found if one is not None}
+
+
+def _read_value(setting: re.Match[str]) -> str:
+    quote, quoted = setting["quote"], setting["quoted"]
+    if quote is None:
+        return str(setting["plain"]).strip()
+    if quote == "'":  # only its own kind of quote can be escaped
+        return quoted.replace("\\'", "'")
+    return AFTER_BACKSLASH.sub(lambda found: ESCAPES.get(found[1], found[1]), quoted)
 
 
 def main() -> None:

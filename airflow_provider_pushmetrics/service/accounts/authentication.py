@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.accounts.members import find_membership
@@ -144,7 +145,7 @@ class Authenticator:
         if claims is None or SESSION_END not in claims:
             return
         until = datetime.fromtimestamp(claims[SESSION_END], UTC)
-        with self._database.writing() as session:
+        with suppress(IntegrityError), self._database.writing() as session:  # another request has ended it
             session.execute(delete(EndedSession).where(EndedSession.until < self._clock()))
             if not _has_ended(session, claims):
                 session.add(EndedSession(sid=claims[SESSION_ID], until=until))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, TypeAlias
 
 from fastapi import HTTPException, Query
@@ -24,7 +25,7 @@ from airflow_provider_pushmetrics.service.api.conventions.shapes import (
     build_one,
     wrap,
 )
-from airflow_provider_pushmetrics.service.api.conventions.threads import DATABASE_THREADS
+from airflow_provider_pushmetrics.service.api.conventions.threads import DATABASE_THREADS, LOOKUP_THREADS
 from airflow_provider_pushmetrics.service.api.schemas.databases import (
     ChangedDatabase,
     ConnectionTest,
@@ -98,7 +99,7 @@ async def create_database(
     wanted: NewDatabase, parts: Parts, caller: Admin, *, skip_test: SkipTest = False
 ) -> DatabaseResponse:
     """Add a database. 422 contains the database's message if it cannot be used."""
-    run = run_in_threadpool if skip_test else DATABASE_THREADS.run
+    run = LOOKUP_THREADS.run if skip_test else DATABASE_THREADS.run
     return await run(lambda: _create(wanted, parts, caller, is_tried=not skip_test))
 
 
@@ -119,9 +120,10 @@ async def update_database(
     reference: Reference, wanted: DatabaseChange, parts: Parts, caller: Admin, *, skip_test: SkipTest = False
 ) -> ChangedDatabase:
     """Change the name or the URL of a database. 422 contains the database's message if it cannot be used."""
-    is_asked = wanted.sqlalchemy_uri is not None and not skip_test
-    run = DATABASE_THREADS.run if is_asked else run_in_threadpool
-    return await run(lambda: _update(reference, wanted, parts, caller, is_tried=not skip_test))
+    change = partial(_update, reference, wanted, parts, caller, is_tried=not skip_test)
+    if wanted.sqlalchemy_uri is None:
+        return await run_in_threadpool(change)
+    return await (LOOKUP_THREADS if skip_test else DATABASE_THREADS).run(change)
 
 
 @router.delete("/{reference}")

@@ -10,7 +10,9 @@ from airflow_provider_pushmetrics.service.bounded_processes.server import CallEr
 from airflow_provider_pushmetrics.service.charts.pictures import PNG_SCALE, DrawnChart
 
 MAX_DATA_BYTES = 1024 * 1024 * 1024
-MAX_CPU_SECONDS = 30
+MAX_CPU_SECONDS = 60
+"""For its four drawings."""
+
 MISSING = "vl-convert-python is missing: pip install 'airflow-provider-pushmetrics[service]'"
 TRANSPARENT = {"background": "transparent"}
 WHITE = {"background": "white"}

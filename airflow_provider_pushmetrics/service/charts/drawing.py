@@ -12,15 +12,20 @@ import re
 import threading
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.service.bounded_processes.child import CallFailedError, ChildDiedError
+from airflow_provider_pushmetrics.service.bounded_processes.child import (
+    CallFailedError,
+    ChildDiedError,
+    ChildProcess,
+)
 from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.charts.pictures import DrawnChart
+from airflow_provider_pushmetrics.service.datasources.base import Stopper
 
 DRAW_PROGRAM = "airflow_provider_pushmetrics.service.charts.draw"
 MAX_DRAWINGS = 4
 MAX_DRAWN_BYTES = 64 * 1024 * 1024
 DRAW_TIMEOUT_SECONDS = 120
-"""A process that draws has 30 s of CPU time; on a busy machine these take longer."""
+"""A process that draws has 60 s of CPU time; on a busy machine these take longer."""
 
 MAX_CHART_ERROR_LENGTH = 300
 
@@ -36,26 +41,41 @@ class DrawingError(PushMetricsError):
     """A chart cannot be drawn."""
 
 
-def draw(spec: str, *, timeout_seconds: float = DRAW_TIMEOUT_SECONDS) -> DrawnChart:
+def draw(
+    spec: str, stopper: Stopper | None = None, *, timeout_seconds: float = DRAW_TIMEOUT_SECONDS
+) -> DrawnChart:
     """
     Draw a chart.
 
     :param spec: A Vega-Lite specification as JSON, with its rows.
-    :raises DrawingError: if it is no specification that can be drawn, or takes too long.
+    :param stopper: Ends the process that draws, and the wait for one.
+    :raises DrawingError: if it is no specification that can be drawn, takes too long, or was stopped.
     """
+    stopper = stopper or Stopper()
+    try:
+        with CHILDREN.lease(lambda: stopper.reason is not None) as child:
+            stopper.register(child.kill)
+            try:
+                return _draw(spec, child, timeout_seconds)
+            finally:
+                stopper.register(None)
+    except (ChildDiedError, DrawingError) as error:
+        raise DrawingError(stopper.reason or str(error)) from error
+
+
+def _draw(spec: str, child: ChildProcess, timeout_seconds: float) -> DrawnChart:
     too_long = f"the chart took longer than {timeout_seconds:g} s to draw: give it fewer rows."
-    with CHILDREN.lease() as child:
-        timer = threading.Timer(timeout_seconds, child.kill, [too_long])
-        timer.start()
-        try:
-            return DrawnChart.decode(b"".join(child.call(spec.encode())))
-        except CallFailedError as error:
-            raise DrawingError(f"the chart cannot be drawn: {_describe(str(error))}") from error
-        except ChildDiedError as error:
-            too_much = "the chart cannot be drawn: it exceeds the memory limit of a chart."
-            raise DrawingError(too_long if error.ending == too_long else too_much) from error
-        finally:
-            timer.cancel()
+    timer = threading.Timer(timeout_seconds, child.kill, [too_long])
+    timer.start()
+    try:
+        return DrawnChart.decode(b"".join(child.call(spec.encode())))
+    except CallFailedError as error:
+        raise DrawingError(f"the chart cannot be drawn: {_describe(str(error))}") from error
+    except ChildDiedError as error:
+        too_much = "the chart cannot be drawn: it exceeds the memory limit of a chart."
+        raise DrawingError(too_long if error.ending == too_long else too_much) from error
+    finally:
+        timer.cancel()
 
 
 def _describe(message: str) -> str:

@@ -57,6 +57,9 @@ CHARACTERS_PER_STEP = 10
 QUERY_ATTRIBUTES = ("data", "table")
 """The attributes that only a query has in templates."""
 
+MAX_CACHED_TEMPLATE_LENGTH = 4096
+"""The references of a longer template are found anew each time: a cache of them would take much memory."""
+
 MAX_NESTING = 16
 """How deep queries may be composed of queries."""
 
@@ -102,6 +105,11 @@ def find_references(source: str) -> References:
 
     :raises BlockTemplateError: if it is not a template.
     """
+    is_short = len(source) <= MAX_CACHED_TEMPLATE_LENGTH
+    return _find_references_cached(source) if is_short else _find_references(source)
+
+
+def _find_references(source: str) -> References:
     tree = parse_template(source)
     free = meta.find_undeclared_variables(tree) - set(PARSING.globals)
     outputs: set[str] = set()
@@ -129,6 +137,9 @@ def find_references(source: str) -> References:
         optional=frozenset(_find_optional(tree)),
         queries=frozenset(queries & free),
     )
+
+
+_find_references_cached = functools.lru_cache(maxsize=2048)(_find_references)
 
 
 def _find_optional(tree: nodes.Template) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from airflow_provider_pushmetrics.service.accounts.session_cookie import (
     COOKIE,
     check_own_page,
+    check_owner,
     clear_session,
     set_session,
 )
@@ -89,7 +90,11 @@ def renew(request: Request, response: Response, parts: Parts) -> SessionState:
 def sign_out(request: Request, response: Response, parts: Parts) -> SessionState:
     """End the session, including copies of its cookie."""
     check_own_page(request)
-    parts.authenticator.end_session(request.cookies.get(COOKIE))
+    session = request.cookies.get(COOKIE)
+    principal = parts.authenticator.find_session(session)
+    if principal is not None:
+        check_owner(request, principal.user_id, principal.workspace_id)
+    parts.authenticator.end_session(session)
     clear_session(response, parts.settings)
     return {"is_signed_in": False}
 

@@ -45,6 +45,12 @@ with helm_python.Chart.load(sys.argv[1]) as chart:
     except Exception as error:
         print(error)
 """
+SHOW = """
+import json, sys
+import helm_python
+with helm_python.Chart.load(sys.argv[1]) as chart:
+    print("".join(chart.render(json.loads(sys.argv[2]), name="push", namespace="prod").values()))
+"""
 VERSIONS = ("1.28", "1.37")
 """The oldest that the chart allows, and the newest."""
 MINIMAL: Values = {"service": {"publicUrl": "https://push.example.com"}}
@@ -163,6 +169,11 @@ def test_results_in_object_storage_need_no_volume_that_pods_share() -> None:
             assert data == {"name": "data", **volume}
             variables = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
             assert variables["PUSHMETRICS_SERVICE_RESULTS_URL"] == "s3://bucket/results"
+
+
+def test_start_that_takes_no_time_is_given_a_probe_that_kubernetes_accepts() -> None:
+    values = {**MINIMAL, "startSeconds": 0}
+    assert "failureThreshold: 1\n" in run_with_tools(SHOW, str(CHART), json.dumps(values))
 
 
 def test_demo_without_a_volume_that_web_and_workers_share_is_refused() -> None:

@@ -186,6 +186,25 @@ def test_a_new_secret_reaches_every_file_that_has_it(tmp_path: Path) -> None:
         assert sum(files[name] in content for content in files.values()) > 1, name
 
 
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [
+        (r'"a\.b"', r"a\.b"),
+        (r'"a\\b"', r"a\b"),
+        (r'"a\"b" # c', 'a"b'),
+        ("'a\\'b'", "a'b"),
+        (r"'a\nb'", r"a\nb"),
+        ('"" # none', ""),
+    ],
+)
+def test_escapes_in_quotes_are_read_as_compose_does(tmp_path: Path, written: str, host: str) -> None:
+    change_settings(tmp_path, HTTPS_PORT=written)
+    prepare(tmp_path)
+    connections = json.loads((tmp_path / "secrets" / "airflow_connections.json").read_text("utf-8"))
+    assert connections["pushmetrics_default"]["host"].endswith(f":{host}")
+    assert dotenv_values(tmp_path / ".env")["HTTPS_PORT"] == host
+
+
 def test_a_changed_name_and_port_reach_connections_and_certificate(tmp_path: Path) -> None:
     prepare(tmp_path)
     first = read_all(tmp_path)

@@ -43,3 +43,6 @@ RESULT_THREADS = ReservedThreads("result threads", 16)
 
 DATABASE_THREADS = ReservedThreads("database threads", 16)
 """Ask the databases of reports for their catalog, or whether they answer: one may be silent."""
+
+LOOKUP_THREADS = ReservedThreads("lookup threads", 16)
+"""Look up the servers of databases that are saved without a test: a name server may be silent too."""

@@ -66,7 +66,7 @@ class BlockExecutor:
         self._results = results
         self._limits = limits
         self._messages = MessageExecutor(results, has_slack=has_slack)
-        self._charts = ChartExecutor(results)
+        self._charts = ChartExecutor(results, find_stop_reason)
         self._queries = queries or RunningQueries()
         self._find_stop_reason = find_stop_reason
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
 
 from airflow_provider_pushmetrics.service.charts.drawing import draw
 from airflow_provider_pushmetrics.service.charts.spec import ChartRows, build_chart
+from airflow_provider_pushmetrics.service.datasources.watchdog import watch
 from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
 from airflow_provider_pushmetrics.service.reports.block_graph import PlannedBlock
 from airflow_provider_pushmetrics.service.results.store import ResultStore
@@ -21,10 +23,12 @@ class ChartExecutor:
     Executes charts. A chart is drawn once, in its run: one that cannot be drawn fails there.
 
     :param results: The rows that are drawn, and where the pictures are kept.
+    :param find_stop_reason: Returns why a run must not continue; None if it may.
     """
 
-    def __init__(self, results: ResultStore) -> None:
+    def __init__(self, results: ResultStore, find_stop_reason: Callable[[RunPlan], str | None]) -> None:
         self._results = results
+        self._find_stop_reason = find_stop_reason
 
     def execute(self, plan: RunPlan, block: PlannedBlock, names: Mapping[str, Any]) -> ExecutedBlock:
         """
@@ -33,7 +37,8 @@ class ChartExecutor:
         :raises PushMetricsError: if it cannot be built, drawn or kept.
         """
         chart = build_chart(block.content["spec"], self._read_rows(plan, block, names), names)
-        drawn = draw(chart)
+        with watch(math.inf, lambda: self._find_stop_reason(plan)) as stopper:  # it has a timeout of its own
+            drawn = draw(chart, stopper)
         file = plan.name_result_file(block)
         self._results.write_bytes(file, drawn.encode())
         return ExecutedBlock(SUCCESS, output=chart, result_file=file)

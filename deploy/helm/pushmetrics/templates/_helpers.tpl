@@ -77,7 +77,7 @@ startupProbe:
   httpGet: {path: /health/live, port: http}
   periodSeconds: 5
   # A pod that migrates its database answers when that has ended; one that is ended before begins it again.
-  failureThreshold: {{ div (add .Values.startSeconds 4) 5 }}
+  failureThreshold: {{ max 1 (div (add .Values.startSeconds 4) 5) }}
 livenessProbe:
   httpGet: {path: /health/live, port: http}
   periodSeconds: 10

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_pushmetrics.service.charts.drawing import DrawingError, draw
+from airflow_provider_pushmetrics.service.charts.drawing import CHILDREN, MAX_DRAWINGS, DrawingError, draw
 from airflow_provider_pushmetrics.service.charts.pictures import DrawnChart
 from airflow_provider_pushmetrics.service.charts.spec import ChartRows, build_chart
+from airflow_provider_pushmetrics.service.datasources.base import Stopper
+from airflow_provider_pushmetrics.service.datasources.watchdog import watch
 from tests.fakes.service_subscriber import listen
 
 ENCODING = {"x": {"field": "a", "type": "nominal"}, "y": {"field": "b", "type": "quantitative"}}
@@ -36,6 +40,26 @@ def test_rows_become_images_with_their_text_as_text() -> None:
 def test_value_that_looks_like_an_address_is_drawn_as_the_text_that_it_is() -> None:
     drawn = draw(write({"values": [{"a": "url(x", "b": 2}]}))
     assert b"url(x" in drawn.light
+
+
+def test_chart_of_a_run_that_must_not_continue_is_not_drawn_to_its_end() -> None:
+    endless = {"sequence": {"start": 0, "stop": 10_000}}
+    folds = [{"calculate": "sequence(0, 10000)", "as": "a"}, {"flatten": ["a"]}]
+    with (
+        watch(math.inf, lambda: "the run was cancelled") as stopper,
+        pytest.raises(DrawingError, match=r"^the run was cancelled$"),
+    ):
+        draw(write(endless, transform=folds), stopper)
+
+
+def test_chart_that_waits_for_a_process_stops_with_its_run() -> None:
+    stopper = Stopper()
+    stopper.stop("the run was cancelled")
+    with ExitStack() as stack:
+        for _ in range(MAX_DRAWINGS):
+            stack.enter_context(CHILDREN.lease())
+        with pytest.raises(DrawingError, match=r"^the run was cancelled$"):
+            draw(write({"values": []}), stopper)
 
 
 @pytest.mark.slow

@@ -6,8 +6,12 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import anyio.from_thread
+import anyio.to_thread
 import pytest
+from sqlalchemy import event
 
 from tests.integration.service.conftest import Api
 
@@ -66,6 +70,24 @@ async def test_database_is_renamed_and_added_untested_while_many_requests_wait_f
         assert changed.status_code == 200
         assert [one for one in waiting if one.done()] == [], "it waited for the database too"
     await asyncio.gather(*waiting)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_server_of_a_database_that_is_saved_untested_is_looked_up_in_no_thread_of_other_requests(
+    api: Api,
+) -> None:
+    borrowed: list[int] = []
+
+    def count_threads(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith(("INSERT INTO data_source", "UPDATE data_source")):
+            limiter = anyio.from_thread.run_sync(anyio.to_thread.current_default_thread_limiter)
+            borrowed.append(limiter.borrowed_tokens)
+
+    event.listen(api.parts.database.engine, "before_cursor_execute", count_threads)
+    saved = await add(api, "postgresql://me@localhost/shop")
+    moved = {"sqlalchemy_uri": "postgresql://me@localhost/sales"}
+    assert (await api.client.put(saved, json=moved, params={"skip_test": True})).status_code == 200
+    assert borrowed == [0, 0]
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import delete, event
 
 from airflow_provider_pushmetrics.service.accounts.authentication import SESSION_SECONDS, Authenticator
 from airflow_provider_pushmetrics.service.accounts.session_cookie import COOKIE
 from airflow_provider_pushmetrics.service.app import build_app
+from airflow_provider_pushmetrics.service.models import EndedSession
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.serving.http.rate_limit import RateLimit
 from tests.fakes.service_process import API_TOKEN
@@ -67,6 +71,8 @@ async def test_page_of_another_user_or_workspace_is_refused_with_the_reason(
         assert refused.status_code == 401
         assert "Another user has signed in" in refused.json()["message"]
         assert refused.headers["x-pushmetrics-reason"] == "other-user"
+        assert (await browser.delete(SESSION, headers=other)).status_code == 401
+        assert await is_signed_in(browser), "it is not the session of that page"
     assert "Of another user" not in (await browser.get("/api/v1/report/")).text
     assert (await api.client.get("/api/v1/report/", headers=other)).status_code == 200
 
@@ -194,6 +200,27 @@ def test_signing_out_with_an_expired_cookie_ends_the_copies_that_were_renewed(pa
     authenticator.end_session(session)
     assert authenticator.find_session(copy) is None
     assert authenticator.renew_session(copy) is None
+
+
+def test_two_requests_that_end_a_session_at_once_both_succeed(parts: ServiceParts) -> None:
+    principal = parts.authenticator.find_token_owner(API_TOKEN)
+    assert principal is not None
+    session = parts.authenticator.open_session(principal)
+    with parts.database.writing() as cleaning:
+        cleaning.execute(delete(EndedSession))  # both would delete those of other tests
+    engine = parts.database.engine
+
+    def end_too(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith("SELECT ended_session") and threading.current_thread() is here and not others:
+            others.append(threading.Thread(target=parts.authenticator.end_session, args=[session]))
+            others[0].start()
+            others[0].join(0 if engine.dialect.name == "sqlite" else None)  # which has one writer at a time
+
+    here, others = threading.current_thread(), list[threading.Thread]()
+    event.listen(engine, "after_cursor_execute", end_too)
+    parts.authenticator.end_session(session)
+    others[0].join()
+    assert parts.authenticator.find_session(session) is None
 
 
 async def test_guessing_is_limited_as_at_the_exchange(parts: ServiceParts) -> None:
