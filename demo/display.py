@@ -1,4 +1,4 @@
-"""The output of the demo."""
+"""The output of the demo: numbered steps with the time that each took, and tables."""
 
 from __future__ import annotations
 
@@ -6,41 +6,28 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-MAX_DISPLAY_ROWS = 25
-
-
-@dataclass
-class Step:
-    """A step in progress, with a note to print when it is done."""
-
-    note: str = ""
-
 
 @dataclass
 class Display:
-    """
-    Prints the steps and how long each took.
-
-    :param console: The output.
-    :param clock: Returns the time in seconds.
-    """
+    """Prints to a console."""
 
     console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
     clock: Callable[[], float] = time.monotonic
     _number: int = 0
 
     @contextmanager
-    def step(self, title: str) -> Iterator[Step]:
-        """Print a step, and how long it took when the block ends."""
+    def step(self, title: str) -> Iterator[SimpleNamespace]:
+        """Print a step, and how long it took when the block ends, with the ``note`` that was set on it."""
         self._number += 1
         label = f"[bold]{self._number:2}[/bold]  {escape(title)}"
-        step, started_at, outcome = Step(), self.clock(), "[red]not done[/red]"
+        step, started_at, outcome = SimpleNamespace(note=""), self.clock(), "[red]not done[/red]"
         self.console.print(f"{label} …")
         try:
             yield step
@@ -49,33 +36,22 @@ class Display:
             note = f" ({escape(step.note)})" if step.note else ""
             self.console.print(f"{label}: {outcome} in {self.clock() - started_at:.1f} s{note}")
 
-    def print_line(self, text: str = "") -> None:
+    def print_line(self, text: str) -> None:
         """Print a line unchanged."""
         self.console.print(text, markup=False)
 
     def show_rows(self, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Print the first rows as a table."""
+        """Print rows as a table, numbers as people write them."""
         table = Table(title=escape(title), title_justify="left")
         for name, value in (rows[0] if rows else {}).items():
-            table.add_column(escape(name), justify="right" if isinstance(value, int | float) else "left")
-        for row in rows[:MAX_DISPLAY_ROWS]:
-            table.add_row(*(format_cell(value) for value in row.values()))
+            table.add_column(escape(name), justify="left" if isinstance(value, str) else "right")
+        for row in rows:
+            formats = {int: "{:,}", float: "{:,.2f}"}
+            table.add_row(*(escape(formats.get(type(one), "{}").format(one)) for one in row.values()))
         self.console.print(table)
-        if len(rows) > MAX_DISPLAY_ROWS:
-            self.print_line(f"… and {len(rows) - MAX_DISPLAY_ROWS} more rows")
 
     def show_failure(self, message: str, log: str = "") -> None:
         """Print an error, and the end of the log."""
         self.console.print(f"[bold red]The demo failed:[/bold red] {escape(message)}")
         if log:
-            self.print_line("The end of the log:")
-            self.print_line("\n".join(f"  | {line}" for line in log.splitlines()))
-
-
-def format_cell(value: Any) -> str:
-    """Format a value for reading."""
-    if isinstance(value, float):
-        return f"{value:,.2f}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return "" if value is None else escape(str(value))
+            self.print_line("\n".join(["The end of the log:", *(f"  | {line}" for line in log.splitlines())]))

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from demo.display import Display
-from demo.errors import DemoError
-from demo.http_clients import DagRun
-from demo.system import TRIGGER_DAG, WEBHOOK_DAG, DemoSystem
+from demo.http_client import DagRun
+from demo.system import DemoSystem
 
+TRIGGER_DAG = "example_pushmetrics_trigger_report"
+WEBHOOK_DAG = "example_pushmetrics_webhook_receiver"
 PARAMETERS: Mapping[str, Any] = {"origin": "JFK", "month": 2}
 QUERY = "by_carrier"
 
 
-@dataclass(frozen=True)
-class MainJobOutcome:
-    """
-    The result of the main job.
-
-    :param trigger_run: The run of the Dag that ran the report.
-    :param webhook_run: The run of the Dag that the report's webhook started.
-    :param result: Where the first query's result was saved.
-    :param rows: Its rows.
-    """
+class MainJobOutcome(NamedTuple):
+    """The two runs of Dags, and the rows of the first query, with the file in which they were saved."""
 
     trigger_run: DagRun
     webhook_run: DagRun
@@ -45,56 +38,37 @@ def start_everything(system: DemoSystem, display: Display) -> None:
         system.start_airflow()
         step.note = system.airflow_url
     with display.step("Wait until Airflow has read the Dags"):
-        system.wait_for_dags()
+        for dag_id in (TRIGGER_DAG, WEBHOOK_DAG):
+            system.wait_for(f"Dag {dag_id}", partial(system.airflow.find, f"/api/v2/dags/{dag_id}"))
 
 
 def run_main_job(
     system: DemoSystem, display: Display, parameters: Mapping[str, Any] = PARAMETERS
 ) -> MainJobOutcome:
     """Run the report by its Dag with these parameters, and wait for the Dag that its webhook starts."""
-    files, webhook_runs = find_files(system.folder.results), system.find_webhook_run_ids()
+    saved, earlier = find_results(system), find_webhook_runs(system)
     described = ", ".join(f"{name}={value}" for name, value in parameters.items())
-    with display.step(
-        f"Run Dag {TRIGGER_DAG} with {described}: trigger the report, wait, fetch, save"
-    ) as step:
+    title = f"Run Dag {TRIGGER_DAG} with {described}: trigger the report, wait, fetch, save"
+    with display.step(title) as step:
         trigger_run = system.run_dag(TRIGGER_DAG, parameters)
         step.note = trigger_run.state
-    result = find_result(find_files(system.folder.results) - files, QUERY)
     with display.step(f"Wait for Dag {WEBHOOK_DAG}, which the report's webhook starts") as step:
-        webhook_run = system.wait_for_webhook_run(webhook_runs)
+        started = system.wait_for(WEBHOOK_DAG, lambda: find_webhook_runs(system) - earlier or None)
+        webhook_run = system.wait_for_success(DagRun(WEBHOOK_DAG, min(started)))
         step.note = f"{webhook_run.state}, {webhook_run.run_type}"
-    outcome = MainJobOutcome(trigger_run, webhook_run, result, read_rows(result))
-    display.show_rows(f"Departure delays, {QUERY}, for {described}: {len(outcome.rows)} rows", outcome.rows)
+    (result,) = find_results(system) - saved
+    rows = json.loads(result.read_text("utf-8"))["data"]
+    display.show_rows(f"Departure delays, {QUERY}, for {described}: {len(rows)} rows", rows)
     display.print_line(f"The result is in {result}\n")
-    return outcome
+    return MainJobOutcome(trigger_run, webhook_run, result, rows)
 
 
-def find_files(folder: Path) -> set[Path]:
-    """Find every file below a folder."""
-    return {path for path in folder.rglob("*") if path.is_file()}
+def find_webhook_runs(system: DemoSystem) -> set[str]:
+    """Find the ids of the runs that asset events have started."""
+    runs = system.airflow.find_runs(WEBHOOK_DAG)
+    return {run.run_id for run in runs if run.run_type == "asset_triggered"}
 
 
-def find_result(files: set[Path], query_name: str) -> Path:
-    """
-    Find the file with the result of a query.
-
-    :raises DemoError: if there is none among these.
-    """
-    for path in sorted(files):
-        if path.stem == query_name:
-            return path
-    names = ", ".join(sorted(path.name for path in files)) or "none"
-    raise DemoError(f"the Dag saved no result of query {query_name!r}; the files that it saved: {names}.")
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """
-    Read the rows of a result saved as JSON.
-
-    :raises DemoError: if the file holds something else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return list(content["data"] if isinstance(content, dict) else content)
-    except (ValueError, KeyError) as error:
-        raise DemoError(f"{str(path)!r} has no rows as JSON: {error}.") from error
+def find_results(system: DemoSystem) -> set[Path]:
+    """Find the results of the query that the first Dag has saved."""
+    return set((system.folder.results / "trigger_report").rglob(f"{QUERY}.json"))

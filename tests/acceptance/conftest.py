@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from demo.display import Display
-from demo.http_clients import DagRun
+from demo.folder import DemoFolder
+from demo.http_client import DagRun
 from demo.main_job import MainJobOutcome, run_main_job, start_everything
 from demo.settings import find_free_ports
-from demo.state import DemoFolder
 from demo.system import DAGS, DemoSystem
 from tests.fakes.short_folder import make_short_folder
 
@@ -99,8 +99,8 @@ def find_api_server_run(system: DemoSystem, outcome: MainJobOutcome) -> DagRun:
     """The run of the Dag that the API server starts, by the first event of the main job."""
 
     def find_run() -> DagRun | None:
-        finished = [run for run in system.airflow.find_runs("starts_by_api_server") if run.is_finished]
-        return finished[-1] if finished else None
+        runs = system.airflow.find_runs("starts_by_api_server")
+        return system.airflow.find_finished_run(runs[-1]) if runs else None
 
     return system.wait_for("the Dag that the API server starts", find_run, timeout_seconds=120)
 

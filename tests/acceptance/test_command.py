@@ -15,13 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from demo.folder import DemoFolder
 from demo.processes import DemoProcesses, is_alive
 from demo.settings import find_free_ports
-from demo.state import DemoFolder
 from tests.fakes.short_folder import make_short_folder
 from tests.fakes.waiting import wait_until
 
-LIMIT_SECONDS = 240
+LIMIT_SECONDS = 600
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -98,7 +98,7 @@ class RunningDemo:
         if self.process.poll() is None:
             self.process.kill()
             self.process.communicate()
-        DemoProcesses(self.folder.root).stop(grace_seconds=0)
+        DemoProcesses(self.folder.root).stop()
 
 
 @pytest.fixture(name="demo")
@@ -148,6 +148,18 @@ def test_stopping_leaves_nothing_of_an_airflow_of_which_a_part_was_killed(demo: 
     code, output = demo.wait_for_end()
     assert code == 0, output
     assert [process for process in started if is_alive(process)] == []
+
+
+def test_stopping_ends_a_demo_at_work(demo: RunningDemo) -> None:
+    demo.run()
+    demo.wait_for_member("pushmetrics", "service")
+    at_work = demo.process
+    demo.run("--stop")
+    code, output = demo.wait_for_end()
+    assert (code, "Stop the demo: done" in output) == (0, True)
+    at_work.communicate(timeout=LIMIT_SECONDS)
+    assert at_work.returncode == -signal.SIGKILL
+    assert demo.find_members() == []
 
 
 def test_a_taken_port_is_an_error_that_names_the_port_and_the_variable(demo: RunningDemo) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import psutil
 import pytest
 
-from demo.http_clients import DagRun
+from demo.folder import DemoFolder
+from demo.http_client import DagRun
 from demo.settings import find_free_ports
-from demo.state import DemoFolder
 from demo.system import DemoSystem
 from tests.fakes.airflow_versions import needs_airflow
 from tests.fakes.short_folder import make_short_folder
@@ -83,6 +83,12 @@ def start_system() -> Iterator[DemoSystem]:
             system.stop()
 
 
+def wait_for_dag(system: DemoSystem, dag_id: str) -> None:
+    system.wait_for(
+        "the Dag", lambda: system.airflow.find(f"/api/v2/dags/{dag_id}"), timeout_seconds=LIMIT_SECONDS
+    )
+
+
 def find_tasks(system: DemoSystem, run: DagRun) -> dict[str, Any] | None:
     """Find the task instances of a run, by name; None while Airflow is too busy to say."""
     answer = system.airflow.find(f"{run.path}/taskInstances")
@@ -99,7 +105,7 @@ def kill_triggerer(system: DemoSystem) -> int:
     found = [process for process in system.processes.find_members() if is_triggerer(process)]
     for process in found:
         process.kill()
-    system.start_airflow_command("triggerer", "--skip-serve-logs")
+    system.start("airflow", "triggerer", "--skip-serve-logs", env=system.build_airflow_environment())
     return len(found)
 
 
@@ -112,7 +118,7 @@ def is_triggerer(process: psutil.Process) -> bool:
 
 
 def count_runs(system: DemoSystem) -> dict[str, int]:
-    rows = system.service.fetch("/api/v1/noteflow_run/", report_uid="1", q="(page:0,page_size:100)")["result"]
+    rows = system.service.find("/api/v1/noteflow_run/", report_uid="1", q="(page:0,page_size:100)")["result"]
     months = [row["parameters"]["month"] for row in rows]
     return {name: months.count(month) for name, month in MONTHS.items()}
 
@@ -129,7 +135,7 @@ def wait_for_end(system: DemoSystem, run: DagRun) -> DagRun:
 def kill_everything(mortal_system: DemoSystem) -> Survivors:
     """Run the Dag once: tasks kill themselves, and the triggerer is killed while one waits in it."""
     system = mortal_system
-    system.wait_for("the Dag", lambda: system.airflow.find_dag(DAG_ID), timeout_seconds=LIMIT_SECONDS)
+    wait_for_dag(system, DAG_ID)
     run = system.airflow.trigger_dag(DAG_ID, {})
     system.wait_for("a deferred task", lambda: find_deferred(system, run), timeout_seconds=LIMIT_SECONDS)
     killed = kill_triggerer(system)
@@ -169,7 +175,7 @@ def test_clearing_a_task_runs_the_report_again_unless_it_is_to_reuse_its_run(sur
 def run_without_workers(mortal_system: DemoSystem, survivors: Survivors) -> dict[str, Any]:
     """Run the Dag whose sensors begin in the triggerer; give its task instances."""
     system = mortal_system
-    system.wait_for("the Dag", lambda: system.airflow.find_dag(WORKERLESS), timeout_seconds=LIMIT_SECONDS)
+    wait_for_dag(system, WORKERLESS)
     run = system.airflow.trigger_dag(WORKERLESS, {})
     wait_for_end(system, run)
     tasks = system.wait_for("the tasks", lambda: find_tasks(system, run), timeout_seconds=LIMIT_SECONDS)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import FrameLocator, Locator, Page, Route, expect
 
-from demo.http_clients import DagRun
+from demo.http_client import DagRun
 from demo.main_job import MainJobOutcome
 from demo.settings import SOURCE
 from demo.system import DemoSystem
@@ -136,7 +136,7 @@ def test_page_looks_again_after_a_failure(system: DemoSystem, api_server_run: Da
             route.continue_()
 
     page.route(re.compile(r"/pushmetrics-events/events/\d+$"), answer)
-    (cause,) = system.airflow.fetch(f"{api_server_run.path}/upstreamAssetEvents")["asset_events"]
+    (cause,) = system.airflow.find(f"{api_server_run.path}/upstreamAssetEvents")["asset_events"]
     page.goto(f"{system.airflow_url}/pushmetrics-events/#{cause['extra']['payload']['id']}")
     expect(page.locator("#effects")).to_contain_text(STARTED, timeout=PATIENCE_MILLISECONDS)
     expect(page.locator("#problem")).to_be_hidden()
@@ -158,7 +158,7 @@ def queue_again(page: Page, system: DemoSystem, run: DagRun) -> Iterator[None]:
 def test_page_shows_a_dag_run_that_is_queued(
     system: DemoSystem, outcome: MainJobOutcome, api_server_run: DagRun, page: Page
 ) -> None:
-    (cause,) = system.airflow.fetch(f"{api_server_run.path}/upstreamAssetEvents")["asset_events"]
+    (cause,) = system.airflow.find(f"{api_server_run.path}/upstreamAssetEvents")["asset_events"]
     effects = page.locator("#effects")
     with queue_again(page, system, api_server_run):
         page.goto(f"{system.airflow_url}/pushmetrics-events/#{cause['extra']['payload']['id']}")

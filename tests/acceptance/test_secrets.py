@@ -66,7 +66,7 @@ def header_secret(system: DemoSystem) -> str:
 
 
 def find_attempts(system: DemoSystem, delivery_id: int) -> object:
-    return system.service.fetch(f"/api/v1/webhook_delivery/{delivery_id}")["result"]["attempts"] or None
+    return system.service.find(f"/api/v1/webhook_delivery/{delivery_id}")["result"]["attempts"] or None
 
 
 @pytest.mark.usefixtures("outcome")
@@ -100,11 +100,11 @@ def test_lineage_names_the_report_and_holds_no_secret(system: DemoSystem) -> Non
 def test_no_task_shows_a_secret_in_the_api(system: DemoSystem, outcome: MainJobOutcome) -> None:
     shown = ""
     for run in (outcome.trigger_run, outcome.webhook_run):
-        for task in system.airflow.fetch(f"{run.path}/taskInstances")["task_instances"]:
+        for task in system.airflow.find(f"{run.path}/taskInstances")["task_instances"]:
             shown += str(task)
             path = f"{run.path}/taskInstances/{task['task_id']}/xcomEntries"
-            for entry in system.airflow.fetch(path)["xcom_entries"]:
-                shown += str(system.airflow.fetch(f"{path}/{entry['key']}", map_index=entry["map_index"]))
+            for entry in system.airflow.find(path)["xcom_entries"]:
+                shown += str(system.airflow.find(f"{path}/{entry['key']}", map_index=entry["map_index"]))
     assert "by_carrier" in shown
     assert find_secrets(shown, system) == []
 

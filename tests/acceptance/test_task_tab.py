@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
-from demo.http_clients import DagRun
+from demo.http_client import DagRun
 from demo.main_job import MainJobOutcome
 from demo.system import DemoSystem
 from tests.acceptance.signed_in import sign_in

@@ -85,9 +85,8 @@ class Tutorial:
         *lines, last = self.read_blocks("bash")[block].strip().splitlines()
         command = "\n".join([*lines, f"exec {last}"])
         log = self.home / f"{block}.log"
-        self.processes.start(
-            last, ["bash", "-e", "-c", command], env=self.environment, log=log, cwd=self.folder
-        )
+        shell = ["bash", "-e", "-c", command]
+        self.processes.start(shell, env=self.environment, log=log, cwd=self.folder)
 
     def query(self, statement: str) -> list[str]:
         """Query the first column in Airflow's database; nothing before there is one."""

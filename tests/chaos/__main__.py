@@ -15,9 +15,9 @@ from pathlib import Path
 from rich.table import Table
 
 from demo.display import Display
-from demo.errors import DemoError, Interrupted, ignore_signals, interruptible
+from demo.errors import DemoError, Interrupted, ignore_signals, raise_at_signals
+from demo.folder import DemoFolder
 from demo.processes import adopt_orphans, reap_children
-from demo.state import DemoFolder
 from tests.chaos.evidence import read_evidence, read_posts
 from tests.chaos.invariants import Evidence, judge, list_repeated
 from tests.chaos.load import Load
@@ -78,13 +78,13 @@ def open_system(folder: DemoFolder, counts: Mapping[str, int]) -> Iterator[Syste
         scratch = Path(tempfile.mkdtemp(prefix="pushmetrics-chaos-"))
         scratch.chmod(0o755)  # PostgreSQL may run as another user
         system = System(folder, scratch, counts)
-        system.processes.stop(0)  # what an earlier one left, that was killed
+        system.processes.stop()  # what an earlier one left, that was killed
         folder.clear()
         try:
             yield system
         finally:
             ignore_signals()
-            system.processes.stop(0)
+            system.processes.stop()
             shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -186,7 +186,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     display.print_line(f"Seed {seed}: `make chaos SIZE={options.size} SEED={seed}` replays this schedule.")
     adopt_orphans()
     try:
-        with interruptible(), open_system(DemoFolder(Path(".chaos").resolve()), size.processes) as system:
+        raise_at_signals()
+        with open_system(DemoFolder(Path(".chaos").resolve()), size.processes) as system:
             evidence = run_chaos(system, schedule, SETTLE_SECONDS, display)
             found = judge(evidence)
             show_result(system, schedule, evidence, found, display)
@@ -194,8 +195,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         display.show_failure(str(error), error.log)
         return 1
     except Interrupted as interruption:
-        display.print_line(f"Ended early, by {interruption}.")
-        return 128 + interruption.signal_number
+        (number,) = interruption.args
+        display.print_line(f"Ended early, by {number.name}.")
+        return 128 + int(number)
     finally:
         reap_children()
     return 1 if any(found.values()) else 0

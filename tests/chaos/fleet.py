@@ -105,17 +105,15 @@ class Fleet:
             elif member.process is None and now >= member.starts_at:
                 self._start(member)
 
-    def stop(self, grace_seconds: float) -> list[str]:
-        """Stop all processes; return those that had to be killed."""
-        killed = self.processes.stop(grace_seconds)
+    def stop(self) -> None:
+        """Stop all processes."""
+        self.processes.stop()
         for member in self.members.values():
             if member.process is not None:
                 member.process.wait(REAP_SECONDS)
-        return killed
 
     def _start(self, member: Member) -> None:
         member.process = self.processes.start(
-            member.name,
             member.command,
             env=member.environment,
             log=self.folder / f"{member.name}.log",

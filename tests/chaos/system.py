@@ -16,9 +16,9 @@ import httpx
 from sqlalchemy.engine import URL
 
 from demo.errors import DemoError
+from demo.folder import DemoFolder
 from demo.processes import DemoProcesses
 from demo.settings import AIRFLOW_USER, HOST, DemoCredentials, build_base_environment, find_free_ports
-from demo.state import DemoFolder
 from tests.chaos.environment import build_environment
 from tests.chaos.fleet import Fleet
 from tests.chaos.servers import (
@@ -149,10 +149,9 @@ class System:
 
     def _run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a command that ends."""
-        name = Path(arguments[0]).stem
-        log = self.folder.logs / f"{name}.log"
+        log = self.folder.logs / f"{Path(arguments[0]).stem}.log"
         command = [str(PROGRAMS / program), *arguments]
-        return self.processes.start(name, command, env=self._environment, log=log, cwd=self.folder.root)
+        return self.processes.start(command, env=self._environment, log=log, cwd=self.folder.root)
 
     def _is_ready(self, kind: str) -> bool:
         try:

@@ -6,14 +6,15 @@ import json
 import ssl
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 from dotenv import dotenv_values
 
-from demo.http_clients import AirflowClient, DagRun
-from demo.system import TRIGGER_DAG, WEBHOOK_DAG
+from demo.http_client import AirflowClient, DagRun
+from demo.main_job import TRIGGER_DAG, WEBHOOK_DAG
 from tests.fakes.waiting import wait_until
 
 LIMIT_SECONDS = 420
@@ -32,12 +33,8 @@ def read_answers(client: httpx.Client, urls: dict[str, str]) -> dict[str, int]:
 
 
 def wait_for_end(airflow: Airflow, run: DagRun) -> DagRun:
-    def find_end() -> DagRun | None:
-        found = airflow.find_run(run)
-        return found if found and found.is_finished else None
-
-    ended = wait_until(find_end, run, LIMIT_SECONDS)
-    airflow.require_success(ended)
+    ended = wait_until(lambda: airflow.find_finished_run(run), run, LIMIT_SECONDS)
+    assert ended.state == "success", ended
     return ended
 
 
@@ -49,7 +46,7 @@ def find_webhook_run(airflow: Airflow) -> DagRun | None:
 def run_main_job(airflow: Airflow, folder: Path) -> dict[str, Any]:
     """Run a report by its Dag, and wait for the Dag that the report's webhook starts."""
     for dag in (TRIGGER_DAG, WEBHOOK_DAG):
-        wait_until(lambda: airflow.find_dag(dag), dag, LIMIT_SECONDS)  # noqa: B023 - called at once
+        wait_until(partial(airflow.find, f"/api/v2/dags/{dag}"), dag, LIMIT_SECONDS)
     time.sleep(5)  # the triggerer begins to watch the asset
     trigger = wait_for_end(airflow, airflow.trigger_dag(TRIGGER_DAG, {"origin": "JFK", "month": 2}))
     webhook = wait_for_end(airflow, wait_until(lambda: find_webhook_run(airflow), WEBHOOK_DAG, LIMIT_SECONDS))

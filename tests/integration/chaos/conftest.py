@@ -30,4 +30,4 @@ def postgres() -> Iterator[tuple[Fleet, Path]]:
             wait_until(lambda: find_databases(folder), "PostgreSQL")
             yield fleet, folder
         finally:
-            fleet.stop(0)
+            fleet.stop()

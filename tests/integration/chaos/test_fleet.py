@@ -51,7 +51,7 @@ def test_a_kill_ends_all_that_a_process_started_and_the_supervisor_starts_it_aga
     supervise_until(fleet, lambda: fleet.members["parent-1"].ended)
     fresh = supervise_until(fleet, lambda: fleet.members["parent-1"].process)
     assert fresh.pid != killed[0].pid
-    assert fleet.stop(0)
+    fleet.stop()
     assert fleet.processes.find_members() == set()
 
 
@@ -64,7 +64,7 @@ def test_a_freeze_stops_all_for_its_time(fleet: Fleet) -> None:
         fleet.supervise()
     assert time.monotonic() - began >= 0.5
     wait_until(lambda: all(process.status() != psutil.STATUS_STOPPED for process in frozen))
-    fleet.stop(0)
+    fleet.stop()
 
 
 def test_a_killed_postgresql_comes_back_with_what_was_committed(postgres: tuple[Fleet, Path]) -> None:

@@ -45,13 +45,15 @@ def start_server() -> Iterator[FakeServer]:
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             status, answer = fake.take(self.command, self.path, dict(self.headers), body)
-            content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            is_page = isinstance(answer, bytes)
+            content = answer if is_page else json.dumps(answer).encode()
             self.send_response(status)
+            self.send_header("Content-Type", "text/html" if is_page else "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_PUT = do_GET
+        do_POST = do_GET
 
         def log_message(self, format: str, *args: Any) -> None:
             return

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from demo.errors import DemoError
+from demo.folder import DemoFolder
 from demo.settings import (
     DemoCredentials,
     build_airflow_environment,
     build_base_environment,
     choose_ports,
+    find_free_ports,
 )
-from demo.state import DemoFolder
 
 FOLDER = DemoFolder(Path("/somewhere/.demo"))
 CREDENTIALS = replace(DemoCredentials(), trigger_token="trigger", signing_secret="whsec_c2VjcmV0")
@@ -79,12 +81,28 @@ def test_the_credentials_are_new_for_each_demo_and_do_not_show() -> None:
     assert other.api_token.startswith("pmpat_")
 
 
-@pytest.mark.parametrize("text", ["0", "65536", "-1", "http", "80.5", "٨٠", "9" * 5000])
+@pytest.mark.parametrize("text", ["0", "65536", "-1", "http", "80.5", "9" * 5000])
 def test_what_is_no_port_is_refused_with_the_variables_name(text: str) -> None:
-    with pytest.raises(DemoError, match=rf"{AIRFLOW_VARIABLE}=.* is not a port: set a number from 1"):
-        choose_ports({AIRFLOW_VARIABLE: text})
+    with pytest.raises(DemoError, match=rf"{SERVICE_VARIABLE}=.* is not a port: set a number from 1"):
+        choose_ports({SERVICE_VARIABLE: text})
 
 
-def test_the_same_port_for_both_is_refused() -> None:
-    with pytest.raises(DemoError, match=r"are both 8080: set different ports"):
-        choose_ports({SERVICE_VARIABLE: "8080", AIRFLOW_VARIABLE: " "})
+@pytest.mark.parametrize("address", ["127.0.0.1", ""])
+def test_a_taken_port_is_named_with_the_variable_that_changes_it(address: str) -> None:
+    with socket.socket() as listener:
+        listener.bind((address, 0))
+        listener.listen()
+        taken = str(listener.getsockname()[1])
+        message = rf"port {taken} of 127.0.0.1 is in use.*{SERVICE_VARIABLE}=\d+"
+        with pytest.raises(DemoError, match=message):
+            choose_ports({SERVICE_VARIABLE: taken})
+
+
+def test_the_chosen_ports_are_those_of_the_environment_and_different() -> None:
+    service, airflow = find_free_ports(2)
+    assert choose_ports({SERVICE_VARIABLE: str(service), AIRFLOW_VARIABLE: f" {airflow} "}) == [
+        service,
+        airflow,
+    ]
+    with pytest.raises(DemoError, match=f"port {service} of 127.0.0.1 is in use.*{AIRFLOW_VARIABLE}="):
+        choose_ports(dict.fromkeys((SERVICE_VARIABLE, AIRFLOW_VARIABLE), str(service)))
