@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, TimeoutError
+from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError
 
 from tests.fakes.browser import Visit
 from tests.fakes.service_process import ServiceProcess, run_ready_service
@@ -30,33 +29,14 @@ FAULT = re.compile("not found|cannot be", re.I)
 """What the title of a page says that has nothing to show."""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """
-    A picture of a page.
-
-    :param name: The first part of the names of its files.
-    :param paths: Where the page is; the first one that the service has is taken.
-    :param alternative: What the picture shows, for who does not see it.
-    """
-
-    name: str
-    paths: tuple[str, ...]
-    alternative: str
-
-    @property
-    def files(self) -> list[str]:
-        """The names of its files."""
-        return [f"{self.name}-{scheme}.png" for scheme in SCHEMES]
-
-
-PICTURES = (
-    Picture("reports", ("app/reports",), "The list of reports with their last runs"),
-    Picture("report", ("app/reports/1",), "A report with its text, its parameters and its queries"),
-    Picture("run", ("app/reports/1/runs/{run_id}",), "A run with the results of its queries"),
-    Picture("webhooks", ("app/webhooks", "app/subscriptions"), "The webhooks that tell others of runs"),
-    Picture("settings", ("app/settings", "app/databases"), "The settings of the workspace"),
-)
+PICTURES = {
+    "reports": "app/reports",
+    "report": "app/reports/1",
+    "run": "app/reports/1/runs/{run_id}",
+    "webhooks": "app/webhooks",
+    "settings": "app/settings",
+}
+"""The first part of the names of a picture's files, and where the page is."""
 
 REPORTS = {
     "Arrivals by airport": "SELECT dest, count(*) AS flights FROM flights GROUP BY ALL ORDER BY flights DESC",
@@ -110,6 +90,19 @@ def take_scheme(
     browser: Browser, service: ServiceProcess, scheme: str, run_id: int, target: Path
 ) -> Iterator[Path]:
     """Take the pictures in light or in dark colors."""
+    with open_context(browser, scheme) as context:
+        visit = Visit(context.new_page(), str(service.client.base_url).rstrip("/"))
+        visit.page.set_default_timeout(LIMIT_SECONDS * 1000)
+        visit.enter("app/reports")
+        visit.page.get_by_role("heading", level=1).first.wait_for()
+        for name, path in PICTURES.items():
+            open_page(visit, path.format(run_id=run_id))
+            yield save_picture(visit.page, target / f"{name}-{scheme}.png")
+
+
+@contextmanager
+def open_context(browser: Browser, scheme: str) -> Iterator[BrowserContext]:
+    """Open a browser that looks the same each time, in light or in dark colors."""
     context = browser.new_context(
         viewport={"width": WIDTH, "height": HEIGHT},
         color_scheme="dark" if scheme == "dark" else "light",
@@ -117,29 +110,24 @@ def take_scheme(
         timezone_id="UTC",
         reduced_motion="reduce",
     )
-    visit = Visit(context.new_page(), str(service.client.base_url).rstrip("/"))
-    visit.page.set_default_timeout(LIMIT_SECONDS * 1000)
-    visit.enter("app/reports")
-    visit.page.get_by_role("heading", level=1).first.wait_for()
-    for picture in PICTURES:
-        open_first(visit, [path.format(run_id=run_id) for path in picture.paths])
-        path = target / f"{picture.name}-{scheme}.png"
-        taken = visit.page.screenshot(animations="disabled", caret="hide")
-        path.write_bytes(taken if len(taken) <= MAX_BYTES else shrink(taken))
-        yield path
+    yield context
     context.close()
 
 
-def open_first(visit: Visit, paths: Sequence[str]) -> None:
-    """Open the first page that the service has."""
-    for path in paths:
-        visit.open(path)
-        title = visit.page.locator("main h1").first
-        title.wait_for()
-        settle(visit.page)
-        if not FAULT.search(title.inner_text()):
-            return
-    raise AssertionError(f"the service has none of the pages {', '.join(paths)}")
+def save_picture(page: Page, path: Path) -> Path:
+    """Save a picture of a page that has been read, as a small file."""
+    taken = page.screenshot(animations="disabled", caret="hide")
+    path.write_bytes(taken if len(taken) <= MAX_BYTES else shrink(taken))
+    return path
+
+
+def open_page(visit: Visit, path: str) -> None:
+    """Open a page, and wait until it shows what it has."""
+    visit.open(path)
+    title = visit.page.locator("main h1").first
+    title.wait_for()
+    settle(visit.page)
+    assert not FAULT.search(title.inner_text()), f"the service has no page {path}"
 
 
 def settle(page: Page) -> None:

@@ -10,10 +10,11 @@ import zlib
 import pytest
 
 from scripts.docs_blocks.blocks import ROOT, list_pages
-from tests.screenshots.pictures import HEIGHT, IMAGES, MAX_BYTES, PICTURES, WIDTH
+from tests.screenshots.airflow_pictures import AIRFLOW_PICTURES
+from tests.screenshots.pictures import HEIGHT, IMAGES, MAX_BYTES, PICTURES, SCHEMES, WIDTH
 from tests.screenshots.png import SIGNATURE, predict, read_chunks, shrink, write_chunk
 
-FILES = sorted(name for picture in PICTURES for name in picture.files)
+FILES = sorted(f"{name}-{scheme}.png" for name in (*PICTURES, *AIRFLOW_PICTURES) for scheme in SCHEMES)
 
 
 def test_there_is_a_picture_of_each_page_in_each_scheme_and_no_other() -> None:
