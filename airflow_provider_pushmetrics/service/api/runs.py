@@ -36,7 +36,7 @@ from airflow_provider_pushmetrics.service.api.schemas.runs import (
 )
 from airflow_provider_pushmetrics.service.models import BlockResult, Report, Run
 from airflow_provider_pushmetrics.service.runs import submission
-from airflow_provider_pushmetrics.service.runs.submission import accept_re_run
+from airflow_provider_pushmetrics.service.runs.re_runs import accept_re_run, read_re_run_parameters
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.ids import parse_id
 
@@ -130,9 +130,12 @@ def cancel_run(reference: Reference, parts: Parts, caller: Editor) -> RunRespons
 @router.post("/{reference}/re_run")
 def repeat_run(reference: Reference, parts: Parts, caller: Editor) -> RepeatedRun:
     """Run the report again with the parameters of a run. The new run has its id as ``parent_id``."""
+    with parts.database.reading() as session:
+        earlier = find_by_reference(session, Run, reference, caller)
+    parameters = read_re_run_parameters(parts.database, parts.results, earlier.id)
     with parts.database.writing() as session:
         earlier = find_by_reference(session, Run, reference, caller)
-        run = accept_re_run(session, parts.results, earlier, parts.pending_limit)
+        run = accept_re_run(session, earlier, parameters, parts.pending_limit)
         answer = build_one(build_run_row(run))
     return {**answer, "noteflow_run_uid": run.uid}
 

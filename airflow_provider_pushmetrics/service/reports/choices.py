@@ -17,6 +17,7 @@ from airflow_provider_pushmetrics.service.reports.parameter_types import MAX_CHO
 from airflow_provider_pushmetrics.service.results.columns import read_values
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.results.values import write_text
+from airflow_provider_pushmetrics.service.storage.database import Database
 
 MAX_QUERY_CHOICES = 100_000
 """If a query has more different values, no value is accepted."""
@@ -44,13 +45,19 @@ def list_choices(session: Session, results: ResultStore, block: Block) -> Choice
     if not isinstance(choices, dict):
         return Choices(tuple(choices or ()))
     try:
-        return _read_query_choices(session, results, block.report_id, choices["query"], MAX_CHOICES)
+        newest = _find_query_result(session, block.report_id, choices["query"])
+        return _read_query_choices(results, newest, choices["query"], MAX_CHOICES)
     except UnknownChoicesError:
         return Choices(is_complete=False)
 
 
+def needs_choices(parameters: Iterable[Parameter], given: Collection[str]) -> bool:
+    """Return whether a parameter that has a value gets its choices from a query, and has not got them yet."""
+    return any(_needs_choices(one, given) for one in parameters)
+
+
 def set_query_choices(
-    session: Session,
+    database: Database,
     results: ResultStore,
     report_id: int,
     parameters: Iterable[Parameter],
@@ -59,14 +66,22 @@ def set_query_choices(
     """
     Set the choices of the parameters that have a value and get their choices from a query.
 
+    Their results are read outside of a transaction: the storage may be slow.
+
     :param given: The names of the parameters that have a value.
+    :raises ResultError: if a result is damaged.
+    :raises ObjectStoreError: if the object storage does not answer.
     """
     return [
-        _set_choices(session, results, report_id, one, one.choices_query)
-        if one.choices_query is not None and one.name in given
+        _set_choices(database, results, report_id, one, str(one.choices_query))
+        if _needs_choices(one, given)
         else one
         for one in parameters
     ]
+
+
+def _needs_choices(parameter: Parameter, given: Collection[str]) -> bool:
+    return parameter.choices_query is not None and parameter.choices is None and parameter.name in given
 
 
 def list_choice_results(session: Session) -> list[BlockResult]:
@@ -81,10 +96,12 @@ def list_choice_results(session: Session) -> list[BlockResult]:
 
 
 def _set_choices(
-    session: Session, results: ResultStore, report_id: int, parameter: Parameter, query: str
+    database: Database, results: ResultStore, report_id: int, parameter: Parameter, query: str
 ) -> Parameter:
     try:
-        found = _read_query_choices(session, results, report_id, query, MAX_QUERY_CHOICES)
+        with database.reading() as session:
+            newest = _find_query_result(session, report_id, query)
+        found = _read_query_choices(results, newest, query, MAX_QUERY_CHOICES)
         if not found.is_complete:
             raise UnknownChoicesError(
                 f"the query {query!r} has more than {MAX_QUERY_CHOICES:,} values, or was truncated at its"
@@ -95,13 +112,11 @@ def _set_choices(
     return parameter.with_choices(found.values)
 
 
-def _read_query_choices(
-    session: Session, results: ResultStore, report_id: int, query: str, limit: int
-) -> Choices:
+def _find_query_result(session: Session, report_id: int, query: str) -> BlockResult:
     """
-    Read the different values in the first column of the newest result of a query.
+    Find the newest result of a query as it is now.
 
-    :raises UnknownChoicesError: if there is no query, or no result of it as it is now.
+    :raises UnknownChoicesError: if there is no query, or no such result.
     """
     block = _find_query(session, report_id, query)
     if block is None:
@@ -109,10 +124,25 @@ def _read_query_choices(
     newest = _find_newest(session, _is_current(block))
     if newest is None and _find_newest(session, BlockResult.block_id == block.id) is not None:
         raise UnknownChoicesError(f"the query {query!r} has not run since it was changed: run it first")
-    values = None if newest is None else _read_first_column(results, str(newest.result_file), limit)
-    if newest is None or values is None:
-        raise UnknownChoicesError(f"the query {query!r} has no result: run it first")
+    if newest is None:
+        raise UnknownChoicesError(_describe_missing(query))
+    return newest
+
+
+def _read_query_choices(results: ResultStore, newest: BlockResult, query: str, limit: int) -> Choices:
+    """
+    Read the different values in the first column of a result.
+
+    :raises UnknownChoicesError: if the result was deleted.
+    """
+    values = _read_first_column(results, str(newest.result_file), limit)
+    if values is None:
+        raise UnknownChoicesError(_describe_missing(query))
     return Choices(tuple(values[:limit]), len(values) <= limit and not newest.is_truncated)
+
+
+def _describe_missing(query: str) -> str:
+    return f"the query {query!r} has no result: run it first"
 
 
 def _find_query(session: Session, report_id: int, name: str) -> Block | None:

@@ -6,13 +6,20 @@ A batch needs five statements, a commit and a thread, and so does a single call.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.pending_limit import PendingLimit
-from airflow_provider_pushmetrics.service.runs.submission import AcceptedRun, RunSubmission, accept_runs
+from airflow_provider_pushmetrics.service.runs.submission import (
+    AcceptedRun,
+    RunSubmission,
+    UnreadChoicesError,
+    accept_runs,
+)
 from airflow_provider_pushmetrics.service.runs.triggers import (
     CalledTrigger,
     TriggerCall,
@@ -20,6 +27,9 @@ from airflow_provider_pushmetrics.service.runs.triggers import (
 )
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.serving.group_commit import GroupCommit
+
+CHOICE_READERS = 4
+"""How many calls may read the choices of their parameters at the same time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +59,20 @@ class CallOutcome:
     run: AcceptedRun | None = None
 
 
+@dataclass(frozen=True)
+class UnreadCall:
+    """A call that needs the choices of a parameter: results, whose storage may be slow."""
+
+    trigger: CalledTrigger
+    request: RunSubmission
+
+
 class CallBatcher:
     """
     Finds triggers and accepts runs for calls on an event loop, without a thread for each.
+
+    Calls that need the result of a query are completed in threads of their own, so that no other call waits
+    for the storage of results.
 
     :param database: The database.
     :param results: The results with the choices of parameters.
@@ -62,7 +83,8 @@ class CallBatcher:
         self._database = database
         self._results = results
         self._limit = limit
-        self._group = GroupCommit[WaitingCall, CallOutcome]("trigger-calls", self._commit)
+        self._group = GroupCommit[WaitingCall, CallOutcome | UnreadCall]("trigger-calls", self._commit)
+        self._readers = ThreadPoolExecutor(CHOICE_READERS, thread_name_prefix="trigger-choices")
 
     async def call(self, call: TriggerCall, build: Callable[[CalledTrigger], RunSubmission]) -> CallOutcome:
         """
@@ -74,21 +96,35 @@ class CallBatcher:
         :raises PushMetricsConflictError: if its key was used for other parameters, or its report was deleted.
         :raises PushMetricsUnavailableError: if too many runs of the workspace wait.
         """
-        return await self._group.submit(WaitingCall(call, build))
+        outcome = await self._group.submit(WaitingCall(call, build))
+        if isinstance(outcome, CallOutcome):
+            return outcome
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._read_and_accept, outcome)
 
     def close(self) -> None:
         """Complete the waiting calls, and stop."""
         self._group.close()
+        self._readers.shutdown()
 
-    def _commit(self, calls: Sequence[WaitingCall]) -> list[CallOutcome | Exception]:
+    def _read_and_accept(self, call: UnreadCall) -> CallOutcome:
+        (run,) = accept_runs(self._database, self._results, [call.request], self._limit)
+        if isinstance(run, Exception):
+            raise run
+        return CallOutcome(call.trigger, run)
+
+    def _commit(self, calls: Sequence[WaitingCall]) -> list[CallOutcome | UnreadCall | Exception]:
         triggers = find_called_triggers(self._database, [one.call for one in calls])
         built = [_build(one, trigger) for one, trigger in zip(calls, triggers, strict=True)]
         wanted = [one for one in built if isinstance(one, RunSubmission)]
-        accepted = iter(accept_runs(self._database, self._results, wanted, self._limit) if wanted else ())
-        outcomes: list[CallOutcome | Exception] = []
+        accepted = iter(accept_runs(self._database, None, wanted, self._limit) if wanted else ())
+        outcomes: list[CallOutcome | UnreadCall | Exception] = []
         for trigger, one in zip(triggers, built, strict=True):
             run = next(accepted) if isinstance(one, RunSubmission) else one
-            outcomes.append(run if isinstance(run, Exception) else CallOutcome(trigger, run))
+            if isinstance(run, UnreadChoicesError) and isinstance(one, RunSubmission) and trigger is not None:
+                outcomes.append(UnreadCall(trigger, one))
+            else:
+                outcomes.append(run if isinstance(run, Exception) else CallOutcome(trigger, run))
         return outcomes
 
 

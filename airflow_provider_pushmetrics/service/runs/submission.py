@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConflictError,
+    PushMetricsError,
     PushMetricsParameterError,
     PushMetricsUnavailableError,
 )
@@ -28,7 +29,7 @@ from airflow_provider_pushmetrics.service.models import (
 )
 from airflow_provider_pushmetrics.service.models.statuses import CANCELLED, CANCELLED_ERROR, FINISHED, NOT_RUN
 from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER
-from airflow_provider_pushmetrics.service.reports.choices import set_query_choices
+from airflow_provider_pushmetrics.service.reports.choices import needs_choices, set_query_choices
 from airflow_provider_pushmetrics.service.reports.parameter_types import (
     Parameter,
     ParameterValueError,
@@ -55,6 +56,10 @@ SELECT_TEMPLATES = (
 )
 
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
+
+
+class UnreadChoicesError(PushMetricsError):
+    """The choices of a parameter that has a value were not read."""
 
 
 @dataclass(frozen=True)
@@ -147,18 +152,27 @@ def accept_run(
 
 def accept_runs(
     database: Database,
-    results: ResultStore,
+    results: ResultStore | None,
     requests: Sequence[RunSubmission],
     limit: PendingLimit = UNLIMITED,
 ) -> list[AcceptedRun | Exception]:
-    """Record runs of reports by one statement; return for each its run or its error."""
+    """
+    Record runs of reports by one statement; return for each its run or its error.
+
+    :param results: Where parameters take their choices from. If None, a request that needs some has an
+        :class:`UnreadChoicesError`, and no other waits for their storage.
+    """
     try:
         with database.reading() as session:
-            templates = _read_templates(session, results, requests)
+            templates = _read_templates(session, requests)
             workspaces = {template.workspace_id for template in templates.values()}
             pending = Counter({one: limit.count_pending(session, one) for one in workspaces})
             stored = _find_by_key(session, requests)
-        rows, answers = _decide(requests, templates, stored, partial(limit.add, pending))
+        if results is not None:
+            given = {name for request in requests for name in request.given}
+            templates = _set_choices(database, results, templates, given)
+        built = [_build_run(request, templates) for request in requests]
+        rows, answers = _decide(requests, built, stored, partial(limit.add, pending))
         ids = {run.uid: run.id for run in stored.values()}
         if rows:
             with database.executing() as session:
@@ -174,7 +188,7 @@ def accept_runs(
 
 def _decide(
     requests: Sequence[RunSubmission],
-    templates: Mapping[int, RunTemplate],
+    built: Sequence[dict[str, Any] | PushMetricsError],
     stored: Mapping[tuple[int, str] | None, Run],
     admit: Callable[[int], None],
 ) -> tuple[list[Mapping[str, Any]], list[tuple[str, bool] | Exception]]:
@@ -182,18 +196,16 @@ def _decide(
     by_key = {key: (run.uid, run.given_parameters) for key, run in stored.items()}
     rows: list[Mapping[str, Any]] = []
     answers: list[tuple[str, bool] | Exception] = []
-    for request in requests:
+    for request, row in zip(requests, built, strict=True):
         known = by_key.get(request.key)
         if known is not None:
             answers.append(_check_repeat(request, known[1]) or (known[0], True))
-        elif request.report_id not in templates:
-            answers.append(_build_deleted())
+        elif isinstance(row, Exception):
+            answers.append(row)
         else:
-            template = templates[request.report_id]
             try:
-                row = _build_run(request, template)
-                admit(template.workspace_id)
-            except (ParameterValueError, PushMetricsUnavailableError) as error:
+                admit(row["workspace_id"])
+            except PushMetricsUnavailableError as error:
                 answers.append(error)
                 continue
             rows.append(row)
@@ -203,24 +215,24 @@ def _decide(
     return rows, answers
 
 
-def _read_templates(
-    session: Session, results: ResultStore, requests: Sequence[RunSubmission]
-) -> dict[int, RunTemplate]:
-    given: dict[int, set[str]] = {}
-    for request in requests:
-        given.setdefault(request.report_id, set()).update(request.given)
+def _read_templates(session: Session, requests: Sequence[RunSubmission]) -> dict[int, RunTemplate]:
     templates: dict[int, RunTemplate] = {}
-    for row in execute_core(session, SELECT_TEMPLATES, {"reports": list(given)}):
+    reports = {request.report_id for request in requests}
+    for row in execute_core(session, SELECT_TEMPLATES, {"reports": list(reports)}):
         template = templates.setdefault(row.id, RunTemplate(row.workspace_id))
         if row.name is not None:
             template.parameters.append(Parameter.read(row.name, row.content))
-    return {
-        report_id: replace(
-            template,
-            parameters=set_query_choices(session, results, report_id, template.parameters, given[report_id]),
-        )
-        for report_id, template in templates.items()
-    }
+    return templates
+
+
+def _set_choices(
+    database: Database, results: ResultStore, templates: Mapping[int, RunTemplate], given: set[str]
+) -> dict[int, RunTemplate]:
+    def complete(report_id: int, template: RunTemplate) -> RunTemplate:
+        parameters = set_query_choices(database, results, report_id, template.parameters, given)
+        return replace(template, parameters=parameters)
+
+    return {report_id: complete(report_id, template) for report_id, template in templates.items()}
 
 
 def _find_by_key(session: Session, requests: Sequence[RunSubmission]) -> dict[tuple[int, str] | None, Run]:
@@ -239,14 +251,25 @@ def _check_repeat(request: RunSubmission, given: Mapping[str, Any]) -> PushMetri
     )
 
 
-def _build_run(request: RunSubmission, template: RunTemplate) -> dict[str, Any]:
+def _build_run(
+    request: RunSubmission, templates: Mapping[int, RunTemplate]
+) -> dict[str, Any] | PushMetricsError:
+    template = templates.get(request.report_id)
+    if template is None:
+        return _build_deleted()
+    if needs_choices(template.parameters, request.given):
+        return UnreadChoicesError(f"the choices of report {request.report_id} were not read.")
+    try:
+        parameters = apply_parameters(template.parameters, request.given)
+    except ParameterValueError as error:
+        return error
     return {
         "uid": generate_uid(),
         "workspace_id": template.workspace_id,
         "report_id": request.report_id,
         "origin": request.origin,
         "given_parameters": dict(request.given),
-        "parameters": apply_parameters(template.parameters, request.given),
+        "parameters": parameters,
         "idempotency_key": request.idempotency_key,
         "flow_run_id": generate_flow_run_id(),
         "webhook_id": request.webhook_id,
@@ -268,32 +291,6 @@ def _find_cause(database: Database, request: RunSubmission) -> AcceptedRun | Exc
 
 def _build_deleted() -> PushMetricsConflictError:
     return PushMetricsConflictError("The report was deleted just now", status_code=409)
-
-
-def accept_re_run(session: Session, results: ResultStore, run: Run, limit: PendingLimit = UNLIMITED) -> Run:
-    """
-    Record another run of a report with the parameters of an earlier run.
-
-    :raises ParameterValueError: if the parameters no longer accept them.
-    :raises PushMetricsUnavailableError: if too many runs of the workspace wait.
-    """
-    limit.check(session, run.workspace_id)
-    parameters = read_parameters(run.report)
-    parameters = set_query_choices(session, results, run.report_id, parameters, run.given_parameters)
-    again = Run(
-        workspace_id=run.workspace_id,
-        report_id=run.report_id,
-        origin=run.origin,
-        given_parameters=run.given_parameters,
-        parameters=apply_parameters(parameters, run.given_parameters),
-        parent_id=run.id,
-        re_run_count=run.re_run_count + 1,
-        webhook_id=run.webhook_id,
-        options=run.options,
-    )
-    session.add(again)
-    session.flush()
-    return again
 
 
 def cancel_run(session: Session, run: Run, links: ResultLinks) -> None:
@@ -371,13 +368,16 @@ def accept_query_run(
     :param content: Replaces the block's content in this run.
     :raises PushMetricsUnavailableError: if too many runs of the workspace wait.
     """
+    with database.reading() as session:
+        block = session.get_one(Block, block_id)
+        parameters = read_parameters(block.report)
+    checked = {one.name for one in parameters if one.choices_query != block.name} & set(given)
+    parameters = set_query_choices(database, results, block.report_id, parameters, checked)
+    applied = apply_parameters(parameters, given)
     with database.writing() as session:
         block = session.get_one(Block, block_id)
         report = block.report
         limit.check(session, report.workspace_id)
-        parameters = read_parameters(report)
-        checked = {one.name for one in parameters if one.choices_query != block.name} & set(given)
-        parameters = set_query_choices(session, results, report.id, parameters, checked)
         run = StandaloneQueryRun(
             workspace_id=report.workspace_id,
             report_id=report.id,
@@ -385,7 +385,7 @@ def accept_query_run(
             query_id=block.query.id if block.query else None,
             content=None if content is None else dict(content),
             given_parameters=dict(given),
-            parameters=apply_parameters(parameters, given),
+            parameters=applied,
         )
         session.add(run)
         session.flush()

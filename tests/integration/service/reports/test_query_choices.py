@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any
 
-from tests.integration.service.conftest import Api
+from sqlalchemy import select
+
+from airflow_provider_pushmetrics.service.models import BlockResult
+from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.results.stored_result import StoredResult
+from airflow_provider_pushmetrics.service.runs.call_batching import CallBatcher, CallOutcome
+from airflow_provider_pushmetrics.service.runs.pending_limit import UNLIMITED
+from airflow_provider_pushmetrics.service.runs.submission import RunSubmission
+from airflow_provider_pushmetrics.service.runs.triggers import TriggerCall
+from tests.integration.service.conftest import Api, open_client
 
 REGIONS = "SELECT * FROM (VALUES ('EMEA'), ('APAC'), (NULL)) AS t (region)"
 
@@ -189,3 +200,57 @@ async def test_result_of_sql_that_was_edited_gives_no_choices_until_the_query_ha
     await ask_choices_query(api, report)
     assert (await start(api, report, "EMEA"))[0] == REFUSED
     assert (await start(api, report, "Mars"))[0] == ACCEPTED
+
+
+async def test_damaged_result_with_choices_fails_no_call_of_other_reports(api: Api) -> None:
+    report = await api.create_report(*build_blocks())
+    await ask_choices_query(api, report)
+    query = await find_block(api, report, "regions")
+    with api.parts.database.reading() as session:
+        name = session.scalars(
+            select(BlockResult.result_file).where(BlockResult.query_id == query["query_id"])
+        ).one()
+    (api.parts.settings.results_dir / str(name)).write_bytes(b"damaged")
+    damaged, token = await make_trigger_call(api, report)
+    other, other_token = await make_trigger_call(api, await api.create_report())
+    async with open_client(api.client._transport.app, raises=False) as client:  # type: ignore[attr-defined]
+        calls = [
+            client.post(path, params=params, json=given)
+            for _ in range(3)
+            for path, params, given in ((other, other_token, {}), (damaged, token, {"region": "EMEA"}))
+        ]
+        answers = await asyncio.gather(*calls)
+    assert [answer.status_code for answer in answers] == [200, 500] * 3
+    assert await count_runs(api, report) == 0
+
+
+class SilentStore(ResultStore):
+    """A store whose storage answers only when it may."""
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api.parts.settings.results_dir)
+        self.may_answer = threading.Event()
+
+    def open(self, name: str) -> StoredResult:
+        assert self.may_answer.wait(120)
+        return super().open(name)
+
+
+async def test_no_call_waits_for_the_choices_of_another(api: Api) -> None:
+    report = await api.create_report(*build_blocks())
+    await ask_choices_query(api, report)
+    store = SilentStore(api)
+    batcher = CallBatcher(api.parts.database, store, UNLIMITED)
+
+    async def call(given: dict[str, Any]) -> CallOutcome:
+        path, token = await make_trigger_call(api, report)
+        trigger = TriggerCall(path.split("/")[-2], token["token"])
+        return await batcher.call(trigger, lambda found: RunSubmission(found.report_id, given, "webhook"))
+
+    chosen = asyncio.ensure_future(call({"region": "EMEA"}))
+    async with asyncio.timeout(120):
+        assert (await call({})).run is not None
+        assert not chosen.done()
+        store.may_answer.set()
+        assert (await chosen).run is not None
+    batcher.close()
