@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from airflow_provider_pushmetrics.service.datasources.base import Stopper
-from airflow_provider_pushmetrics.serving.logs import ThrottledLog
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
 
 WATCH_SECONDS = 0.5
 """How often a running query is checked: the maximum delay of a cancellation."""
@@ -19,6 +19,7 @@ START_PAUSE_SECONDS = 0.1
 """The minimum time between two looks for queries that still run."""
 
 log = logging.getLogger(__name__)
+failures = ThrottledLog(log)
 
 
 class Watch:
@@ -63,7 +64,7 @@ class Watch:
         while not self._is_over.wait(seconds):
             if time.monotonic() >= deadline:
                 self.stopper.stop(f"the query took longer than {self._timeout_seconds:g} s and was stopped.")
-            elif (reason := self._find_reason()) is not None:
+            elif (reason := _try_to_find(self._find_reason)) is not None:
                 self.stopper.stop(reason)
             seconds = min(WATCH_SECONDS, max(deadline - time.monotonic(), 0.01))
 
@@ -128,3 +129,12 @@ def watch(timeout_seconds: float, find_reason: Callable[[], str | None]) -> Iter
         yield watching.stopper
     finally:
         watching.end()
+
+
+def _try_to_find(find_reason: Callable[[], str | None]) -> str | None:
+    """Return why a query must stop; None if that cannot be found out now: its timeout is still watched."""
+    try:
+        return find_reason()
+    except Exception as error:  # without this handler the watch would end
+        failures.error("cannot check whether a query must stop: %s", describe_fault(error))
+        return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from airflow_provider_pushmetrics.service.datasources.base import Stopper
 from airflow_provider_pushmetrics.service.datasources.watchdog import watch
 
@@ -42,3 +44,18 @@ def test_what_ends_soon_is_not_checked_and_what_goes_on_is() -> None:
         assert interrupted.wait(120)
     assert stopper.reason == "the run was cancelled"
     assert set(checked) == {"long"}
+
+
+def test_query_has_its_timeout_although_the_check_of_its_run_fails(caplog: pytest.LogCaptureFixture) -> None:
+    checked, interrupted = threading.Event(), threading.Event()
+
+    def fail() -> None:
+        checked.set()
+        raise KeyError("a column of the next version")
+
+    with watch(1.2, fail) as stopper:
+        stopper.register(interrupted.set)
+        assert interrupted.wait(120)
+    assert checked.is_set()
+    assert stopper.reason == "the query took longer than 1.2 s and was stopped."
+    assert "cannot check whether a query must stop: KeyError" in caplog.text
