@@ -256,6 +256,7 @@ def get_block_result(
 def _lock_block(session: Session, reference: str, caller: Caller) -> Block:
     block = find_by_reference(session, Block, reference, caller)
     lock_row(session, block.report)
+    lock_row(session, block)  # another request may have deleted it meanwhile
     return block
 
 

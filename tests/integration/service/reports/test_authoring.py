@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -194,6 +195,14 @@ async def test_content_json_replaces_the_content_for_one_run_only(api: Api) -> N
         f"/api/v1/block/{made['uid']}/run", json={"content_json": '{"database_id": 999}'}
     )
     assert refused.status_code == 422
+
+
+async def test_block_that_several_delete_at_once_is_deleted_once(api: Api) -> None:
+    report = await api.create_report({"type": "text", "name": "note", "content": {"text": "x"}})
+    blocks = (await api.client.get(f"/api/v1/report/{report['id']}")).json()["result"]["blocks"]
+    path = f"/api/v1/block/{blocks[0]['id']}"
+    answers = await asyncio.gather(*(api.client.delete(path) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200, *[404] * 7]
 
 
 async def test_results_of_a_block_are_listed_newest_first(api: Api) -> None:
