@@ -190,8 +190,13 @@ class RuntimeOpener:
         """Begin to open the runtime, unless a thread does it already."""
         with self._opening_lock:
             if self._opening is None or self._opening.done():
-                self._opening = Future()
-                start_daemon("pushmetrics-inbox-opener", partial(self._open, self._opening))
+                opening = Future[None]()
+                try:
+                    start_daemon("pushmetrics-inbox-opener", partial(self._open, opening))
+                except RuntimeError as error:  # there can be no more threads now
+                    self._outage.error("The inbox cannot be opened: %s", error)
+                    raise Unavailable(UNAVAILABLE) from error
+                self._opening = opening
             return self._opening
 
     def _open(self, opening: Future[None]) -> None:

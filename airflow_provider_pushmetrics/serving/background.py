@@ -72,11 +72,16 @@ class BackgroundLoop:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread, unless it was started or the loop is stopped."""
+        """
+        Start the thread, unless it was started or the loop is stopped.
+
+        :raises RuntimeError: if the system cannot start another thread; a later call tries again.
+        """
         with self._lock:
             if self._thread is None and not self.stopping.is_set():
-                self._thread = threading.Thread(target=self.run, name=self._name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self.run, name=self._name, daemon=True)
+                thread.start()
+                self._thread = thread
 
     def wake(self) -> None:
         """Call the function now, or again after the running call."""

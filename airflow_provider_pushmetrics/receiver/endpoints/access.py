@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 
 from airflow_provider_pushmetrics.receiver.endpoints.authentication import (
     ReaderAuthenticator,
@@ -23,6 +24,7 @@ from airflow_provider_pushmetrics.receiver.endpoints.authentication import (
 from airflow_provider_pushmetrics.receiver.endpoints.limits import NetworkList, build_rate_limit
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.settings import SourceSettings
+from airflow_provider_pushmetrics.serving.group_commit import start_daemon
 from airflow_provider_pushmetrics.serving.http.rate_limit import RateLimit
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
 
@@ -148,10 +150,13 @@ class CurrentAccess:
             self._give_up()
             if self._under_way is None and self._clock() - self._tried_at >= self._ages.refresh:
                 self._tried_at = self._clock()
-                self._under_way = Future()
-                thread = threading.Thread(target=self._read, args=(self._under_way,), daemon=True)
-                thread.name = "pushmetrics-credentials"
-                thread.start()
+                reading = Future[None]()
+                try:
+                    start_daemon("pushmetrics-credentials", partial(self._read, reading))
+                except RuntimeError as error:  # there can be no more threads now
+                    self._report_outage(str(error))
+                    return None
+                self._under_way = reading
             return self._under_way
 
     def _give_up(self) -> None:

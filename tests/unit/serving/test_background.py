@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from airflow_provider_pushmetrics.serving.background import UNTIL_WOKEN, BackgroundLoop, ReusedThreads
+from tests.fakes.threads import run_out_of_threads
 
 
 class FakeEvent(threading.Event):
@@ -114,6 +115,16 @@ def test_work_can_be_done_once_more_at_the_end() -> None:
     work = Work(None)
     work.build(runs_at_end=True).run()
     assert work.calls == 2
+
+
+def test_loop_starts_as_soon_as_there_are_threads_again() -> None:
+    work = Work(None)
+    loop = work.build(starts_at_once=True)
+    with run_out_of_threads(), pytest.raises(RuntimeError):
+        loop.start()
+    loop.start()
+    assert loop.stop(120)
+    assert work.calls <= 1
 
 
 def test_loop_that_is_stopped_before_it_starts_does_nothing() -> None:

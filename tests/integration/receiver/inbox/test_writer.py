@@ -15,6 +15,7 @@ from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook,
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.writer import InboxWriter
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime, RuntimeOpener
+from tests.fakes.threads import run_out_of_threads
 from tests.fakes.waiting import LIMIT_SECONDS, until
 
 
@@ -168,6 +169,14 @@ async def test_ending_waits_answers_who_waits(sqlite_url: str) -> None:
     opener.end_waits()
     async with asyncio.timeout(5):
         assert (await waiting).events == ()
+    await asyncio.to_thread(opener.close)
+
+
+async def test_receiver_opens_as_soon_as_there_are_threads_again(sqlite_url: str) -> None:
+    opener = RuntimeOpener(sqlite_url)
+    with run_out_of_threads(), pytest.raises(Unavailable):
+        await opener.get()
+    assert (await (await opener.get()).writer.record(build("a"))).is_new is True
     await asyncio.to_thread(opener.close)
 
 
