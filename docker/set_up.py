@@ -30,7 +30,7 @@ EVENT = "report.run"
 """What the receiver subscribes to."""
 
 MARK = {"made_by": NAME}
-"""In the details of the trigger that was made here, which the service keeps."""
+"""In the details of the trigger that was made here; users add when its recipients are notified."""
 
 
 class Service:
@@ -86,7 +86,7 @@ class Service:
         own = [trigger for trigger in listed if trigger["report_id"] == REPORT_ID]
         if token in [trigger["token"] for trigger in own]:
             return
-        made = [trigger for trigger in own if trigger["details"] == json.dumps(MARK)]
+        made = [trigger for trigger in own if is_made_here(trigger["details"])]
         if made:
             self.call("PUT", f"/api/v1/webhook/{made[0]['id']}", {"token": token})
         else:
@@ -102,6 +102,15 @@ class Service:
             return
         wanted = {"name": NAME, "events": [EVENT], "active": True, "url": url, "headers": headers}
         self.call("POST", "/api/v1/webhook_subscription/", wanted)
+
+
+def is_made_here(details: str | None) -> bool:
+    """Return whether a trigger's details have the mark of an earlier set-up."""
+    try:
+        known = json.loads(details or "{}")
+    except ValueError:
+        return False
+    return isinstance(known, dict) and known.items() >= MARK.items()
 
 
 def find_subscription(rows: Sequence[Any], url: str) -> Any:

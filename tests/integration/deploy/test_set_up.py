@@ -128,6 +128,10 @@ def test_what_a_user_has_disabled_stays_so_and_a_new_token_is_set(
     assert [read(service, path)["active"] for path in paths] == [False, False]
     set_up(service, receiver, "another-token-0123456789")
     assert list_triggers(service) == {**before, own: "another-token-0123456789"}
+    notified = {"details": {"made_by": "docker compose", "email_on": "failure", "slack_on": "both"}}
+    service.client.put(f"/api/v1/webhook/{own}", json=notified).raise_for_status()  # as the page does
+    set_up(service, receiver, "a-third-token-0123456789")
+    assert list_triggers(service) == {**before, own: "a-third-token-0123456789"}
 
 
 def test_triggers_of_users_keep_their_tokens(service: ServiceProcess, receiver: Subscriber) -> None:
