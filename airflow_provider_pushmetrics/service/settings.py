@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 MACHINE_SHARE = 0.9
 """The share of the machine's memory that a worker may use at most."""
 
+MAX_STORED_LIMIT = 2**31 - 1
+"""The largest limit of a query that the database stores."""
+
 UNREACHABLE_HOSTS = ("0.0.0.0", "::", "")  # noqa: S104 (compared, not bound)
 """Addresses that a server can listen on, but that a URL cannot have."""
 
@@ -139,10 +142,16 @@ class ServiceSettings:
         None, "Delete results after this many days; by default, with their run.", ge=1, le=36_500
     )
     max_query_rows: int = option(
-        DEFAULT_LIMITS.max_rows, "The maximum number of rows of a query; the rest is cut off.", ge=1
+        DEFAULT_LIMITS.max_rows,
+        "The maximum number of rows of a query; the rest is cut off.",
+        ge=1,
+        le=MAX_STORED_LIMIT,
     )
     query_timeout_seconds: int = option(
-        DEFAULT_LIMITS.timeout_seconds, "The maximum duration of a query; a longer one is stopped.", ge=1
+        DEFAULT_LIMITS.timeout_seconds,
+        "The maximum duration of a query; a longer one is stopped.",
+        ge=1,
+        le=MAX_STORED_LIMIT,
     )
     max_query_memory_bytes: int = option(
         DEFAULT_LIMITS.max_memory_bytes,

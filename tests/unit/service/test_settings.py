@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.service.cli import app
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 from airflow_provider_pushmetrics.service.settings import (
@@ -72,6 +74,14 @@ def test_limits_of_queries_are_settings() -> None:
     )
     assert settings.query_limits == QueryLimits(1, 2, 3, 4)
     assert ServiceSettings(Path("d")).query_limits == QueryLimits()
+
+
+@pytest.mark.parametrize("option", ["--max-query-rows", "--query-timeout-seconds"])
+def test_limit_of_queries_that_cannot_be_stored_is_refused(option: str, tmp_path: Path) -> None:
+    answer = CliRunner().invoke(app, ["--data", str(tmp_path / "new"), option, str(2**31)])
+    assert answer.exit_code == 2
+    assert option in answer.stderr
+    assert not (tmp_path / "new").exists()
 
 
 def test_folders_of_object_storage_that_may_be_queried_end_without_a_slash() -> None:
