@@ -102,7 +102,9 @@ def _try_to_fire(database: Database, schedule_id: int, now: datetime) -> bool:
         if is_unavailable(error):
             raise
         log.exception("schedule %s cannot be started; retrying in %s", schedule_id, FAULT_PAUSE)
-        mine = update(ReportSchedule).where(ReportSchedule.id == schedule_id)
+        # It may have been paused, or started by another process.
+        is_due = (ReportSchedule.active.is_(True), ReportSchedule.next_run_on <= now)
+        mine = update(ReportSchedule).where(ReportSchedule.id == schedule_id, *is_due)
         with database.writing() as session:
             session.execute(mine.values(next_run_on=now + FAULT_PAUSE))
         return False

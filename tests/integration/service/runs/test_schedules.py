@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.models import (
     OutgoingMessage,
@@ -179,3 +182,32 @@ def test_schedule_that_cannot_be_started_keeps_no_other_waiting(
         assert [run.schedule_id for run in session.scalars(select(Run))] == [well]
         assert session.get_one(ReportSchedule, broken).next_run_on == START + timedelta(minutes=1)
     assert fire_due(database, lambda _: START + timedelta(seconds=59)) == 0
+
+
+def test_schedule_that_cannot_be_started_and_is_paused_meanwhile_gets_no_new_time(
+    database: Database, tmp_path: Path
+) -> None:
+    made = make_report(database, Cipher("k" * 32), tmp_path, q=sql("SELECT 1 AS n"))
+    broken = put_schedule(database, made, START)
+    with database.writing() as session:
+        session.get_one(ReportSchedule, broken).time_zone = "Mars/Olympus"
+
+    class Paused(Database):
+        """Lets a user pause the schedule after each transaction that failed."""
+
+        @contextmanager
+        def writing(self) -> Iterator[Session]:
+            try:
+                with super().writing() as session:
+                    yield session
+            except Exception:
+                with database.writing() as session:
+                    row = session.get_one(ReportSchedule, broken)
+                    row.active, row.next_run_on = False, None
+                raise
+
+    paused = Paused(database.url)
+    assert fire_due(paused, lambda _: START) == 0
+    paused.close()
+    with database.reading() as session:
+        assert session.get_one(ReportSchedule, broken).next_run_on is None
