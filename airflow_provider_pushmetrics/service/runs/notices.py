@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,8 @@ from airflow_provider_pushmetrics.service.webhooks.run_events import EndedRun
 
 MAX_RECIPIENTS = 100
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Recipients:
@@ -41,12 +44,22 @@ class Recipients:
 
 
 def notify_recipients(session: Session, run: EndedRun, links: ResultLinks) -> None:
-    """Add the notifications of a finished run to the outbox."""
-    recipients = find_recipients(session, run)
+    """
+    Add the notifications of a finished run to the outbox.
+
+    Who cannot be notified is logged: recipients were checked when they were stored, perhaps by another
+    version, and must not keep the run from its end.
+    """
+    try:
+        recipients = find_recipients(session, run)
+    except PushMetricsParameterError as error:
+        log.warning("the recipients of run %s cannot be notified: %s", run.id, error)
+        return
     if recipients == Recipients():
         return
     notice = build_notice(run, links)
-    add_mail(session, run.workspace_id, recipients.addresses, build_text(notice))
+    addresses = [one for one in recipients.addresses if _is_valid(one, run)]
+    add_mail(session, run.workspace_id, addresses, build_text(notice))
     add_slack(session, run.workspace_id, SlackDraft(recipients.channels, build_slack_text(notice)))
 
 
@@ -67,6 +80,15 @@ def find_recipients(session: Session, run: EndedRun) -> Recipients:
         tuple(addresses) if settings["email_on"].includes(run.status) else (),
         tuple(channels) if settings["slack_on"].includes(run.status) else (),
     )
+
+
+def _is_valid(address: str, run: EndedRun) -> bool:
+    try:
+        parse_recipient(address)
+    except PushMetricsParameterError as error:
+        log.warning("a recipient of run %s cannot be notified: %s", run.id, error)
+        return False
+    return True
 
 
 def build_notice(run: EndedRun, links: ResultLinks) -> RunNotice:

@@ -88,6 +88,8 @@ class Engine:
         self._memory_guard = (
             MemoryGuard(settings.usable_memory_bytes, queries, sources.children) if guards_memory else None
         )
+        self._stopping = threading.Event()
+        self._retry_loop = RetryLoop(self._stopping.wait)
         self._executor = RunExecutor(
             database,
             sources,
@@ -96,12 +98,11 @@ class Engine:
             limits=settings.query_limits,
             has_slack=settings.slack is not None,
             queries=queries,
+            persist=self._retry_loop.do,
         )
         transport = GuardedTransport(settings.egress_rules)
         self._sender = WebhookSender(database, cipher, settings.delivery_timeout_seconds, transport=transport)
         self._outbox = OutboxSender(database, _open_transports(settings, results, database))
-        self._stopping = threading.Event()
-        self._retry_loop = RetryLoop(self._stopping.wait)
         self._workers = WorkerRegistry(database, worker_id, settings.worker_lease_seconds, self._list_active)
         self._queues = self._open_queues(settings)
         self._scheduler = Scheduler(database)

@@ -7,7 +7,7 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
@@ -33,7 +33,12 @@ from airflow_provider_pushmetrics.service.runs.execution.recorder import (
     RunRecorder,
 )
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
-from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
+from airflow_provider_pushmetrics.service.storage.database import (
+    Database,
+    Persist,
+    is_unavailable,
+    persist_once,
+)
 from airflow_provider_pushmetrics.serving.metrics import LONG_SECONDS, Histogram
 from airflow_provider_pushmetrics.serving.traces import span
 
@@ -51,6 +56,7 @@ class RunExecutor:
     :param limits: The limits of every query.
     :param has_slack: Whether Slack is configured.
     :param queries: The registry of running queries, which can be stopped.
+    :param persist: Repeats what records a block that was executed, so that it is not executed again.
     """
 
     def __init__(
@@ -63,8 +69,10 @@ class RunExecutor:
         limits: QueryLimits = DEFAULT_LIMITS,
         has_slack: bool = False,
         queries: RunningQueries | None = None,
+        persist: Persist = persist_once,
         clock: Clock = get_now,
     ) -> None:
+        self._persist = persist
         self._recorder = RunRecorder(database, links, clock)
         self._results = results
         self._clock = clock
@@ -113,8 +121,8 @@ class RunExecutor:
             raise
         # If this fails, the run stays unfinished: its blocks may have succeeded.
         try:
-            with self._discarding(records):
-                self._recorder.finish(plan, plan.error, records)
+            with self._discarding(plan, records):
+                self._insist(lambda: self._recorder.finish(plan, plan.error, records))
         except OvertakenError:
             return False
         except RunEndedError:
@@ -131,14 +139,32 @@ class RunExecutor:
         with suppress(RunEndedError):
             self._recorder.finish(plan, error)
 
+    def _insist(self, record: Callable[[], None]) -> None:
+        """Record what was executed, however long the database is unavailable."""
+        errors: list[Exception] = []
+
+        def attempt() -> bool:
+            try:
+                record()
+            except Exception as error:
+                if is_unavailable(error):
+                    raise
+                errors.append(error)
+            return not errors
+
+        if not self._persist(attempt):
+            raise errors[0]
+
     @contextmanager
-    def _discarding(self, records: Sequence[BlockRecord]) -> Iterator[None]:
+    def _discarding(self, plan: RunPlan, records: Sequence[BlockRecord]) -> Iterator[None]:
         """Delete the results of blocks that cannot be recorded any more."""
         try:
             yield
         except (OvertakenError, RunEndedError):
+            # The connection may have been lost after the commit: then they are recorded.
+            recorded = self._recorder.list_result_files(plan)
             files = [record.outcome.result_file for record in records]
-            self._results.delete(file for file in files if file is not None)
+            self._results.delete(file for file in files if file is not None and file not in recorded)
             raise
 
     def _execute_blocks(self, plan: RunPlan) -> list[BlockRecord]:
@@ -155,8 +181,8 @@ class RunExecutor:
     def _execute_wave(self, plan: RunPlan, wave: Sequence[PlannedBlock]) -> None:
         def execute(block: PlannedBlock) -> ExecutedBlock:
             record = self._execute_block(plan, block)
-            with self._discarding([record]):
-                self._recorder.record(plan, record)
+            with self._discarding(plan, [record]):
+                self._insist(lambda: self._recorder.record(plan, record))
             return record.outcome
 
         if len(wave) == 1:

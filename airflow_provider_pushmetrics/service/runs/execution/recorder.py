@@ -199,12 +199,19 @@ class RunRecorder:
             raise
 
     def _is_recorded(self, plan: RunPlan, block: PlannedBlock) -> bool:
-        mine: ColumnElement[bool] = (
-            BlockResult.run_id == plan.id if plan.kind is Run else BlockResult.query_run_id == plan.id
-        )
         with self._database.reading() as session:
-            found = select(BlockResult.id).where(mine, BlockResult.block_id == block.id)
+            found = select(BlockResult.id).where(_is_of(plan), BlockResult.block_id == block.id)
             return session.scalar(found) is not None
+
+    def list_result_files(self, plan: RunPlan) -> set[str]:
+        """List the files of the results that are recorded of a run."""
+        with self._database.reading() as session:
+            files = session.scalars(select(BlockResult.result_file).where(_is_of(plan)))
+            return {file for file in files if file is not None}
+
+
+def _is_of(plan: RunPlan) -> ColumnElement[bool]:
+    return BlockResult.run_id == plan.id if plan.kind is Run else BlockResult.query_run_id == plan.id
 
 
 @cache

@@ -20,7 +20,14 @@ from airflow_provider_pushmetrics.service.datasources.base import RowBatches
 from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces
 from airflow_provider_pushmetrics.service.datasources.registry import SourceRegistry
 from airflow_provider_pushmetrics.service.egress.rules import EgressRules
-from airflow_provider_pushmetrics.service.models import Block, BlockResult, Report, Run
+from airflow_provider_pushmetrics.service.models import (
+    Block,
+    BlockResult,
+    OutgoingMessage,
+    Report,
+    ReportTrigger,
+    Run,
+)
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.results.stored_result import Completeness
@@ -28,6 +35,7 @@ from airflow_provider_pushmetrics.service.runs.execution.executor import RunExec
 from airflow_provider_pushmetrics.service.runs.submission import AcceptedRun, RunSubmission, accept_runs
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
+from airflow_provider_pushmetrics.service.worker.retry_loop import RetryLoop
 from tests.fakes.service_reports import make_report, sql, text
 
 
@@ -292,6 +300,106 @@ def test_worker_that_was_thought_dead_replaces_no_recorded_rows(
         (recorded,) = session.scalars(select(BlockResult.result_file).where(BlockResult.name == "q"))
     assert [path.relative_to(folder).as_posix() for path in folder.rglob("*.*")] == [recorded]
     assert [(folder / str(recorded)).read_bytes()] == seen
+
+
+@dataclass
+class CountingStore(ResultStore):
+    """Counts the results that it was given."""
+
+    folder: Path
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__(self.folder)
+
+    def write(
+        self, name: str, rows: RowBatches, get_truncation: Callable[[], Completeness] = Completeness
+    ) -> int:
+        self.count += 1
+        return super().write(name, rows, get_truncation)
+
+
+class ForgetfulDatabase(Database):
+    """Its first answer to a commit with a new result is lost."""
+
+    has_lost = False
+
+    @contextmanager
+    def recording(self) -> Iterator[Session]:
+        with self._losing(), super().recording() as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        with self._losing(), super().writing() as session:
+            yield session
+
+    @contextmanager
+    def _losing(self) -> Iterator[None]:
+        before = self._count_results()
+        yield
+        if self._count_results() > before and not self.has_lost:
+            self.has_lost = True
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
+
+    def _count_results(self) -> int:
+        with self.reading() as session:
+            return len(session.scalars(select(BlockResult.id)).all())
+
+
+AFTER = pytest.mark.parametrize("after", [{}, NEXT_BLOCK], ids=["its last block", "a part of it"])
+
+
+def execute_once(workplace: Workplace, database: Database, run_id: int) -> None:
+    """Execute a run as a worker does, which must execute its query once and keep its rows."""
+    store = CountingStore(workplace.folder / "results")
+    loop = RetryLoop(lambda _: False)
+    links = ResultLinks("http://service.test")
+    executor = RunExecutor(database, workplace.sources, store, links, persist=loop.do)
+    loop.do(lambda: executor.execute(Run, run_id))
+    assert store.count == 1
+    with workplace.database.reading() as session:
+        (file,) = session.scalars(select(BlockResult.result_file).where(BlockResult.name == "q"))
+    assert (store.folder / str(file)).exists()
+
+
+@AFTER
+def test_query_that_has_ended_is_not_executed_again_while_the_database_is_away(
+    workplace: Workplace, after: dict[str, tuple[str, dict[str, Any]]]
+) -> None:
+    run_id = workplace.start_run(q=sql("SELECT 1 AS n"), **after)
+    met = workplace.fail_once("INSERT INTO block_result")
+    execute_once(workplace, workplace.database, run_id)
+    assert met
+    assert workplace.read(run_id) == ("success", None, ["q", *after])
+
+
+@AFTER
+def test_rows_are_kept_if_the_answer_to_their_commit_was_lost(
+    workplace: Workplace, after: dict[str, tuple[str, dict[str, Any]]]
+) -> None:
+    run_id = workplace.start_run(q=sql("SELECT 1 AS n"), **after)
+    database = ForgetfulDatabase(workplace.database.url)
+    execute_once(workplace, database, run_id)
+    assert database.has_lost
+    database.close()
+    assert workplace.read(run_id) == ("success", None, ["q", *after])
+
+
+@pytest.mark.parametrize(("details", "notified"), [(None, ["a@example.com"]), ('{"on": "never"}', [])])
+def test_recipient_that_cannot_be_notified_keeps_no_run_from_its_end(
+    workplace: Workplace, details: str | None, notified: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id = workplace.start_run(q=sql("SELECT 1 AS n"))
+    with workplace.database.writing() as session:
+        trigger = session.scalars(select(ReportTrigger)).one()
+        trigger.recipients, trigger.details = '["nobody", "a@example.com"]', details
+        session.get_one(Run, run_id).webhook_id = trigger.id
+    workplace.build_executor().execute(Run, run_id)
+    assert workplace.read(run_id) == ("success", None, ["q"])
+    with workplace.database.reading() as session:
+        assert list(session.scalars(select(OutgoingMessage.recipient))) == notified
+    assert "cannot be notified" in caplog.text
 
 
 def test_run_that_a_fault_of_ours_ended_is_still_to_be_delivered(workplace: Workplace) -> None:
