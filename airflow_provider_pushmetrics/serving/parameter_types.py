@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from typing import Any
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
@@ -79,9 +80,10 @@ class Parameter:
             if self.is_required:
                 raise ParameterValueError(f"parameter {self.name!r} is required: set a value.")
             return value
+        find = None if self.choices is None else _ChoiceIndex(self._list_choices(), self.kind == ANY).find
         if self.is_multiple:
-            return [self._convert_one(one) for one in value]
-        return self._convert_one(value)
+            return [self._convert_one(one, find) for one in value]
+        return self._convert_one(value, find)
 
     def _split(self, value: Any) -> Any:
         """Convert an empty text to null, and a text to a list if ``is_multiple``."""
@@ -95,16 +97,15 @@ class Parameter:
             return value
         return _read_list(value) if isinstance(value, str) else [value]
 
-    def _convert_one(self, value: Any) -> Any:
+    def _convert_one(self, value: Any, find: Callable[[Any], Any] | None) -> Any:
         converted = value if self.kind == ANY else self._convert_kind(value)
-        if self.choices is None:
+        if find is None:
             return converted
-        choices = list(self._list_choices())
-        for is_match in (_is_same, _is_written_as)[: 1 + (self.kind == ANY)]:
-            for choice in choices:
-                if is_match(choice, converted):
-                    return choice
-        raise ParameterValueError(f"parameter {self.name!r} is {_show(value)}: {self._describe_choices()}")
+        try:
+            return find(converted)
+        except KeyError:
+            message = f"parameter {self.name!r} is {_show(value)}: {self._describe_choices()}"
+            raise ParameterValueError(message) from None
 
     def _describe_choices(self) -> str:
         if self.choices_fault is not None:
@@ -157,14 +158,42 @@ def apply_parameters(parameters: Iterable[Parameter], given: Mapping[str, Any]) 
     return applied
 
 
-def _is_same(choice: Any, value: Any) -> bool:
-    """Compare as in JSON, where true and 1 differ."""
-    return bool(choice == value) and isinstance(choice, bool) == isinstance(value, bool)
+class _ChoiceIndex:
+    """
+    Finds values among many choices. They are compared as in JSON, where true and 1 differ.
+
+    :param finds_texts: Whether a text, such as in a URL, may be the JSON of a choice.
+    """
+
+    def __init__(self, choices: Iterable[Any], finds_texts: bool) -> None:
+        self._choices = list(choices)
+        self._finds_texts = finds_texts
+        self._others = [one for one in self._choices if isinstance(one, dict | list)]
+        simple = (one for one in reversed(self._choices) if not isinstance(one, dict | list))
+        self._by_key = {_build_key(one): one for one in simple}  # the first of equal ones
+
+    def find(self, value: Any) -> Any:
+        """
+        Find the choice that a value is.
+
+        :raises KeyError: if it is none of them.
+        """
+        if isinstance(value, dict | list):
+            if value not in self._others:
+                raise KeyError
+            return self._others[self._others.index(value)]
+        key = _build_key(value)
+        if key not in self._by_key and self._finds_texts and isinstance(value, str):
+            return self._by_text[value]
+        return self._by_key[key]
+
+    @cached_property
+    def _by_text(self) -> dict[str, Any]:
+        return {json.dumps(one): one for one in reversed(self._choices) if not isinstance(one, str)}
 
 
-def _is_written_as(choice: Any, value: Any) -> bool:
-    """Return whether a text is the form of a choice in a URL."""
-    return isinstance(value, str) and not isinstance(choice, str) and value == json.dumps(choice)
+def _build_key(value: Any) -> tuple[bool, Any]:
+    return isinstance(value, bool), value
 
 
 def _read_list(text: str) -> list[Any]:

@@ -152,6 +152,12 @@ def test_value_must_be_one_of_the_choices() -> None:
         ((1, True), "true", True),
         ((1,), True, None),
         (("1",), 1, None),
+        ((1, 1.0), "1.0", 1.0),
+        ((1.0, 1), 1, 1.0),
+        (([1], {"a": [1]}), {"a": [1]}, {"a": [1]}),
+        (([1], "[1]"), "[1]", "[1]"),
+        (([1],), "[1]", [1]),
+        (([1],), [2], None),
     ],
 )
 def test_text_that_is_written_like_a_choice_is_that_choice(choices: Any, value: Any, found: Any) -> None:
@@ -162,6 +168,15 @@ def test_text_that_is_written_like_a_choice_is_that_choice(choices: Any, value: 
     else:
         chosen = parameter.convert(value)
         assert (chosen, type(chosen)) == (found, type(found))
+
+
+@pytest.mark.parametrize("kind", ["integer", "any"])
+def test_many_values_are_found_among_many_choices(kind: str) -> None:
+    parameter = Parameter("p", kind, is_multiple=True, choices=tuple(range(100_000)))
+    values = list(range(99_000, 100_000))
+    assert parameter.convert(values) == parameter.convert(list(map(str, values))) == values
+    with pytest.raises(ParameterValueError, match="parameter 'p' is 100000: it must be one of 0, 1"):
+        parameter.convert([*values, 100_000])
 
 
 def test_given_values_replace_defaults_and_unknown_names_pass_through() -> None:
