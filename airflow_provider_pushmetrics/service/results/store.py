@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -35,6 +37,9 @@ UNFINISHED = "unfinished"
 """The folder of files that are being written, on this machine."""
 
 PARTIAL = ".partial"
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What writing fails with when the disk, or what a user may have of it, is full."""
 
 MAX_TEMPLATE_ROWS = 100_000
 MAX_TEMPLATE_BYTES = 16 * 1024 * 1024
@@ -80,7 +85,8 @@ class ResultStore:
         :param name: The file, relative to the store.
         :param get_truncation: Called after all rows were read.
         :return: The number of rows.
-        :raises ResultError: if a format could not represent a value, with its column and rows.
+        :raises ResultError: if a format could not represent a value, with its column and rows; or if the disk
+            is full.
         :raises ObjectStoreError: if the object storage does not take it.
         """
         make_private_folder(self._unfinished)
@@ -89,6 +95,10 @@ class ResultStore:
             with open_private(path, "wb") as file:
                 row_count = write_parquet(file, rows, get_truncation)
             self._files.put(name, path)
+        except OSError as error:
+            if error.errno not in FULL_DISK:
+                raise
+            raise ResultError(f"the result cannot be stored: {os.strerror(error.errno)}.") from error
         finally:
             path.unlink(missing_ok=True)
         return row_count
