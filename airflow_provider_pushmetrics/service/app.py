@@ -82,6 +82,7 @@ from airflow_provider_pushmetrics.service.web import (
 )
 from airflow_provider_pushmetrics.serving.http.access_log import AccessLog
 from airflow_provider_pushmetrics.serving.http.body_limit import BodyLimit
+from airflow_provider_pushmetrics.serving.http.compression import Compression
 from airflow_provider_pushmetrics.serving.http.headers import NoStore
 from airflow_provider_pushmetrics.serving.http.request_spans import RequestSpans
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
@@ -179,6 +180,7 @@ def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> 
     )
     add_routes(app, *ROUTERS)
     app.add_middleware(BodyLimit, max_body_bytes=MAX_BODY_BYTES)
+    app.add_middleware(Compression, is_reading=lambda path: path.startswith(f"{results.router.prefix}/"))
     app.add_middleware(NoStore)
     app.add_middleware(AccessLog, logger=ACCESS_LOGGER)
     app.add_middleware(RequestSpans)

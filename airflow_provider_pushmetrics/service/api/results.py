@@ -99,7 +99,7 @@ RESULT: Responses = {
 CACHE_HEADERS = {
     # Cached by the client only, and revalidated each time: permissions can end, and results are cleaned up.
     "Cache-Control": "private, no-cache",
-    "Vary": "Accept, Authorization, Cookie",
+    "Vary": "Accept, Accept-Encoding, Authorization, Cookie",
 }
 TRUNCATED_HEADER = "X-PushMetrics-Truncated"
 ROW_LIMIT_HEADER = "X-PushMetrics-Row-Limit"

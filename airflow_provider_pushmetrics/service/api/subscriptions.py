@@ -61,7 +61,7 @@ from airflow_provider_pushmetrics.service.webhooks.subscriptions import (
 from airflow_provider_pushmetrics.service.webhooks.success_rates import SuccessRates, read_success_rates
 from airflow_provider_pushmetrics.signatures import generate_secret
 
-router = make_router("/api/v1/webhook_subscription", "webhook subscription")
+router = make_router("/api/v1/webhook_subscription", "webhook subscription", has_secrets=True)
 
 MOMENT = {"format": "date-time"}
 

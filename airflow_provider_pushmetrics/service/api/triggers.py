@@ -38,7 +38,7 @@ from airflow_provider_pushmetrics.service.runs.triggers import build_trigger_url
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 
-router = make_router("/api/v1/webhook", "webhook trigger")
+router = make_router("/api/v1/webhook", "webhook trigger", has_secrets=True)
 
 LISTING = Listing(
     order=ReportTrigger.id,
