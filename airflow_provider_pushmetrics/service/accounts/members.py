@@ -91,7 +91,7 @@ def remove_member(session: Session, membership: Membership) -> None:
     session.delete(membership)
     session.flush()
     if session.scalar(select(Membership.id).where(Membership.user_id == user.id).limit(1)) is None:
-        user.email, user.first_name, user.last_name = f"removed-{user.uid}", "", ""
+        user.remove_identity()
 
 
 def put_welcome(session: Session, membership: Membership, sender: User, url: str) -> None:

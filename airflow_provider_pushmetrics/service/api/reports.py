@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import IdempotencyKey, Reference
@@ -43,7 +43,7 @@ from airflow_provider_pushmetrics.service.api.schemas.reports import (
     StartedReportRun,
     StartedReportRunResponse,
 )
-from airflow_provider_pushmetrics.service.models import Block, Report
+from airflow_provider_pushmetrics.service.models import Block, Report, User
 from airflow_provider_pushmetrics.service.reports import authoring
 from airflow_provider_pushmetrics.service.reports.authoring import BlockDraft, ReportDraft, list_warnings
 from airflow_provider_pushmetrics.service.reports.block_types import check_json, parse_content
@@ -54,13 +54,29 @@ from airflow_provider_pushmetrics.service.storage.database import lock_row
 router = make_router("/api/v1/report", "report")
 
 
+OWNER = (
+    select(User.email)
+    .where(User.id == Report.owner_id, User.email.contains("@"))  # one who was removed has no address
+    .correlate(Report)
+    .scalar_subquery()
+)
+
+
 def match_anywhere(value: Any) -> ColumnElement[bool]:
-    """Make the condition that the name, description, folder or SQL of a report contains a text."""
+    """
+    Make the condition that the name, description, folder or SQL of a report contains a text.
+
+    Or the address of its owner begins with it: the rest is the same for all people of a company.
+    """
     text = parse_text(value)
     sql = Block.content["sql"].as_string()
     blocks = select(Block.id).where(Block.report_id == Report.id, sql.icontains(text, autoescape=True))
     own = (Report.name, Report.description, Report.folder)
-    return or_(*(column.icontains(text, autoescape=True) for column in own), blocks.exists())
+    return or_(
+        *(column.icontains(text, autoescape=True) for column in own),
+        blocks.exists(),
+        OWNER.istartswith(text, autoescape=True),
+    )
 
 
 def match_folder(value: Any) -> ColumnElement[bool]:
@@ -80,6 +96,7 @@ LISTING = Listing(
         "updated_on": Report.updated_on,
         "type": Report.type,
         "folder": Report.folder,
+        "owner": OWNER,
     },
     conditions={
         ("id", "eq"): match_integer(Report.id, "id"),
@@ -88,6 +105,7 @@ LISTING = Listing(
         ("type", "eq"): match_text(Report.type),
         ("folder", "eq"): match_text(Report.folder),
         ("folder", "under"): Condition(match_folder, TEXT),
+        ("owner", "eq"): match_text(OWNER),
         ("text", "ct"): Condition(match_anywhere, TEXT),
     },
 )
@@ -95,7 +113,8 @@ LISTING = Listing(
 
 def build_report_row(report: Report) -> ReportRow:
     """Build what lists show of a report."""
-    return build_answer(ReportRow, report, workflow_enabled=True)
+    owner = report.owner and report.owner.find_address()
+    return build_answer(ReportRow, report, workflow_enabled=True, owner=owner)
 
 
 def build_whole_report(report: Report) -> ReportDetails:
@@ -114,7 +133,7 @@ def build_block_summary(block: Block) -> BlockSummary:
 Resource(
     name="report",
     plural="reports",
-    rows=rows_of(Report),
+    rows=rows_of(Report, joinedload(Report.owner)),
     listing=LISTING,
     build_row=lambda report, _: build_report_row(report),
     list_schema=ReportList,
@@ -135,7 +154,7 @@ def create_report(wanted: NewReport, parts: Parts, caller: Editor) -> CreatedRep
         blocks=tuple(build_draft(block) for block in wanted.blocks),
     )
     with parts.database.writing() as session:
-        report = authoring.create_report(session, caller.workspace_id, draft)
+        report = authoring.create_report(session, caller.workspace_id, draft, caller.user_id)
         saved = build_saved_report(report)
     return build_one(saved)
 

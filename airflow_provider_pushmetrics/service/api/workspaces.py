@@ -19,10 +19,13 @@ from airflow_provider_pushmetrics.service.api.conventions.shapes import (
     build_answer,
     build_one,
     build_page,
+    wrap,
 )
 from airflow_provider_pushmetrics.service.api.schemas.workspaces import (
+    ChangedWorkspace,
     CreatedWorkspace,
     NewWorkspace,
+    WorkspaceChange,
     WorkspaceList,
     WorkspaceResponse,
     WorkspaceRow,
@@ -68,6 +71,17 @@ def get_workspace(reference: Reference, parts: Parts, caller: Caller) -> Workspa
     """Show the workspace that the credential is bound to. 404 for any other."""
     with parts.database.reading() as session:
         return build_one(_build_row(_find(session, reference, caller), caller))
+
+
+@router.put("/{reference}")
+def rename_workspace(
+    reference: Reference, wanted: WorkspaceChange, parts: Parts, caller: Admin
+) -> ChangedWorkspace:
+    """Rename the workspace that the credential is bound to. 404 for any other."""
+    with parts.database.writing() as session:
+        workspace = _find(session, reference, caller)
+        workspace.name = wanted.name
+        return wrap(_build_row(workspace, caller))
 
 
 @router.delete("/{reference}")

@@ -29,6 +29,14 @@ class User(Identified, Base):
     last_name: Mapped[str] = mapped_column(String(255), default="")
     last_login: Mapped[datetime | None]
 
+    def find_address(self) -> str | None:
+        """Return the mail address; None for a user who was removed."""
+        return self.email if "@" in self.email else None
+
+    def remove_identity(self) -> None:
+        """Delete the name and the address; the row stays, since others refer to it."""
+        self.email, self.first_name, self.last_name = f"removed-{self.uid}", "", ""
+
 
 class Membership(Base):
     """A user's membership of a workspace, and the role there."""

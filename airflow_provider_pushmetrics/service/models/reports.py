@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Date, ForeignKey, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from airflow_provider_pushmetrics.service.models.accounts import Workspace
+from airflow_provider_pushmetrics.service.models.accounts import User, Workspace
 from airflow_provider_pushmetrics.service.models.base import SECRET, Base, Identified
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 
@@ -36,9 +36,11 @@ class Report(Identified, Base):
     type: Mapped[str] = mapped_column(String(32), default="report")
     folder: Mapped[str | None] = mapped_column(String(255))
     time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("app_user.id"))
     updated_on: Mapped[datetime] = mapped_column(default=get_now)
 
     workspace: Mapped[Workspace] = relationship()
+    owner: Mapped[User | None] = relationship()
     blocks: Mapped[list[Block]] = relationship(
         back_populates="report", order_by="Block.position", cascade="all, delete-orphan"
     )

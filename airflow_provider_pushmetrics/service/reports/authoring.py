@@ -93,10 +93,13 @@ class BlockChanges:
     deleted: tuple[str, ...] = ()
 
 
-def create_report(session: Session, workspace_id: int, draft: ReportDraft) -> Report:
+def create_report(
+    session: Session, workspace_id: int, draft: ReportDraft, owner_id: int | None = None
+) -> Report:
     """
     Create a report.
 
+    :param owner_id: The user who creates it; None for a report of the service itself.
     :raises ContentError: if a block is invalid.
     :raises PlanError: if blocks have circular references.
     """
@@ -108,6 +111,7 @@ def create_report(session: Session, workspace_id: int, draft: ReportDraft) -> Re
         type=draft.type,
         folder=draft.folder,
         time_zone=draft.time_zone,
+        owner_id=owner_id,
     )
     session.add(report)
     session.flush()

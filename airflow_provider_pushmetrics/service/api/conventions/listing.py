@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import prison
 from prison.decoder import ParserException
-from sqlalchemy import ColumnElement, Select, func
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
@@ -74,7 +74,7 @@ class Listing:
     """
 
     order: InstrumentedAttribute[int]
-    columns: Mapping[str, InstrumentedAttribute[Any]]
+    columns: Mapping[str, SQLColumnExpression[Any]]
     conditions: Mapping[tuple[str, str], Condition]
     default_page_size: int = 20
     max_page_size: int = 100
@@ -190,7 +190,7 @@ def parse_list_query(text: str | None) -> ListQuery:
     )
 
 
-def match_text(column: InstrumentedAttribute[Any]) -> Condition:
+def match_text(column: SQLColumnExpression[Any]) -> Condition:
     """Make the condition that a text equals the filter's value."""
     return Condition(lambda value: column == parse_text(value), TEXT)
 

@@ -129,6 +129,8 @@ class ReportRow(TypedDict):
     """The folder that shows the report."""
     time_zone: Annotated[str, Field(examples=["Europe/Berlin"])]
     """The time zone of the report's dates, by its IANA name."""
+    owner: Annotated[str | None, Field(examples=["ann@example.com"])]
+    """The mail address of the user who created the report; `null` if nobody did, or the user was removed."""
     created_on: Moment
     updated_on: Moment
     workflow_enabled: Annotated[bool, Field(examples=[True])]

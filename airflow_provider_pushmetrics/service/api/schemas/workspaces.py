@@ -8,13 +8,25 @@ from pydantic import Field
 from typing_extensions import TypeAliasType, TypedDict
 
 from airflow_provider_pushmetrics.service.api.conventions.fields import Id, Name, Uid
-from airflow_provider_pushmetrics.service.api.conventions.shapes import One, Page, RequestBody, answer
+from airflow_provider_pushmetrics.service.api.conventions.shapes import (
+    One,
+    Page,
+    RequestBody,
+    Wrapped,
+    answer,
+)
 
 
 class NewWorkspace(RequestBody):
     """A new workspace."""
 
     name: Name = Field(examples=["Marketing"])
+
+
+class WorkspaceChange(RequestBody):
+    """The new name of a workspace."""
+
+    name: Name = Field(examples=["Marketing and sales"])
 
 
 @answer
@@ -38,6 +50,7 @@ class WorkspaceRow(TypedDict):
 
 WorkspaceList = TypeAliasType("WorkspaceList", Page[WorkspaceRow])
 WorkspaceResponse = TypeAliasType("WorkspaceResponse", One[WorkspaceRow])
+ChangedWorkspace = TypeAliasType("ChangedWorkspace", Wrapped[WorkspaceRow])
 
 
 @answer

@@ -44,6 +44,7 @@ def _create_report() -> None:
         column("type", sa.String(32)),
         column("folder", sa.String(255), nullable=True),
         column("time_zone", sa.String(64)),
+        reference("report", "owner_id", "app_user", nullable=True),
         column("updated_on", MOMENT),
     )
     index("report", "workspace_id")

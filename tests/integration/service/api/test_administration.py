@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from airflow_provider_pushmetrics.service.models import DataSource
 from tests.fakes.service_reports import ENDLESS, sql, text
 from tests.fakes.waiting import until_async
-from tests.integration.service.conftest import Api
+from tests.integration.service.conftest import Api, read_result
 
 
 async def ask(api: Api, database_id: int, query: str, **content: Any) -> dict[str, Any]:
@@ -64,6 +64,17 @@ async def test_users_roles_and_workspaces_are_listed(api: Api) -> None:
     assert (await api.client.get("/api/v1/workspace/1/switch")).status_code == 200
     refused = await api.client.get("/api/v1/workspace/2/switch")
     assert (refused.status_code, "bound to workspace 1" in refused.json()["message"]) == (403, True)
+
+
+async def test_admin_renames_the_workspace_of_the_token_and_no_other(api: Api) -> None:
+    own = (await api.client.get("/api/v1/workspace/current")).json()
+    renamed = await api.client.put(f"/api/v1/workspace/{own['uid']}", json={"name": "Marketing"})
+    assert read_result(renamed) == {**own, "name": "Marketing"}
+    assert (await api.client.get("/api/v1/workspace/current")).json()["name"] == "Marketing"
+    for name in ("", "x" * 256, None):
+        assert (await api.client.put("/api/v1/workspace/1", json={"name": name})).status_code == 422
+    assert (await api.client.put("/api/v1/workspace/2", json={"name": "Mine"})).status_code == 404
+    await api.client.put(f"/api/v1/workspace/{own['id']}", json={"name": own["name"]})
 
 
 # --- databases ----------------------------------------------------------------------------------------------

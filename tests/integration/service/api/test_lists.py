@@ -19,6 +19,7 @@ from airflow_provider_pushmetrics.service.models import (
     RowCount,
     Run,
     RunLogEntry,
+    User,
 )
 from airflow_provider_pushmetrics.service.models.base import get_table
 from airflow_provider_pushmetrics.service.models.row_counts import COUNTED, ID_RANGE
@@ -30,7 +31,7 @@ from tests.fakes.service_subscriber import add_subscription
 from tests.integration.service.conftest import Api, read_accepted
 
 NEWEST = "(order_column:created_on,order_direction:desc)"
-LISTS = ("noteflow_run", "noteflow_run_log", "webhook_delivery", "message", "schedule")
+LISTS = ("noteflow_run", "noteflow_run_log", "webhook_delivery", "message", "schedule", "report")
 
 
 @contextmanager
@@ -50,12 +51,12 @@ def record_statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
 
 
 def add_rows(api: Api, start: int, count: int) -> None:
-    """Add rows to all lists, each with a report, an event or a run of its own."""
+    """Add rows to all lists, each with a report of its owner, an event or a run of its own."""
     now = get_now()
     ended = {"status": "failed", "next_attempt_on": now, "finished_on": now}
     with api.parts.database.writing() as session:
         for number in range(start, start + count):
-            report = Report(workspace_id=1, name=f"r{number}")
+            report = Report(workspace_id=1, name=f"r{number}", owner=User(email=f"u{number}@example.com"))
             outbox = OutboxEvent(workspace_id=1, event="report.run", body="{}")
             session.add_all([report, outbox])
             session.flush()

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
-from tests.integration.service.conftest import Api, read_accepted
+from tests.integration.service.conftest import Api, open_client, read_accepted, read_result
 
 SQL = "SELECT \"größe\",\n  1 AS n FROM warehouse.hülsen WHERE note LIKE '100%'"
 
@@ -60,3 +61,56 @@ async def test_folder_and_text_narrow_together_and_the_list_is_ordered_by_folder
     folders = [("text", "ct", "e")]
     names = await search(api, *folders, order_column="folder", order_direction="desc")
     assert [name for name in names if name in ("Stock", "Empty")] == ["Empty", "Stock"]
+
+
+# --- owners -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="hers")
+async def make_reports_of_ann(api: Api, app: FastAPI) -> dict[str, Any]:
+    """Make reports by the token of a new user, one of them as YAML, and give the user."""
+    body = {"email": "ann.owner@example.com", "roles": [2]}
+    user = read_result(await api.client.post("/api/v1/user/", params={"skip_welcome_email": True}, json=body))
+    if not await search(api, ("owner", "eq", user["email"])):
+        path = f"/api/v1/user/{user['uid']}/access_token/"
+        token = read_accepted(await api.client.post(path, json={"name": "hers"}))["token"]
+        async with open_client(app, token) as client:
+            made = read_result(await client.post("/api/v1/report/", json={"name": "Hers"}))
+            text = (await client.get(f"/api/v1/report/{made['id']}/config")).text
+            copy = text.replace("Hers", "Hers as YAML").replace(made["uid"], "")
+            read_accepted(await client.post("/api/v1/report/config", content=copy))
+    return user
+
+
+async def test_owner_of_a_report_is_who_created_it_also_by_a_token_and_as_yaml(
+    api: Api, reports: None, hers: dict[str, Any]
+) -> None:
+    assert await search(api, ("owner", "eq", hers["email"])) == ["Hers", "Hers as YAML"]
+    assert await search(api, ("text", "ct", "ANN.OWN")) == ["Hers", "Hers as YAML"]
+    assert (
+        await search(api, ("text", "ct", "owner@example")) == []
+    )  # all people of a company have the same end
+    assert "Stock" in await search(api, ("owner", "eq", "admin@localhost"))
+    for direction, names in (("asc", ["Stock", "Hers"]), ("desc", ["Hers", "Stock"])):
+        listed = await search(api, order_column="owner", order_direction=direction)
+        assert [name for name in listed if name in names] == names
+    (found,) = [row for row in await list_rows(api) if row["name"] == "Hers"]
+    assert found["owner"] == hers["email"]
+    # A report of the service itself has none; whoever changes a report does not own it.
+    assert [row["owner"] for row in await list_rows(api) if row["name"] == "Departure delays"] == [None]
+    changed = await api.client.put(f"/api/v1/report/{found['id']}", json={"description": "Changed"})
+    assert read_result(changed)["owner"] == hers["email"]
+
+
+async def test_user_who_was_removed_owns_nothing_by_name(api: Api, hers: dict[str, Any]) -> None:
+    await api.client.delete(f"/api/v1/user/{hers['uid']}/remove_from_workspace/")
+    assert [row["owner"] for row in await list_rows(api) if row["name"] == "Hers"] == [None]
+    assert await search(api, ("text", "ct", "removed-")) == []
+    report = next(row["id"] for row in await list_rows(api) if row["name"] == "Hers")
+    assert read_result(await api.client.get(f"/api/v1/report/{report}"))["owner"] is None
+
+
+async def list_rows(api: Api) -> list[dict[str, Any]]:
+    answer = await api.client.get("/api/v1/report/", params={"q": json.dumps({"page_size": 100})})
+    rows: list[dict[str, Any]] = read_accepted(answer)["result"]
+    return rows
