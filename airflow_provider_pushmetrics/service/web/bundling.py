@@ -25,7 +25,8 @@ _COMMENT = re.compile(r"^[ \t]*(?:/\*(?:(?!\*/).)*\*/|//[^\n]*)[ \t]*$", re.M | 
 _IMPORT = re.compile(r'^import(?: (?P<names>\{[^}]*\}|\* as [\w$]+) from)? "(?P<path>\.[^"]+)";', re.M)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const) (?P<name>[\w$]+))", re.M)
 _LAZY_IMPORT = re.compile(r'\bimport\("(?P<path>\.[^"]+)"\)')
-_LEFT_OVER = re.compile(r"^(?:import\b(?!\()|export\b).*", re.M)
+_LEFT_OVER = re.compile(r"^(?:import\b(?!\().*|export\b.*|(?!.*\basync\b)(?:\w.*)?\bawait\b.*)", re.M)
+"""What has another meaning in a function: imports and exports of other kinds, and what a module waits for."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Module:
         """
         Write the module as a function that returns its exports: one line more before it, and one behind it.
 
-        :raises ValueError: For an import or export of a kind that it does not know.
+        :raises ValueError: For an import or export of a kind that it does not know, or a module that waits.
         """
         code = _IMPORT.sub(lambda found: self._bind(found["names"], found["path"]), self.code)
         code = _EXPORT.sub("", code)

@@ -12,6 +12,7 @@ from airflow_provider_pushmetrics.service.api.conventions.lookup import NOT_FOUN
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.results import is_known
 from airflow_provider_pushmetrics.service.web.assets import Asset, Assets, load_assets
+from airflow_provider_pushmetrics.service.web.bundling import VENDORED
 from airflow_provider_pushmetrics.serving.http.headers import parse_accept
 
 router = make_router("/app")
@@ -45,9 +46,11 @@ def get_asset(path: str, request: Request) -> Response:
     assets = load_assets()
     name = path.removeprefix(f"{assets.version}/")
     is_current = name != path
-    # A page that was opened before an update still finds its files, though they may have changed.
-    asset = assets.files.get(name if is_current else _VERSION.sub("", path, count=1))
-    if asset is None:
+    # A page that was opened before an update still finds its files, though they may have changed: ours refuse
+    # to work with those of another version, and the vendored ones would not.
+    found = name if is_current else _VERSION.sub("", path, count=1)
+    asset = assets.files.get(found)
+    if asset is None or (found.startswith(VENDORED) and not is_current and found != path):
         raise HTTPException(404, NOT_FOUND)
     return _send(asset, request, UNCHANGING if is_current else REVALIDATE)
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from airflow_provider_pushmetrics.service.web.assets import load_assets
 from tests.integration.service.conftest import Api
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "Authorization": ""}
@@ -104,6 +105,15 @@ async def test_file_that_the_browser_has_is_not_sent_again(api: Api) -> None:
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["x-content-type-options"] == "nosniff"
     assert again.headers["vary"] == "Accept-Encoding"
+
+
+async def test_page_that_was_open_during_an_update_gets_no_vendored_file_of_another_version(api: Api) -> None:
+    """Its own code may not fit to it: the page says that it must be loaded again."""
+    old = "/app/assets/0123456789abcdef/"
+    assert (await api.client.get(f"{old}vendored/vega.js")).status_code == 404
+    assert (await api.client.get(f"{old}bundles/app.css")).status_code == 200
+    current = f"/app/assets/{load_assets().version}/"
+    assert (await api.client.get(f"{current}vendored/vega.js")).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -98,11 +98,21 @@ def test_vendored_file_is_imported_and_not_joined() -> None:
         'export * from "./x.js";',
         'import x from "./x.js";',
         "import { x } from './x.js';",
+        'await import("./x.js");',
+        'const { x } = await import("./x.js");',
+        "for await (const x of []) console.log(x);",
     ],
 )
-def test_import_or_export_of_an_unknown_kind_is_refused(line: str) -> None:
+def test_import_or_export_of_an_unknown_kind_and_waiting_are_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r"app\.js: .* cannot be joined"):
         join({"app.js": f"{line}\n", "x.js": "export const x = 1;\n"})
+
+
+def test_waiting_in_a_function_is_joined() -> None:
+    source = (
+        "const load = async () => await Promise.resolve(1);\nasync function run() {\n  await load();\n}\n"
+    )
+    assert "await load();" in join({"app.js": source})["bundles/app.js"]
 
 
 def test_two_files_of_one_name_are_refused() -> None:
