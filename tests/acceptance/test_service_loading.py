@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, Request, Route, expect
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
-from tests.fakes.browser import Visit, find_violations
+from airflow_provider_pushmetrics.service.web.live import HEARTBEAT
+from tests.fakes.browser import Visit, find_violations, visit_service
+from tests.fakes.busy_workspace import fill_workspace
 from tests.fakes.service_process import ServiceProcess, run_ready_service
+from tests.fakes.waiting import LIMIT_SECONDS
 
 MOST_REQUESTS = 12
 MOST_BYTES = 60_000
@@ -61,6 +66,74 @@ def test_first_page_costs_twelve_requests_and_sixty_kilobytes_at_most(visit: Vis
     size = traffic.count_bytes()
     assert 20_000 < size < MOST_BYTES, [(one.url, one.sizes()) for one in traffic.finished]
     assert [url for url in traffic.begun if "vendored" in url] == []
+
+
+@pytest.fixture(scope="module", name="busy_service")
+def start_busy_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    data_dir = tmp_path_factory.mktemp("busy") / "data"
+    fill_workspace(data_dir, reports=300, folders=30, runs=10)
+    with run_ready_service(data_dir) as service:
+        yield service
+
+
+@pytest.fixture
+def busy_visit(busy_service: ServiceProcess, browser: Browser) -> Iterator[Visit]:
+    with visit_service(browser, busy_service) as visit:
+        yield visit
+
+
+@pytest.mark.parametrize("path", ["app/reports", "app/runs"])
+def test_first_page_of_a_busy_workspace_is_as_small_and_reads_nothing_twice(
+    busy_visit: Visit, busy_service: ServiceProcess, path: str
+) -> None:
+    """It is counted after the first event of the page, which tells of nothing that the page has not read."""
+    traffic = open_signed_in(busy_visit)
+    page = busy_visit.page
+    events = count_event_bytes(page)
+    busy_visit.open(path)
+    expect(page.locator("tbody tr")).to_have_count(25)
+    wait_for(page, lambda: sum(events) > len(HEARTBEAT) + len("event: runs"))
+    page.evaluate("new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)))")
+    own = [url for url in traffic.begun if url.startswith(busy_visit.base_url)]
+    assert own == traffic.begun
+    paths = [urlsplit(url).path for url in own]
+    assert (len(paths) <= MOST_REQUESTS, sorted(set(paths)) == sorted(paths)) == (True, True), paths
+    size = traffic.count_bytes()
+    assert 20_000 < size < MOST_BYTES, [(one.url, one.sizes()) for one in traffic.finished]
+
+    # A run of somebody else is read, although nothing was read at the beginning.
+    before = len(traffic.begun)
+    report = busy_service.client.get("/api/v1/report/").json()["ids"][0]
+    busy_service.client.post(f"/api/v1/report/{report}/run/noteflow", json={}).raise_for_status()
+    wait_for(page, lambda: len(traffic.begun) > before)
+
+
+def count_event_bytes(page: Page) -> list[int]:
+    """Give a list to which the lengths of what comes on the connection for events are added."""
+    session = page.context.new_cdp_session(page)
+    streams: set[str] = set()
+    lengths: list[int] = []
+
+    def begin(one: dict[str, Any]) -> None:
+        if urlsplit(one["request"]["url"]).path == "/app/changes":
+            streams.add(one["requestId"])
+
+    def add(one: dict[str, Any]) -> None:
+        if one["requestId"] in streams:
+            lengths.append(one["dataLength"])
+
+    session.on("Network.requestWillBeSent", begin)
+    session.on("Network.dataReceived", add)
+    session.send("Network.enable")
+    return lengths
+
+
+def wait_for(page: Page, is_there: Callable[[], bool]) -> None:
+    """Let the browser go on until something is there."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not is_there():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(20)
 
 
 def test_page_that_is_opened_again_loads_no_file_again(visit: Visit) -> None:
@@ -140,6 +213,10 @@ def test_every_page_is_loaded_by_its_address(visit: Visit) -> None:
     page.get_by_role("link", name="PushMetrics", exact=True).click()
     expect(page.get_by_role("heading", name="Welcome to the demo")).to_be_visible()
     assert find_violations(page) == []
+    groups = page.locator("#bar nav > div").evaluate_all(
+        "groups => groups.map(one => one.innerText.split(/\\s+/))"
+    )
+    assert groups == [["Reports", "Runs", "Schedules"], ["Webhooks"], ["Settings"]]
     paths = page.locator("#bar nav a").evaluate_all("links => links.map(link => link.href)")
     assert len(paths) >= 5
     for path in paths:
@@ -209,7 +286,7 @@ def test_folders_are_a_tree_whose_choice_is_in_the_address(
     heights = {round(row.bounding_box()["height"]) for row in rows.all()}  # type: ignore[index]
     assert heights == {36}
 
-    page.get_by_label("Search names, folders and SQL").fill("folder report")
+    page.get_by_label("Search names, folders, owners and SQL").fill("folder report")
     expect(rows).to_have_count(4)
     tree.get_by_role("link", name="Finance").click()
     expect(rows).to_have_count(3)
@@ -225,3 +302,49 @@ def test_folders_are_a_tree_whose_choice_is_in_the_address(
     expect(rows).to_have_count(3)
     visit.press("All folders")
     expect(rows).to_have_count(4)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (360, 740)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_reports_of_an_owner_are_chosen_and_sorted(
+    busy_visit: Visit, width: int, height: int, scheme: Literal["light", "dark"]
+) -> None:
+    page = busy_visit.page
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme=scheme)
+    busy_visit.enter("app/reports")
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(25)
+    busy_visit.take_picture(f"owners-{width}-{scheme}")
+    page.get_by_role("button", name="Owner").click()
+    expect(page.get_by_role("columnheader", name="Owner")).to_have_attribute("aria-sort", "ascending")
+    expect(rows.filter(has_text="person.0@example.com")).to_have_count(25)
+    page.get_by_role("button", name="Owner").click()
+    expect(rows.filter(has_text="person.7@example.com")).to_have_count(25)
+    rows.first.get_by_role("link", name="person.7@example.com").click()
+    expect(page.locator(".pager")).to_contain_text("37 reports")
+    expect(page).to_have_url(re.compile(r"owner=person\.7%40example\.com"))
+    assert find_violations(page) == []
+    page.get_by_label("Search names, folders, owners and SQL").fill("person.6")
+    expect(page.get_by_text("No matching report")).to_be_visible()
+    busy_visit.press("All owners")
+    expect(page.locator(".pager")).to_contain_text("37 reports")
+    rows.first.locator("td.name a").click()
+    expect(page.locator(".head .hint")).to_contain_text("owner person.6@example.com")
+    page.go_back()
+    expect(page.locator(".pager")).to_contain_text("37 reports")
+
+
+def test_folders_are_read_once_for_a_page(busy_visit: Visit) -> None:
+    traffic = Traffic()
+    page = busy_visit.enter("app/reports")
+    tree = page.get_by_role("navigation", name="Folders")
+    expect(tree.get_by_role("link")).to_have_count(11)
+    traffic.watch(page)
+    for name in ("Team 3", "Topic 10", "All reports", "Team 5"):
+        tree.get_by_role("link", name=name).click()
+        expect(tree.get_by_role("link", name=name)).to_have_attribute("aria-current", "true")
+    page.get_by_role("button", name="Name").click()
+    expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "ascending")
+    assert len(traffic.begun) >= 5
+    assert [url for url in traffic.begun if "folders" in url] == []

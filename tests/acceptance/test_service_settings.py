@@ -142,5 +142,27 @@ def test_settings_fit_a_small_screen(visit: Visit, scheme: Literal["light", "dar
             ".map(one => one.outerHTML.slice(0, 80))"
         )
         assert (path, wide) == (path, [])
+        if path in ("databases", "tokens", "users"):
+            # Each row is a card with the names of its values: nothing is beyond the edge of a scrolled table.
+            expect(page.locator(".as-cards tbody .cell-name").last).to_be_visible()
+            hidden = "places => places.filter(one => one.scrollWidth > one.clientWidth + 1).length"
+            assert (path, page.locator(".as-cards .scroll").evaluate_all(hidden)) == (path, 0)
         assert (path, find_violations(page)) == (path, [])
         visit.take_picture(f"settings-small-{scheme}-{path}")
+
+
+def test_workspace_is_renamed_and_named_so_everywhere(service: ServiceProcess, visit: Visit) -> None:
+    old = service.client.get("/api/v1/workspace/current").json()["name"]
+    page = visit.enter("app/settings/workspace")
+    visit.press("Rename")
+    expect(visit.front.get_by_label("Name")).to_have_value(old)
+    visit.fill("Name", "<b>Marketing</b> & sales")
+    assert find_violations(page) == []
+    visit.press("Save")
+    visit.wait_for_notice("The workspace is renamed")
+    expect(page.locator("#bar")).to_contain_text("<b>Marketing</b> & sales")
+    expect(page.locator("main dd").first).to_have_text("<b>Marketing</b> & sales")
+    assert service.client.get("/api/v1/workspace/current").json()["name"] == "<b>Marketing</b> & sales"
+    page.reload()
+    expect(page.locator("#bar")).to_contain_text("<b>Marketing</b> & sales")
+    service.client.put("/api/v1/workspace/1", json={"name": old}).raise_for_status()

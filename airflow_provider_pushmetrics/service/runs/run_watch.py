@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.models import BlockResult, Run, WorkSignal
 from airflow_provider_pushmetrics.service.models.workers import WORK_CHANNEL
@@ -85,6 +87,10 @@ class RunFigures(NamedTuple):
         """Count the runs that have not ended."""
         return self.unclaimed + self.interrupted + self.claimed + self.running
 
+    def write_version(self) -> str:
+        """Write the version of all runs: another one after each change."""
+        return hashlib.sha256(repr(tuple(self)).encode()).hexdigest()[:16]
+
 
 class RunWatch:
     """
@@ -112,6 +118,12 @@ class RunWatch:
     def count_waiters(self) -> int:
         with self._lock:
             return len(self._waiters)
+
+    @property
+    def version(self) -> str:
+        """The version of all runs that was seen last; empty if none was."""
+        seen = self._seen
+        return "" if seen is None else seen.write_version()
 
     @contextmanager
     def wait_for_changes(self) -> Iterator[PageWaiter]:
@@ -192,19 +204,10 @@ class RunWatch:
         return self._seen is not None and self._seen.count_unfinished() > 0
 
     def _read(self) -> None:
-        """Read what every change of a run changes, in one statement; wake the pages if it is new."""
+        """Read what every change of a run changes; wake the pages if it is new."""
         self._read_at = time.monotonic()
-        figures = (
-            select(func.max(Run.id)).scalar_subquery(),
-            select(func.max(BlockResult.id)).scalar_subquery(),
-            # By the indexes of the rows that no worker has claimed, and of those that one has.
-            _count_unfinished(Run.worker_id.is_(None), Run.started_on.is_(None)),
-            _count_unfinished(Run.worker_id.is_(None), Run.started_on.is_not(None)),
-            _count_unfinished(Run.worker_id.is_not(None), Run.started_on.is_(None)),
-            _count_unfinished(Run.worker_id.is_not(None), Run.started_on.is_not(None)),
-        )
         with self._database.reading() as session:
-            found = RunFigures(*(int(figure or 0) for figure in session.execute(select(*figures)).one()))
+            found = read_figures(session)
         if found != self._seen:
             self._seen = found
             self._wake_all()
@@ -225,6 +228,20 @@ class RunWatch:
         changes, self._changes = self._changes, None
         if changes is not None:
             changes.close()
+
+
+def read_figures(session: Session) -> RunFigures:
+    """Read what every change of a run changes, in one statement."""
+    figures = (
+        select(func.max(Run.id)).scalar_subquery(),
+        select(func.max(BlockResult.id)).scalar_subquery(),
+        # By the indexes of the rows that no worker has claimed, and of those that one has.
+        _count_unfinished(Run.worker_id.is_(None), Run.started_on.is_(None)),
+        _count_unfinished(Run.worker_id.is_(None), Run.started_on.is_not(None)),
+        _count_unfinished(Run.worker_id.is_not(None), Run.started_on.is_(None)),
+        _count_unfinished(Run.worker_id.is_not(None), Run.started_on.is_not(None)),
+    )
+    return RunFigures(*(int(figure or 0) for figure in session.execute(select(*figures)).one()))
 
 
 def _count_unfinished(*conditions: ColumnElement[bool]) -> ColumnElement[int]:

@@ -27,7 +27,6 @@ HEARTBEAT_SECONDS = 15.0
 MIN_PAUSE_SECONDS = 0.5
 """The minimum time between two events for a page, however many runs there are."""
 
-CHANGED = b"event: runs\ndata: changed\n\n"
 HEARTBEAT = b": the service is there\n\n"
 
 STREAM_HEADERS = {"X-Accel-Buffering": "no"}  # nginx would keep the events
@@ -52,6 +51,7 @@ async def write_changes(watch: RunWatch) -> AsyncGenerator[bytes]:
             is_woken = await waiter.wait(min(seconds, HEARTBEAT_SECONDS))
             if waiter.has_ended:
                 return
-            yield CHANGED if is_woken else HEARTBEAT
+            # With the version of all runs: a page that has read what it shows of it need not read it again.
+            yield f"event: runs\ndata: {watch.version}\n\n".encode() if is_woken else HEARTBEAT
             if is_woken:
                 await asyncio.sleep(MIN_PAUSE_SECONDS)

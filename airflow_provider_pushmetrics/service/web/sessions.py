@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.service.api.schemas.users import UserRow
 from airflow_provider_pushmetrics.service.api.schemas.workspaces import WorkspaceRow
 from airflow_provider_pushmetrics.service.api.users import get_current_user
 from airflow_provider_pushmetrics.service.api.workspaces import get_current_workspace
+from airflow_provider_pushmetrics.service.runs.run_watch import read_figures
 from airflow_provider_pushmetrics.serving.http.connections import group_address
 
 router = make_router("/app/session")
@@ -39,6 +40,8 @@ class SessionState(TypedDict):
     workspace: NotRequired[WorkspaceRow]
     is_demo: NotRequired[bool]
     """Whether the service was started with ``--demo``, whose first page explains it."""
+    runs_version: NotRequired[str]
+    """The version of all runs, as the events of open pages have it: what is read later is not older."""
 
 
 class SignIn(BaseModel):
@@ -53,9 +56,12 @@ def show_session(request: Request, parts: Parts) -> SessionState:
     principal = parts.authenticator.find_session(request.cookies.get(COOKIE))
     if principal is None:
         return {"is_signed_in": False, "renew_seconds": _choose_pause(parts)}
+    with parts.database.reading() as database:
+        version = read_figures(database).write_version()
     return {
         "is_signed_in": True,
         "renew_seconds": _choose_pause(parts),
+        "runs_version": version,
         "user": get_current_user(parts, principal),
         "workspace": get_current_workspace(parts, principal),
         "is_demo": parts.settings.demo,

@@ -44,6 +44,8 @@ declare namespace Api {
     type: "report" | "notebook";
     folder: string | null;
     time_zone: string;
+    /** The mail address of who created it. */
+    owner: string | null;
     created_on: Moment;
     updated_on: Moment | null;
     workflow_enabled: boolean;
@@ -414,6 +416,8 @@ declare namespace Api {
     workspace?: Workspace;
     /** Whether the service was started with `--demo`. */
     is_demo?: boolean;
+    /** The version of all runs: what is read later is not older. */
+    runs_version?: string;
   }
 
   /** What a block refers to. */

@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.pool import QueuePool
 
+from airflow_provider_pushmetrics.service.runs.run_watch import read_figures
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
-from airflow_provider_pushmetrics.service.web.live import CHANGED, write_changes
+from airflow_provider_pushmetrics.service.web.live import HEARTBEAT, write_changes
 from tests.fakes.service_process import ServiceProcess, run_ready_service
 from tests.fakes.waiting import LIMIT_SECONDS, until, wait_until
 from tests.integration.service.conftest import Api
@@ -39,7 +40,7 @@ class OpenPage:
 
     def _read(self) -> None:
         for line in self._answer.iter_lines():
-            self.events += line == "data: changed"
+            self.events += line.startswith("data: ")
 
     def wait_for_end(self) -> None:
         self._thread.join(LIMIT_SECONDS)
@@ -80,16 +81,17 @@ def test_service_ends_the_streams_of_open_pages_when_it_stops(service: ServicePr
         assert service.stop() == 0
 
 
-async def read_changes(parts: ServiceParts) -> AsyncGenerator[None]:
+async def read_changes(parts: ServiceParts) -> AsyncGenerator[str]:
+    """Give the version of all runs of each event."""
     async with aclosing(write_changes(parts.run_watch)) as events:
         async for event in events:
-            if event == CHANGED:
-                yield None
+            if event != HEARTBEAT:
+                yield event.decode().removeprefix("event: runs\ndata: ").rstrip()
 
 
-async def wait_for_change(changes: AsyncGenerator[None]) -> None:
+async def wait_for_change(changes: AsyncGenerator[str]) -> str:
     async with asyncio.timeout(LIMIT_SECONDS):
-        await anext(changes)
+        return await anext(changes)
 
 
 async def test_page_is_woken_by_a_run_its_progress_and_its_end(api: Api) -> None:
@@ -100,6 +102,29 @@ async def test_page_is_woken_by_a_run_its_progress_and_its_end(api: Api) -> None
     while status != "success":  # with a change that is not signalled it would wait here
         await wait_for_change(changes)
         status = (await api.client.get(f"/api/v1/noteflow_run/{run_id}")).json()["result"]["status"]
+    await changes.aclose()
+
+
+async def test_session_has_the_version_of_the_first_event_until_a_run_changes(api: Api) -> None:
+    """What a page reads after it has asked for its session is not older than that version."""
+
+    async def read_version() -> str:
+        with api.parts.database.reading() as session:
+            return read_figures(session).write_version()
+
+    changes = read_changes(api.parts)
+    first = await read_version()
+    while await wait_for_change(changes) != first:
+        pass  # what was seen before the last run had ended
+    assert await read_version() == first
+    run_id = await api.trigger(1)
+    assert await read_version() != first
+    versions = {first}
+    status = ""
+    while status != "success":
+        versions.add(await wait_for_change(changes))
+        status = (await api.client.get(f"/api/v1/noteflow_run/{run_id}")).json()["result"]["status"]
+    assert len(versions) > 1
     await changes.aclose()
 
 

@@ -7,18 +7,24 @@ import {
   readEvents,
 } from "../../../../airflow_provider_pushmetrics/service/web/page/assets/http/live_events.js";
 
-test("an event says that something changed, and a comment does not", () => {
-  assert.deepEqual(readEvents("event: runs\ndata: changed\n\n"), { hasChange: true, rest: "" });
-  assert.deepEqual(readEvents(": the service is there\n\n"), { hasChange: false, rest: "" });
-  assert.deepEqual(readEvents(": data: not\r\n\r\nevent: runs\r\ndata: changed\r\n\r\n").hasChange, true);
+test("an event has the version of all runs, and a comment has none", () => {
+  assert.deepEqual(readEvents("event: runs\ndata: a1\n\n"), { version: "a1", rest: "" });
+  assert.deepEqual(readEvents(": the service is there\n\n"), { version: null, rest: "" });
+  assert.equal(readEvents(": data: not\r\n\r\nevent: runs\r\ndata: a1\r\n\r\n").version, "a1");
+  assert.equal(readEvents("event: runs\ndata: \n\n").version, "");
+  assert.equal(readEvents("data: a1\n\ndata: a2\n\n: later\n\n").version, "a2");
 });
 
 test("an event that arrives in pieces is read when it is complete, and once", () => {
-  const whole = ": a\n\nevent: runs\ndata: changed\n\n";
+  const whole = ": a\n\nevent: runs\ndata: a1\n\n";
   for (let cut = 0; cut <= whole.length; cut += 1) {
     const first = readEvents(whole.slice(0, cut));
     const second = readEvents(first.rest + whole.slice(cut));
-    assert.equal(Number(first.hasChange) + Number(second.hasChange), 1, String(cut));
+    assert.deepEqual(
+      [first.version, second.version].filter((one) => one !== null),
+      ["a1"],
+      String(cut),
+    );
     assert.equal(second.rest, "");
   }
 });

@@ -8,6 +8,7 @@ import { iconButton } from "./elements/icons.js";
 import { confirmFirst } from "./elements/notices.js";
 import { getPath, link, preload, redirect, route, startRouting } from "./elements/router.js";
 import { describeError } from "./http/errors.js";
+import { rememberVersion } from "./http/live.js";
 import { askForSignIn, findSession, rememberOwner, signOut } from "./http/session.js";
 
 // A browser may load the icon when the address has changed already, and the icon's is relative to that.
@@ -15,12 +16,15 @@ for (const icon of document.querySelectorAll("link")) {
   if (icon.rel === "icon") icon.setAttribute("href", icon.href);
 }
 
+/** What one works with, what others are told by, and how it is set up. */
 const PLACES = [
-  ["reports", "Reports"],
-  ["runs", "Runs"],
-  ["schedules", "Schedules"],
-  ["webhooks", "Webhooks"],
-  ["settings", "Settings"],
+  [
+    ["reports", "Reports"],
+    ["runs", "Runs"],
+    ["schedules", "Schedules"],
+  ],
+  [["webhooks", "Webhooks"]],
+  [["settings", "Settings"]],
 ];
 
 let isDemo = false;
@@ -56,12 +60,22 @@ function showBar({ user, workspace }) {
     el(
       "nav",
       { "aria-label": "Main" },
-      PLACES.map(([path, label]) => link(path, label)),
+      PLACES.map((group) =>
+        el(
+          "div",
+          { class: "places" },
+          group.map(([path, label]) => link(path, label)),
+        ),
+      ),
     ),
     el(
       "div",
       { class: "who" },
-      el("span", { class: "hint clip", title: `${user.email}, ${user.main_role.name}` }, workspace.name),
+      el(
+        "span",
+        { id: "workspace", class: "hint clip", title: `${user.email}, ${user.main_role.name}` },
+        workspace.name,
+      ),
       iconButton("sign-out", "Sign out", leave),
     ),
   );
@@ -79,10 +93,11 @@ async function leave() {
 
 async function start() {
   preload(getPath());
-  const { user, workspace, is_demo } = await findOwner();
+  const { user, workspace, is_demo, runs_version } = await findOwner();
   isDemo = is_demo ?? false;
   if (!user || !workspace) return location.reload(); // the session has ended at once
   rememberOwner({ user, workspace });
+  rememberVersion(runs_version ?? "");
   showBar({ user, workspace });
   await startRouting();
 }

@@ -96,6 +96,21 @@ function makeRow(columns, row) {
   );
 }
 
+/**
+ * Make a column that has its name in each cell too, for the cards of small screens.
+ *
+ * @template Row
+ * @param {string} title
+ * @param {(row: Row) => Ui.Child} build
+ * @param {string | null} kind
+ * @returns {Ui.Column<Row>}
+ */
+export const named = (title, build, kind = null) => [
+  title,
+  (row) => [el("span", { class: "cell-name", "aria-hidden": "true" }, title), build(row)],
+  kind,
+];
+
 const MAX_POLLS = 200;
 
 /**

@@ -19,10 +19,21 @@ let connection = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let retry;
 let failures = 0;
+/** The version of all runs that is not newer than what the page shows; empty if it must read in any case. */
+let version = "";
 
 document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
 window.addEventListener("online", () => reconnect());
 whenSignedIn(() => reconnect());
+
+/**
+ * Remember the version of all runs from before the page read anything, so that it need not read again at once.
+ *
+ * @param {string} known
+ */
+export function rememberVersion(known) {
+  version = known;
+}
 
 /**
  * Call a function whenever runs may have changed, until the page is left. While the tab is hidden nothing is
@@ -77,8 +88,8 @@ async function listen(own) {
       silence = setTimeout(() => own.abort(), SILENCE_MILLISECONDS);
       const events = readEvents(text + part.value);
       text = events.rest;
-      if (!events.hasChange) continue;
-      await Promise.all([...watches].map(readAgain));
+      if (events.version === null) continue;
+      await update(events.version);
       // Only now: a service that answers with heartbeats, and with errors to what is read, is not there again.
       failures = 0;
       hideOutage();
@@ -105,6 +116,23 @@ function followUp(fault) {
   const seconds = choosePause(failures, Math.random());
   if (fault || failures > 2) showOutage(seconds);
   retry = setTimeout(connect, seconds * 1000);
+}
+
+/**
+ * Let all parts of the page read what they show, unless they have done so since a version of all runs.
+ *
+ * @param {string} newest
+ */
+async function update(newest) {
+  if (newest && newest === version) return;
+  version = "";
+  try {
+    await Promise.all([...watches].map(readAgain));
+    version = newest;
+  } catch (error) {
+    version = ""; // also if another call has remembered one meanwhile
+    throw error;
+  }
 }
 
 /**

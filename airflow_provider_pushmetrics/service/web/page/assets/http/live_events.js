@@ -7,12 +7,13 @@ const LONGEST_SECONDS = 30;
  * Read server-sent events as far as they have arrived.
  *
  * @param {string} text
- * @returns {{ hasChange: boolean, rest: string }} Whether one says that something changed, and the unread end.
+ * @returns {{ version: string | null, rest: string }} The version of all runs that the last one has, and the unread end.
  */
 export function readEvents(text) {
   const parts = text.split(/\r?\n\r?\n/);
   const rest = parts.pop() ?? "";
-  return { hasChange: parts.some((part) => /^data:/m.test(part)), rest };
+  const versions = parts.flatMap((part) => /^data: ?(.*)$/m.exec(part)?.[1].trim() ?? []);
+  return { version: versions.at(-1) ?? null, rest };
 }
 
 /**

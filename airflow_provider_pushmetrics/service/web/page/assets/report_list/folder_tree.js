@@ -3,26 +3,9 @@
 import { el, fill } from "../elements/dom.js";
 import { number } from "../elements/format.js";
 import { icon } from "../elements/icons.js";
-import { link } from "../elements/router.js";
 import { getRow } from "../http/api.js";
+import { makeChoice } from "./choices.js";
 import { buildTree, isWithin } from "./folders.js";
-
-/**
- * Make a link to a folder, which is chosen on the page itself.
- *
- * @param {string} path
- * @param {(path: string) => unknown} choose
- * @param {...Ui.Child} children
- */
-export function makeFolderLink(path, choose, ...children) {
-  const anchor = link(path ? `reports?folder=${encodeURIComponent(path)}` : "reports", ...children);
-  anchor.addEventListener("click", (event) => {
-    if (event.button || event.metaKey || event.ctrlKey || event.shiftKey) return; // opened elsewhere
-    event.preventDefault();
-    choose(path);
-  });
-  return anchor;
-}
 
 /**
  * Make the tree, and what shows it with a folder chosen. Without folders there is nothing to see.
@@ -39,7 +22,7 @@ export async function makeFolderTree(choose, signal) {
 
   /** @param {string} chosen */
   function show(chosen) {
-    const all = makeFolderLink("", choose, icon("report"), "All reports");
+    const all = makeChoice("folder", "", choose, icon("report"), "All reports");
     if (!chosen) all.setAttribute("aria-current", "true");
     fill(node, all, makeLevel(tree, chosen));
   }
@@ -54,7 +37,8 @@ export async function makeFolderTree(choose, signal) {
       "ul",
       {},
       folders.map(({ path, name, count, below }) => {
-        const anchor = makeFolderLink(
+        const anchor = makeChoice(
+          "folder",
           path,
           choose,
           icon("folder"),

@@ -3,7 +3,7 @@
 import { button } from "../elements/buttons.js";
 import { el, empty, fill } from "../elements/dom.js";
 import { moment, state } from "../elements/format.js";
-import { icon, iconButton } from "../elements/icons.js";
+import { icon } from "../elements/icons.js";
 import {
   readAddress,
   readOrder,
@@ -19,20 +19,21 @@ import { part } from "../http/addresses.js";
 import { getRow } from "../http/api.js";
 import { describeError, isAbort } from "../http/errors.js";
 import { createFromYaml, makeNewButton, TYPES } from "../reports/report_form.js";
-import { makeFolderLink, makeFolderTree } from "./folder_tree.js";
+import { makeChip, makeChoice } from "./choices.js";
+import { makeFolderTree } from "./folder_tree.js";
 import { makeSparkline } from "./sparkline.js";
 
 const WAIT_MILLISECONDS = 250;
-const ORDERS = ["updated_on", "name", "type", "folder", "created_on"];
-const DEFAULTS = { search: "", type: "", folder: "", order: "-updated_on", page: "1" };
+const ORDERS = ["updated_on", "name", "type", "folder", "owner", "created_on"];
+const DEFAULTS = { search: "", type: "", folder: "", owner: "", order: "-updated_on", page: "1" };
 
 /** @type {Ui.Show} */
 export async function showReports(_, signal) {
   const address = readAddress(location.search, DEFAULTS);
   const search = el("input", {
     type: "search",
-    placeholder: "Search names, folders and SQL",
-    "aria-label": "Search names, folders and SQL",
+    placeholder: "Search names, folders, owners and SQL",
+    "aria-label": "Search names, folders, owners and SQL",
     value: address.search,
   });
   const kind = el(
@@ -44,7 +45,7 @@ export async function showReports(_, signal) {
   );
   const list = makeReportList(search, kind, address, signal);
   /** @param {string} folder */
-  const choose = (folder) => list.chooseFolder(folder).catch(tellFault);
+  const choose = (folder) => list.chooseOnly({ folder }).catch(tellFault);
   const [tree] = await Promise.all([makeFolderTree(choose, signal), list.view.show(readPage(address.page))]);
   list.whenFolderChanges((folder) => tree.show(folder));
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -66,7 +67,12 @@ export async function showReports(_, signal) {
       "div",
       { class: "with-folders" },
       tree.node,
-      el("div", { class: "dense" }, el("div", { class: "filters" }, search, kind, list.chip), list.view.node),
+      el(
+        "div",
+        { class: "dense" },
+        el("div", { class: "filters" }, search, kind, list.chips),
+        list.view.node,
+      ),
     ),
   ];
 }
@@ -80,9 +86,9 @@ export async function showReports(_, signal) {
  * @param {AbortSignal} signal
  */
 function makeReportList(search, kind, address, signal) {
-  let { folder } = address;
+  const chosen = { folder: address.folder, owner: address.owner };
   let tellFolder = (/** @type {string} */ _) => {};
-  const chip = el("span", { class: "chip" });
+  const chips = el("div", { class: "chips" });
   const view = makeList({
     path: "api/v1/report/",
     caption: "Reports",
@@ -93,48 +99,50 @@ function makeReportList(search, kind, address, signal) {
     getFilters: () => [
       search.value.trim() && ["text", "ct", search.value.trim()],
       kind.value && ["type", "eq", kind.value],
-      folder && ["folder", "under", folder],
+      chosen.folder && ["folder", "under", chosen.folder],
+      chosen.owner && ["owner", "eq", chosen.owner],
     ],
     complete: (reports, { isUnasked }) => addActivity(reports, { signal, isUnasked }),
     onChange: () => keep(),
-    columns: makeColumns((path) => chooseFolder(path).catch(tellFault)),
-    whenEmpty: () => makeEmpty(Boolean(search.value || kind.value || folder)),
+    columns: makeColumns((wanted) => chooseOnly(wanted).catch(tellFault)),
+    whenEmpty: () => makeEmpty(Boolean(search.value || kind.value || chosen.folder || chosen.owner)),
   });
   const keep = ({ replace = false } = {}) => {
     const shown = {
       search: search.value.trim(),
       type: kind.value,
-      folder,
+      ...chosen,
       order: writeOrder(view.order ?? ["updated_on", "desc"]),
       page: writePage(view.page),
     };
     changeAddress(`reports${writeAddress(shown, DEFAULTS)}`, { replace });
   };
-  const showFolder = () => {
-    chip.hidden = !folder;
+  const showChosen = () => {
+    const { folder, owner } = chosen;
+    chips.hidden = !folder && !owner;
     fill(
-      chip,
-      `Folder ${folder} `,
-      iconButton("close", "All folders", () => chooseFolder(""), { kind: "reads" }),
+      chips,
+      folder && makeChip(`Folder ${folder}`, "All folders", () => chooseOnly({ folder: "" })),
+      owner && makeChip(`Owner ${owner}`, "All owners", () => chooseOnly({ owner: "" })),
     );
     tellFolder(folder);
   };
-  /** @param {string} path */
-  const chooseFolder = async (path) => {
-    folder = path;
-    showFolder();
+  /** @param {Partial<typeof chosen>} wanted */
+  const chooseOnly = async (wanted) => {
+    Object.assign(chosen, wanted);
+    showChosen();
     await view.show(0);
     if (!signal.aborted) keep();
   };
-  showFolder();
+  showChosen();
   return {
     view,
-    chip,
-    chooseFolder,
+    chips,
+    chooseOnly,
     /** @param {(folder: string) => void} listener */
     whenFolderChanges(listener) {
       tellFolder = listener;
-      listener(folder);
+      listener(chosen.folder);
     },
     async search() {
       await view.show(0);
@@ -152,7 +160,7 @@ const makeEmpty = (isFiltered) =>
   isFiltered
     ? empty(
         "No matching report",
-        "Search for a part of a name, a folder or the SQL, or choose all types and all folders.",
+        "Search for a part of a name, a folder or the SQL, or choose all types, folders and owners.",
       )
     : empty(
         "There are no reports yet",
@@ -161,7 +169,7 @@ const makeEmpty = (isFiltered) =>
       );
 
 /**
- * @param {(folder: string) => unknown} choose
+ * @param {(wanted: { folder?: string, owner?: string }) => unknown} choose
  * @returns {Ui.Column<Api.Report>[]}
  */
 const makeColumns = (choose) => [
@@ -184,9 +192,15 @@ const makeColumns = (choose) => [
   ["Next run", (report) => moment(report.activity?.next_run_on), "tight"],
   [
     "Folder",
-    (report) => (report.folder ? makeFolderLink(report.folder, choose, report.folder) : "–"),
+    ({ folder }) => (folder ? makeChoice("folder", folder, () => choose({ folder }), folder) : "–"),
     "folder-name",
     "folder",
+  ],
+  [
+    "Owner",
+    ({ owner }) => (owner ? makeChoice("owner", owner, () => choose({ owner }), owner) : "–"),
+    "folder-name",
+    "owner",
   ],
   ["Updated", (report) => moment(report.updated_on ?? report.created_on), "tight", "updated_on"],
 ];

@@ -62,6 +62,7 @@ function makePage(report, tab, content, run = () => runSaved(report)) {
           { class: "hint" },
           report.type,
           report.folder ? ` in ${report.folder}` : "",
+          report.owner && ` · owner ${report.owner}`,
           ` · id ${report.id} · time zone ${report.time_zone}`,
         ),
         report.description && el("p", {}, report.description),

@@ -6,12 +6,21 @@ import { moment } from "../elements/format.js";
 import { makeForm, readValues, textField } from "../elements/forms.js";
 import { confirmFirst, showDialog, tell } from "../elements/notices.js";
 import { reload } from "../elements/router.js";
-import { makeList } from "../elements/tables.js";
+import { makeList, named } from "../elements/tables.js";
 import { part } from "../http/addresses.js";
 import { ApiError, post, put, remove } from "../http/api.js";
 
 const HINT =
   "Such as postgresql://reader:password@host/database, sqlite:///shop.db, or duckdb:///sales.duckdb; duckdb:///exports is a folder of CSV and Parquet files. Files are in the folder sources of the data folder, or in one of the service's --source-dir; s3://bucket/folder is one of its --source-url. Give a user who can only read.";
+
+/** @type {Ui.Column<Api.Database>[]} */
+const COLUMNS = [
+  named("Name", (row) => row.database_name, "name"),
+  named("Type", (row) => row.backend),
+  named("Where", (row) => el("span", { class: "code clip", title: row.sqlalchemy_uri }, row.sqlalchemy_uri)),
+  named("Added", (row) => moment(row.created_on), "tight"),
+  ["", makeActions, "actions-cell"],
+];
 
 /** @type {Ui.Show} */
 export async function showDatabases(_, signal) {
@@ -20,13 +29,7 @@ export async function showDatabases(_, signal) {
     caption: "Databases",
     noun: "database",
     signal,
-    columns: [
-      ["Name", (row) => row.database_name],
-      ["Type", (row) => row.backend],
-      ["Where", (row) => el("span", { class: "code clip" }, row.sqlalchemy_uri)],
-      ["Added", (row) => moment(row.created_on), "tight"],
-      ["", makeActions, "actions-cell"],
-    ],
+    columns: COLUMNS,
     whenEmpty: () =>
       empty(
         "There are no databases yet",
@@ -37,7 +40,7 @@ export async function showDatabases(_, signal) {
   await list.show(0);
   return [
     el("div", { class: "head" }, el("h1", {}, "Databases"), el("div", { class: "actions" }, makeNewButton())),
-    list.node,
+    el("div", { class: "as-cards" }, list.node),
   ];
 }
 

@@ -6,7 +6,7 @@ import { moment } from "../elements/format.js";
 import { makeForm, textField } from "../elements/forms.js";
 import { confirmFirst, showDialog, showSecret, tell } from "../elements/notices.js";
 import { reload } from "../elements/router.js";
-import { makeTable } from "../elements/tables.js";
+import { makeTable, named } from "../elements/tables.js";
 import { part } from "../http/addresses.js";
 import { get, post, remove } from "../http/api.js";
 
@@ -48,10 +48,10 @@ export async function showTokens(_, signal) {
 export function makeTokenTable(rows, path, whenRevoked = () => {}) {
   /** @type {Ui.Column<Api.Token>[]} */
   const columns = [
-    ["Name", (row) => row.name],
-    ["Prefix", (row) => el("code", {}, `${row.token_prefix}…`)],
-    ["Created", (row) => moment(row.created_on), "tight"],
-    ["Expires", (row) => (row.expires_on ? moment(row.expires_on) : "never"), "tight"],
+    named("Name", (row) => row.name, "name"),
+    named("Prefix", (row) => el("code", {}, `${row.token_prefix}…`)),
+    named("Created", (row) => moment(row.created_on), "tight"),
+    named("Expires", (row) => el("span", {}, row.expires_on ? moment(row.expires_on) : "never"), "tight"),
     [
       "",
       (row) =>
@@ -63,7 +63,7 @@ export function makeTokenTable(rows, path, whenRevoked = () => {}) {
       "actions-cell",
     ],
   ];
-  return makeTable(columns, rows, "API tokens");
+  return el("div", { class: "as-cards" }, makeTable(columns, rows, "API tokens"));
 }
 
 /**

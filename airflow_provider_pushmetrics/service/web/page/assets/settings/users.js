@@ -6,7 +6,7 @@ import { moment } from "../elements/format.js";
 import { checkField, choiceField, inRow, makeForm, textField } from "../elements/forms.js";
 import { confirmFirst, showDialog, tell } from "../elements/notices.js";
 import { reload } from "../elements/router.js";
-import { makeList } from "../elements/tables.js";
+import { makeList, named } from "../elements/tables.js";
 import { part } from "../http/addresses.js";
 import { get, getAll, post, put, remove } from "../http/api.js";
 import { createToken, makeTokenTable } from "./tokens.js";
@@ -20,24 +20,27 @@ export async function showUsers(_, signal) {
     /** @type {Promise<Api.User>} */ (get("api/v1/user/current", { signal })),
   ]);
   const isAdmin = me.main_role.name === "Admin";
+  /** @type {Ui.Optional<Ui.Column<Api.User>>[]} */
+  const columns = [
+    named(
+      "Name",
+      (user) => [
+        [user.first_name, user.last_name].filter(Boolean).join(" ") || "–",
+        user.id === me.id && el("span", { class: "hint" }, " (you)"),
+      ],
+      "name",
+    ),
+    named("Address", (user) => el("span", { class: "address" }, user.email)),
+    named("Role", (user) => user.main_role.name),
+    named("Last here", (user) => moment(user.last_login), "tight"),
+    isAdmin && ["", (user) => makeActions(user, roles), "actions-cell"],
+  ];
   const list = makeList({
     path: "api/v1/user/",
     caption: "Users",
     noun: "user",
     signal,
-    columns: [
-      [
-        "Name",
-        (user) => [
-          [user.first_name, user.last_name].filter(Boolean).join(" ") || "–",
-          user.id === me.id && el("span", { class: "hint" }, " (you)"),
-        ],
-      ],
-      ["Address", (user) => user.email],
-      ["Role", (user) => user.main_role.name],
-      ["Last here", (user) => moment(user.last_login), "tight"],
-      isAdmin && ["", (user) => makeActions(user, roles), "actions-cell"],
-    ],
+    columns,
     whenEmpty: () => empty("There are no users", "Add the users who create and read reports."),
   });
   await list.show(0);
@@ -52,7 +55,7 @@ export async function showUsers(_, signal) {
         isAdmin && button("Add a user", () => addUser(roles), { kind: "primary" }),
       ),
     ),
-    list.node,
+    el("div", { class: "as-cards" }, list.node),
   ];
 }
 

@@ -1,11 +1,12 @@
 // The workspace that the session belongs to, and making another one.
 
 import { button } from "../elements/buttons.js";
-import { card, el } from "../elements/dom.js";
+import { card, el, fill, find } from "../elements/dom.js";
 import { makeForm, textField } from "../elements/forms.js";
-import { showDialog, showSecret } from "../elements/notices.js";
-import { link } from "../elements/router.js";
-import { get, post } from "../http/api.js";
+import { showDialog, showSecret, tell } from "../elements/notices.js";
+import { link, reload } from "../elements/router.js";
+import { part } from "../http/addresses.js";
+import { get, post, put } from "../http/api.js";
 
 /** @type {Ui.Show} */
 export async function showWorkspace(_, signal) {
@@ -24,7 +25,12 @@ export async function showWorkspace(_, signal) {
       "div",
       { class: "head" },
       el("h1", {}, "Workspace"),
-      el("div", { class: "actions" }, button("New workspace", createWorkspace, { kind: "quiet admins" })),
+      el(
+        "div",
+        { class: "actions" },
+        button("Rename", () => renameWorkspace(workspace), { kind: "quiet admins" }),
+        button("New workspace", createWorkspace, { kind: "quiet admins" }),
+      ),
     ),
     card(
       "",
@@ -44,6 +50,27 @@ export async function showWorkspace(_, signal) {
       ),
     ),
   ];
+}
+
+/** @param {Api.Workspace} workspace */
+async function renameWorkspace(workspace) {
+  /** @type {string | null} */
+  const name = await showDialog("Rename the workspace", (close) =>
+    makeForm({
+      fields: [textField("name", "Name", { required: true, maxlength: 255, value: workspace.name })],
+      submit: "Save",
+      cancel: () => close(null),
+      async send(values) {
+        /** @type {{ result: Api.Workspace }} */
+        const { result } = await put(`api/v1/workspace/${part(workspace.uid)}`, values);
+        close(result.name);
+      },
+    }),
+  );
+  if (name === null) return;
+  fill(find("workspace"), name);
+  await reload();
+  tell("The workspace is renamed");
 }
 
 async function createWorkspace() {

@@ -6,13 +6,13 @@ import { moment, state } from "../elements/format.js";
 import { tell } from "../elements/notices.js";
 import { replaceKeeping } from "../elements/redraw.js";
 import { link } from "../elements/router.js";
-import { makeTable } from "../elements/tables.js";
+import { makeTable, named } from "../elements/tables.js";
 import { part } from "../http/addresses.js";
 import { getRow } from "../http/api.js";
 import { describeError, isAbort } from "../http/errors.js";
 import { writeJson } from "../http/exact_json.js";
 import { pause } from "../http/waiting.js";
-import { named, sendAgain } from "./delivery_list.js";
+import { sendAgain } from "./delivery_list.js";
 
 const MOST_LOOKS = 20;
 

@@ -7,7 +7,7 @@ import { nameOptions } from "../elements/forms.js";
 import { readAddress, readPage, writeAddress, writePage } from "../elements/list_address.js";
 import { tell } from "../elements/notices.js";
 import { changeAddress, link } from "../elements/router.js";
-import { makeList } from "../elements/tables.js";
+import { makeList, named } from "../elements/tables.js";
 import { part } from "../http/addresses.js";
 import { post } from "../http/api.js";
 import { describeError, isAbort } from "../http/errors.js";
@@ -116,21 +116,6 @@ function makeColumns(names, refresh) {
     ["", (row) => button("Send again", () => sendAgain(row, refresh)), "actions-cell"],
   ];
 }
-
-/**
- * Make a column that has its name in each cell too, for the cards of small screens.
- *
- * @template Row
- * @param {string} title
- * @param {(row: Row) => Ui.Child} build
- * @param {string | null} kind
- * @returns {Ui.Column<Row>}
- */
-export const named = (title, build, kind = null) => [
-  title,
-  (row) => [el("span", { class: "cell-name", "aria-hidden": "true" }, title), build(row)],
-  kind,
-];
 
 /**
  * Show the state of a delivery, and what the endpoint answered at last.

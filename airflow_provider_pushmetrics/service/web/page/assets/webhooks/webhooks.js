@@ -4,10 +4,9 @@ import { button } from "../elements/buttons.js";
 import { el, empty } from "../elements/dom.js";
 import { moment, state } from "../elements/format.js";
 import { link } from "../elements/router.js";
-import { makeList } from "../elements/tables.js";
+import { makeList, named } from "../elements/tables.js";
 import { part } from "../http/addresses.js";
 import { getRow } from "../http/api.js";
-import { named } from "./delivery_list.js";
 import { makeRate } from "./rates.js";
 import { createWebhook } from "./webhook_form.js";
 
