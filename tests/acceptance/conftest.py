@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.fakes.browser import Visit
     from tests.fakes.service_process import ServiceProcess
+    from tests.fakes.service_subscriber import Subscriber
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,6 +42,30 @@ def make_display() -> Display:
 def folder() -> Iterator[Path]:
     with make_short_folder() as folder:
         yield folder
+
+
+@pytest.fixture(scope="module", name="data_dir")
+def make_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of a module's service."""
+    return tmp_path_factory.mktemp("service") / "data"
+
+
+@pytest.fixture(scope="module", name="service")
+def start_service(data_dir: Path) -> Iterator[ServiceProcess]:
+    """Start a service with the demo for all tests of a module, which may have another one of its own."""
+    from tests.fakes.service_process import run_ready_service
+
+    with run_ready_service(data_dir, "--demo") as service:
+        yield service
+
+
+@pytest.fixture(name="subscriber")
+def start_subscriber() -> Iterator[Subscriber]:
+    """Start an endpoint for events."""
+    from tests.fakes.service_subscriber import listen
+
+    with listen() as subscriber:
+        yield subscriber
 
 
 @pytest.fixture(scope="module")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.fakes.browser import Visit
 from tests.fakes.loopback import RawServer, serve_raw
+from tests.fakes.saved_reports import save_report
 from tests.fakes.service_process import ServiceProcess, run_ready_service
+from tests.fakes.service_reports import ENDLESS
 
-ENDLESS = "SELECT sum(hash(a.range + b.range)) AS n FROM range(1200000000) a, range(20000) b"
 NOT_FINISHED = "not finished, because the run was cancelled"
 
 
@@ -43,19 +43,11 @@ def start_service(tmp_path_factory: pytest.TempPathFactory, slack: RawServer) ->
             yield service
 
 
-def make_report(service: ServiceProcess, name: str, *blocks: tuple[str, str, dict[str, Any]]) -> int:
-    """Make a report by the API."""
-    rows = [{"type": kind, "name": block, "content": content} for kind, block, content in blocks]
-    made = service.client.post("/api/v1/report/", json={"name": name, "blocks": rows})
-    assert made.status_code == 201, made.text
-    return int(made.json()["id"])
-
-
 def test_refused_slack_message_is_shown_on_the_run_and_sent_again(
     service: ServiceProcess, slack: RawServer, visit: Visit
 ) -> None:
     content = {"channels": ["#sales"], "value_markdown": "Hello"}
-    report_id = make_report(service, "Posts", ("slack", "post", content))
+    report_id = save_report(service, "Posts", ("slack", "post", content))
     slack.reply = REFUSED
     page = visit.enter(f"app/reports/{report_id}")
     visit.press("Run")
@@ -111,7 +103,7 @@ def test_cancelled_run_says_of_its_blocks_that_they_were_not_finished(
     service: ServiceProcess, visit: Visit
 ) -> None:
     endless = ("sql", "endless", {"sql": ENDLESS, "database_id": 1})
-    report_id = make_report(service, "Slow", endless, ("text", "after", {"text": "{{ endless.data }}"}))
+    report_id = save_report(service, "Slow", endless, ("text", "after", {"text": "{{ endless.data }}"}))
     page = visit.enter(f"app/reports/{report_id}")
     visit.press("Run")
     visit.press("Run")
@@ -131,7 +123,7 @@ def test_cancelled_run_says_of_its_blocks_that_they_were_not_finished(
 def test_block_that_runs_alone_is_cancelled_where_it_was_started(
     service: ServiceProcess, visit: Visit
 ) -> None:
-    report_id = make_report(service, "Alone", ("sql", "endless", {"sql": ENDLESS, "database_id": 1}))
+    report_id = save_report(service, "Alone", ("sql", "endless", {"sql": ENDLESS, "database_id": 1}))
     page = visit.enter(f"app/reports/{report_id}")
     block = page.get_by_label("Block endless")
     block.get_by_role("button", name="Run endless").click()
@@ -145,7 +137,7 @@ def test_list_without_a_ticked_box_is_empty_and_not_the_default(
 ) -> None:
     colors = {"type": "text", "multiple": True, "choices": ["red", "green"], "default": ["red"]}
     text = {"text": "{{ colors | length }} colors"}
-    report_id = make_report(service, "Colors", ("parameter", "colors", colors), ("text", "count", text))
+    report_id = save_report(service, "Colors", ("parameter", "colors", colors), ("text", "count", text))
     page = visit.enter(f"app/reports/{report_id}")
     visit.press("Run")
     page.get_by_role("dialog").get_by_label("red", exact=True).uncheck()
@@ -162,7 +154,7 @@ def test_list_without_a_ticked_box_is_empty_and_not_the_default(
 def test_required_list_without_a_ticked_box_is_refused(service: ServiceProcess, visit: Visit) -> None:
     visit.expected = ["status of 422"]
     colors = {"type": "text", "multiple": True, "choices": ["red"], "default": ["red"], "required": True}
-    report_id = make_report(service, "Required", ("parameter", "colors", colors))
+    report_id = save_report(service, "Required", ("parameter", "colors", colors))
     page = visit.enter(f"app/reports/{report_id}")
     visit.press("Run")
     page.get_by_role("dialog").get_by_label("red", exact=True).uncheck()

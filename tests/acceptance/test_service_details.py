@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,38 +11,12 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.fakes.browser import Visit, find_violations
-from tests.fakes.service_process import ServiceProcess, run_ready_service
+from tests.fakes.saved_reports import save_report, start_run
+from tests.fakes.service_process import ServiceProcess
+from tests.fakes.service_reports import ENDLESS
 
 LARGE = 9007199254740993
 """The first whole number that JavaScript rounds."""
-
-ENDLESS = "SELECT sum(hash(a.range + b.range)) AS n FROM range(1200000000) a, range(20000) b"
-
-
-@pytest.fixture(scope="module", name="data_dir")
-def make_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("details") / "data"
-
-
-@pytest.fixture(scope="module", name="service")
-def start_service(data_dir: Path) -> Iterator[ServiceProcess]:
-    with run_ready_service(data_dir, "--demo") as service:
-        yield service
-
-
-def make_report(service: ServiceProcess, name: str, *blocks: tuple[str, str, dict[str, Any]]) -> int:
-    """Make a report by the API."""
-    rows = [{"type": kind, "name": block, "content": content} for kind, block, content in blocks]
-    made = service.client.post("/api/v1/report/", json={"name": name, "blocks": rows})
-    assert made.status_code == 201, made.text
-    return int(made.json()["id"])
-
-
-def start_run(service: ServiceProcess, report_id: int, **parameters: object) -> int:
-    answer = service.client.post(
-        f"/api/v1/report/{report_id}/run/noteflow", json={"parameters": parameters}
-    ).raise_for_status()
-    return int(answer.json()["result"]["run_id"])
 
 
 def read_parameters(service: ServiceProcess, report_id: int) -> Any:
@@ -54,7 +27,7 @@ def read_parameters(service: ServiceProcess, report_id: int) -> Any:
 
 
 def test_run_again_has_large_numbers_with_all_their_digits(service: ServiceProcess, visit: Visit) -> None:
-    report = make_report(
+    report = save_report(
         service,
         "Large numbers",
         ("parameter", "id", {"type": "integer", "default": LARGE}),
@@ -94,7 +67,7 @@ def test_run_again_has_large_numbers_with_all_their_digits(service: ServiceProce
 def test_default_with_many_digits_is_shown_and_saved_with_all_of_them(
     service: ServiceProcess, visit: Visit
 ) -> None:
-    report = make_report(
+    report = save_report(
         service,
         "Large default",
         ("parameter", "id", {"type": "any", "default": LARGE, "choices": [1, LARGE]}),
@@ -210,7 +183,7 @@ def test_page_does_nothing_for_another_user_who_signed_in_in_another_tab(
 
 
 def test_truncated_result_stays_as_it_is_when_its_run_ends(service: ServiceProcess, visit: Visit) -> None:
-    report = make_report(
+    report = save_report(
         service,
         "Truncated",
         ("sql", "rows", {"database_id": 1, "sql": "SELECT * FROM range(90)", "limit": 60}),
@@ -235,7 +208,7 @@ def test_truncated_result_stays_as_it_is_when_its_run_ends(service: ServiceProce
 
 
 def test_press_on_a_pager_is_not_lost_when_the_list_changes(service: ServiceProcess, visit: Visit) -> None:
-    report = make_report(service, "Many runs", ("text", "words", {"text": "Hello"}))
+    report = save_report(service, "Many runs", ("text", "words", {"text": "Hello"}))
     for _ in range(27):
         last = start_run(service, report)
     page = visit.enter(f"app/reports/{report}/runs")
@@ -317,7 +290,7 @@ def test_late_answer_does_not_show_the_names_of_another_database(
         connection.execute("CREATE TABLE only_here (a INTEGER)")
     database = {"database_name": "other", "sqlalchemy_uri": "duckdb:///other.duckdb"}
     assert service.client.post("/api/v1/database/", json=database).status_code == 201
-    report = make_report(service, "Catalog", ("sql", "q", {"database_id": 1, "sql": "SELECT 1"}))
+    report = save_report(service, "Catalog", ("sql", "q", {"database_id": 1, "sql": "SELECT 1"}))
     page = visit.enter(f"app/reports/{report}")
     page.get_by_role("button", name="Edit q").click()
     held: list[Route] = []
@@ -338,7 +311,7 @@ def test_late_answer_does_not_show_the_names_of_another_database(
 def test_run_form_takes_the_services_own_values_and_ticks_those_of_a_url(
     service: ServiceProcess, visit: Visit
 ) -> None:
-    report = make_report(
+    report = save_report(
         service,
         "Defaults",
         ("parameter", "top", {"type": "integer", "default": 1.0}),
@@ -368,7 +341,7 @@ VALUES = """SELECT * FROM (VALUES
 
 
 def test_values_of_all_kinds_are_shown_as_they_are(service: ServiceProcess, visit: Visit) -> None:
-    report = make_report(service, "Values", ("sql", "kinds", {"database_id": 1, "sql": VALUES}))
+    report = save_report(service, "Values", ("sql", "kinds", {"database_id": 1, "sql": VALUES}))
     run = start_run(service, report)
     page = visit.enter(f"app/reports/{report}/runs/{run}")
     rows = page.get_by_label("Block kinds").get_by_role("row")
@@ -398,7 +371,7 @@ def test_wide_result_keeps_its_first_column_and_fits_the_page(
     sql = f"SELECT range AS id, {columns} FROM range(100000)"
     block = {"database_id": 1, "sql": sql, "limit": 100000}
     name = f"\u202ereversed \U0001f680 {'long name ' * 18}".strip()
-    report = make_report(service, name, ("sql", "wide", block))
+    report = save_report(service, name, ("sql", "wide", block))
     run = start_run(service, report)
     page = visit.enter(f"app/reports/{report}/runs/{run}")
     page.set_viewport_size({"width": size[0], "height": size[1]})

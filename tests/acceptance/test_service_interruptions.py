@@ -3,56 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, Response, Route, expect
 
 from tests.fakes.browser import Visit, find_violations
-from tests.fakes.service_process import ServiceProcess, run_ready_service
-from tests.fakes.service_subscriber import Subscriber, listen
+from tests.fakes.saved_reports import query, save_report, start_run, wait_for_run
+from tests.fakes.service_process import ServiceProcess
+from tests.fakes.service_reports import ENDLESS
+from tests.fakes.service_subscriber import Subscriber
 from tests.fakes.waiting import LIMIT_SECONDS
 
-ENDLESS = "SELECT sum(hash(a.range + b.range)) AS n FROM range(1200000000) a, range(20000) b"
 SIGNED_OUT = "You are signed out, and this page may be out of date."
 
 
-@pytest.fixture(scope="module", name="service")
-def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    with run_ready_service(tmp_path_factory.mktemp("interruptions") / "data", "--demo") as service:
-        yield service
+def run_to_its_end(service: ServiceProcess, report_id: int) -> None:
+    wait_for_run(service, start_run(service, report_id))
 
 
-@pytest.fixture(name="subscriber")
-def start_subscriber() -> Iterator[Subscriber]:
-    with listen() as subscriber:
-        yield subscriber
-
-
-def make_report(service: ServiceProcess, name: str, *blocks: tuple[str, str, dict[str, Any]]) -> str:
-    """Make a report by the API, and give its uid."""
-    rows = [{"type": kind, "name": block, "content": content} for kind, block, content in blocks]
-    made = service.client.post("/api/v1/report/", json={"name": name, "blocks": rows})
-    assert made.status_code == 201, made.text
-    uid: str = made.json()["result"]["uid"]
+def find_uid(service: ServiceProcess, report_id: int) -> str:
+    uid: str = service.client.get(f"/api/v1/report/{report_id}").json()["result"]["uid"]
     return uid
-
-
-def sql(name: str, text: str) -> tuple[str, str, dict[str, Any]]:
-    return ("sql", name, {"database_id": 1, "sql": text})
-
-
-def start_run(service: ServiceProcess, report: str) -> str:
-    """Start a run by the API, and give its path there."""
-    made = service.client.post(f"/api/v1/report/{report}/run/noteflow").raise_for_status()
-    return f"/api/v1/noteflow_run/{made.json()['result']['run_id']}"
-
-
-def run_to_its_end(service: ServiceProcess, report: str) -> None:
-    path = start_run(service, report)
-    while service.client.get(path).json()["result"]["status"] not in ("success", "failed"):
-        pass
 
 
 def send_test(service: ServiceProcess, url: str) -> str:
@@ -86,7 +57,7 @@ def test_block_that_runs_while_the_session_ends_opens_no_dialog_and_is_followed_
     service: ServiceProcess, visit: Visit
 ) -> None:
     visit.expected = ["status of 401"]
-    report = make_report(service, "Idle", sql("endless", ENDLESS))
+    report = save_report(service, "Idle", query("endless", ENDLESS))
     page = visit.enter(f"app/reports/{report}")
     block = page.get_by_label("Block endless")
     with page.expect_response(lambda one: one.url.endswith("/run") and one.ok) as started:
@@ -106,7 +77,9 @@ def test_result_that_is_scrolled_to_after_the_session_ended_is_read_on_demand(
     service: ServiceProcess, visit: Visit
 ) -> None:
     visit.expected = ["status of 401"]
-    report = make_report(service, "Long", *(sql(f"q{place}", f"SELECT {place} AS n") for place in range(30)))
+    report = save_report(
+        service, "Long", *(query(f"q{place}", f"SELECT {place} AS n") for place in range(30))
+    )
     run_to_its_end(service, report)
     page = visit.enter(f"app/reports/{report}")
     expect(page.get_by_label("Block q0", exact=True).locator("tbody")).to_contain_text("0")
@@ -125,7 +98,7 @@ def test_live_list_of_reports_opens_no_sign_in_for_their_activity(
     service: ServiceProcess, visit: Visit
 ) -> None:
     visit.expected = ["status of 401"]
-    report = make_report(service, "Active", sql("one", "SELECT 1 AS n"))
+    report = save_report(service, "Active", query("one", "SELECT 1 AS n"))
     page = visit.enter("app/reports")
     expect(page.get_by_role("link", name="Active")).to_be_visible()
     page.route("**/app/activity/reports?*", lambda route: route.fulfill(status=401, body="{}"))
@@ -206,8 +179,8 @@ def test_notice_of_a_dialog_is_read_and_closed_in_it(visit: Visit) -> None:
 def test_late_queries_of_a_report_are_not_offered_for_another_one(
     service: ServiceProcess, visit: Visit
 ) -> None:
-    first = make_report(service, "First", sql("of_first", "SELECT 1 AS n"))
-    second = make_report(service, "Second", sql("of_second", "SELECT 2 AS n"))
+    first = find_uid(service, save_report(service, "First", query("of_first", "SELECT 1 AS n")))
+    second = find_uid(service, save_report(service, "Second", query("of_second", "SELECT 2 AS n")))
     page = visit.enter("app/schedules")
     held: list[Route] = []
     page.route(f"**/api/v1/report/{first}", lambda route: held.append(route))
@@ -230,7 +203,7 @@ def test_late_queries_of_a_report_are_not_offered_for_another_one(
 def test_changes_of_a_yaml_that_was_changed_meanwhile_are_not_shown(
     service: ServiceProcess, visit: Visit
 ) -> None:
-    report = make_report(service, "Written", sql("one", "SELECT 1 AS n"))
+    report = save_report(service, "Written", query("one", "SELECT 1 AS n"))
     page = visit.enter(f"app/reports/{report}/yaml")
     document = page.get_by_role("textbox", name="YAML")
     document.fill(document.input_value().replace("SELECT 1", "SELECT 2"))
@@ -250,7 +223,7 @@ def test_changes_of_a_yaml_that_was_changed_meanwhile_are_not_shown(
 def test_recipients_are_saved_beside_what_others_put_into_the_details(
     service: ServiceProcess, visit: Visit
 ) -> None:
-    report = make_report(service, "Called", sql("one", "SELECT 1 AS n"))
+    report = save_report(service, "Called", query("one", "SELECT 1 AS n"))
     visit.enter(f"app/reports/{report}/triggers")
     visit.press("Generate a trigger")
     visit.wait_for_notice("The trigger is ready")

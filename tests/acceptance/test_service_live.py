@@ -4,42 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import httpx
 import pytest
 from playwright.sync_api import Page, Request, expect
 
 from tests.fakes.browser import Visit
+from tests.fakes.saved_reports import save_report, start_run
 from tests.fakes.service_process import ServiceProcess, run_ready_service, run_service
+from tests.fakes.service_reports import ENDLESS
 from tests.fakes.waiting import LIMIT_SECONDS
 
-ENDLESS = "SELECT sum(hash(a.range + b.range)) AS n FROM range(1200000000) a, range(20000) b"
 HIDE = """state => {
     Object.defineProperty(document, 'hidden', {configurable: true, get: () => state});
     document.dispatchEvent(new Event('visibilitychange'));
 }"""
-
-
-@pytest.fixture(scope="module", name="data_dir")
-def make_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("live") / "data"
-
-
-@pytest.fixture(scope="module", name="service")
-def start_service(data_dir: Path) -> Iterator[ServiceProcess]:
-    with run_ready_service(data_dir, "--demo") as service:
-        yield service
-
-
-def make_report(service: ServiceProcess, name: str, *blocks: tuple[str, str, dict[str, Any]]) -> int:
-    """Make a report by the API."""
-    rows = [{"type": kind, "name": block, "content": content} for kind, block, content in blocks]
-    made = service.client.post("/api/v1/report/", json={"name": name, "blocks": rows})
-    assert made.status_code == 201, made.text
-    return int(made.json()["id"])
 
 
 def call_trigger(service: ServiceProcess) -> int:
@@ -47,13 +28,6 @@ def call_trigger(service: ServiceProcess) -> int:
     url = f"{service.client.base_url}/api/v1/report/1/webhook"
     answer = httpx.post(url, params={"token": service.find_trigger_token()}, timeout=LIMIT_SECONDS)
     return int(answer.raise_for_status().json()["run_id"])
-
-
-def start_run(service: ServiceProcess, report_id: int, **parameters: object) -> int:
-    answer = service.client.post(
-        f"/api/v1/report/{report_id}/run/noteflow", json={"parameters": parameters}
-    ).raise_for_status()
-    return int(answer.json()["result"]["run_id"])
 
 
 def mark(page: Page) -> None:
@@ -92,7 +66,7 @@ def test_redrawn_list_keeps_the_focus_and_the_scroll_position(service: ServicePr
 
 
 def test_page_of_a_run_shows_what_runs_and_what_failed_first(service: ServiceProcess, visit: Visit) -> None:
-    report = make_report(
+    report = save_report(
         service,
         "Parallel",
         ("sql", "typo", {"database_id": 1, "sql": "SELECT no_such_column FROM flights"}),
@@ -120,7 +94,7 @@ def test_page_of_a_run_shows_what_runs_and_what_failed_first(service: ServicePro
 
 def test_run_form_has_the_defaults_and_refuses_wrong_values(service: ServiceProcess, visit: Visit) -> None:
     visit.expected = ["status of 422"]
-    report = make_report(
+    report = save_report(
         service,
         "Typed",
         ("parameter", "top", {"type": "integer", "default": 12}),
@@ -204,18 +178,18 @@ def test_list_of_reports_shows_their_runs_and_is_in_the_address(
     assert page.url.endswith("?order=name")
     visit.follow("Logistics")
     expect(page.get_by_role("row")).to_have_count(2)
-    page.get_by_label("Search names, folders and SQL").fill("42 as STOCK")
+    page.get_by_label("Search names, folders, owners and SQL").fill("42 as STOCK")
     expect(page).to_have_url(re.compile(r"search=42\+as\+STOCK"))
     expect(other).to_be_visible()
     visit.follow("Warehouse")
     expect(page.get_by_role("heading", name="Warehouse")).to_be_visible()
     page.go_back()
-    expect(page.get_by_label("Search names, folders and SQL")).to_have_value("42 as STOCK")
+    expect(page.get_by_label("Search names, folders, owners and SQL")).to_have_value("42 as STOCK")
     expect(page.get_by_role("row")).to_have_count(2)
-    page.get_by_label("Search names, folders and SQL").fill("no such thing")
+    page.get_by_label("Search names, folders, owners and SQL").fill("no such thing")
     expect(page.get_by_text("No matching report")).to_be_visible()
     page.go_back()
-    expect(page.get_by_label("Search names, folders and SQL")).to_have_value("")
+    expect(page.get_by_label("Search names, folders, owners and SQL")).to_have_value("")
     expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "ascending")
 
 
@@ -224,7 +198,7 @@ def test_rows_of_a_result_are_sorted_searched_and_copied(service: ServiceProcess
         "SELECT * FROM (VALUES (9, 0.10, 'a\nb'), (10, 12345678901234567.89, NULL), (2, 100.00, ''))"
         " AS t (n, amount, word) UNION ALL SELECT range + 100, 1.5, 'more' FROM range(60)"
     )
-    report = make_report(service, "Rows", ("sql", "numbers", {"database_id": 1, "sql": rows}))
+    report = save_report(service, "Rows", ("sql", "numbers", {"database_id": 1, "sql": rows}))
     run_id = start_run(service, report)
     page = visit.enter(f"app/reports/{report}/runs/{run_id}")
     block = page.get_by_label("Block numbers")
@@ -271,7 +245,7 @@ def test_pages_fit_a_small_screen(
     service: ServiceProcess, visit: Visit, scheme: Literal["light", "dark"]
 ) -> None:
     name = "Long " + "x" * 150
-    report = make_report(
+    report = save_report(
         service,
         name + scheme,
         (

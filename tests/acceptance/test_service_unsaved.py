@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Locator, Page, expect
 
 from tests.fakes.browser import Visit, find_violations, visit_service
-from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_ready_service
+from tests.fakes.service_process import API_TOKEN, ServiceProcess
 from tests.fakes.service_subscriber import listen
 
 TYPED = "SELECT 'typed and not saved'"
@@ -19,12 +19,6 @@ STORED = "JSON.stringify([{...localStorage}, {...sessionStorage}])"
 FORBIDDEN_STORAGE = "Object.defineProperty(window, 'localStorage', {get() { throw new Error('no'); }})"
 RESTORED = "were restored"
 ASKED = "Leave the page?"
-
-
-@pytest.fixture(scope="module", name="service")
-def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    with run_ready_service(tmp_path_factory.mktemp("unsaved") / "data", "--demo") as service:
-        yield service
 
 
 @pytest.fixture(name="report")

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 from playwright.sync_api import expect
 
 from tests.fakes.browser import Visit
-from tests.fakes.service_process import API_TOKEN, ServiceProcess, run_ready_service
+from tests.fakes.service_process import API_TOKEN, ServiceProcess
 from tests.fakes.service_subscriber import listen
 from tests.fakes.waiting import LIMIT_SECONDS
 
 HOSTILE = "<img src=x onerror='window.hacked=1'>"
-
-
-@pytest.fixture(scope="module", name="data_dir")
-def make_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("web") / "data"
-
-
-@pytest.fixture(scope="module", name="service")
-def start_service(data_dir: Path) -> Iterator[ServiceProcess]:
-    with run_ready_service(data_dir, "--demo") as service:
-        yield service
 
 
 def test_who_signs_in_comes_back_to_the_page_and_leaves_no_token_behind(visit: Visit, data_dir: Path) -> None:

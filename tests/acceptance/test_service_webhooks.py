@@ -18,24 +18,12 @@ from playwright.sync_api import Page, expect
 
 from airflow_provider_pushmetrics.signatures import decode_secret, sign
 from tests.fakes.browser import Visit, find_violations
-from tests.fakes.service_process import ServiceProcess, find_free_port, run_ready_service
-from tests.fakes.service_subscriber import Received, Subscriber, listen
+from tests.fakes.service_process import ServiceProcess, find_free_port
+from tests.fakes.service_subscriber import Received, Subscriber
 from tests.fakes.waiting import LIMIT_SECONDS, wait_until
 
 SUBSCRIPTIONS = "/api/v1/webhook_subscription"
 HOSTILE = "<script>window.hacked = 1</script> \u202e عربى 🙂 " + "x" * 150
-
-
-@pytest.fixture(scope="module", name="service")
-def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    with run_ready_service(tmp_path_factory.mktemp("webhooks") / "data", "--demo") as service:
-        yield service
-
-
-@pytest.fixture(name="subscriber")
-def start_subscriber() -> Iterator[Subscriber]:
-    with listen() as subscriber:
-        yield subscriber
 
 
 @pytest.fixture(name="webhook")
