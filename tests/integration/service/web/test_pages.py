@@ -200,7 +200,7 @@ async def test_browser_is_led_to_the_page_of_a_run_and_programs_get_its_outputs(
     page = await api.client.get(url, headers=BROWSER)
     assert page.status_code == 303
     assert page.headers["location"] == f"../../../../app/reports/1/runs/{run_id}"
-    assert page.headers["vary"] == "Accept"
+    assert page.headers["vary"] == "Accept, Accept-Encoding"
     for accept in ("*/*", "application/json", ""):
         answer = await api.client.get(url, headers={"Accept": accept})
         assert (answer.status_code, answer.json()["run_id"]) == (200, run_id)
