@@ -318,10 +318,10 @@ def test_reports_of_an_owner_are_chosen_and_sorted(
     busy_visit.take_picture(f"owners-{width}-{scheme}")
     page.get_by_role("button", name="Owner").click()
     expect(page.get_by_role("columnheader", name="Owner")).to_have_attribute("aria-sort", "ascending")
-    expect(rows.filter(has_text="person.0@example.com")).to_have_count(25)
+    expect(rows.filter(has_text="person.0")).to_have_count(25)
     page.get_by_role("button", name="Owner").click()
-    expect(rows.filter(has_text="person.7@example.com")).to_have_count(25)
-    rows.first.get_by_role("link", name="person.7@example.com").click()
+    expect(rows.filter(has_text="person.7")).to_have_count(25)
+    rows.first.get_by_role("link", name="person.7").click()
     expect(page.locator(".pager")).to_contain_text("37 reports")
     expect(page).to_have_url(re.compile(r"owner=person\.7%40example\.com"))
     assert find_violations(page) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Query, Request, Response
@@ -90,7 +91,7 @@ def create_report_from_yaml(
             Report.workspace_id == caller.workspace_id, Report.name == draft.name
         )
         duplicates = list(session.scalars(same_name))
-        report = create_report(session, caller.workspace_id, draft, caller.user_id)
+        report = create_report(session, caller.workspace_id, replace(draft, owner_id=caller.user_id))
         saved: ReportFromYaml = {**build_saved_report(report), "warning_duplicate_uids": duplicates}
     if not duplicates:
         del saved["warning_duplicate_uids"]

@@ -151,10 +151,11 @@ def create_report(wanted: NewReport, parts: Parts, caller: Editor) -> CreatedRep
         type=wanted.type,
         folder=wanted.folder,
         time_zone=wanted.time_zone,
+        owner_id=caller.user_id,
         blocks=tuple(build_draft(block) for block in wanted.blocks),
     )
     with parts.database.writing() as session:
-        report = authoring.create_report(session, caller.workspace_id, draft, caller.user_id)
+        report = authoring.create_report(session, caller.workspace_id, draft)
         saved = build_saved_report(report)
     return build_one(saved)
 

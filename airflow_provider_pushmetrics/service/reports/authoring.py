@@ -81,6 +81,7 @@ class ReportDraft:
     type: str = "report"
     folder: str | None = None
     time_zone: str = "UTC"
+    owner_id: int | None = None
     blocks: tuple[BlockDraft, ...] = field(default=())
 
 
@@ -93,13 +94,10 @@ class BlockChanges:
     deleted: tuple[str, ...] = ()
 
 
-def create_report(
-    session: Session, workspace_id: int, draft: ReportDraft, owner_id: int | None = None
-) -> Report:
+def create_report(session: Session, workspace_id: int, draft: ReportDraft) -> Report:
     """
     Create a report.
 
-    :param owner_id: The user who creates it; None for a report of the service itself.
     :raises ContentError: if a block is invalid.
     :raises PlanError: if blocks have circular references.
     """
@@ -111,7 +109,7 @@ def create_report(
         type=draft.type,
         folder=draft.folder,
         time_zone=draft.time_zone,
-        owner_id=owner_id,
+        owner_id=draft.owner_id,
     )
     session.add(report)
     session.flush()
@@ -189,9 +187,8 @@ def move_block(session: Session, block: Block, position: int) -> None:
     order = [other for other in block.report.blocks if other is not block]
     order.insert(position, block)
     if order != list(block.report.blocks):
-        report = block.report
-        _reorder(session, report, order)
-        add_report_event(session, REPORT_UPDATED, report)
+        _reorder(session, block.report, order)
+        add_report_event(session, REPORT_UPDATED, block.report)
 
 
 def ensure_scratch(session: Session, workspace_id: int) -> Report:

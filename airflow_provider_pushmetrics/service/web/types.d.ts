@@ -143,7 +143,7 @@ declare namespace Api {
   /** The last runs of a report, the newest first, and its next scheduled run. */
   interface ReportActivity {
     report_id: number;
-    runs: Pick<Run & BlockActivity, "id" | "status" | "created_on" | "started_on" | "finished_on">[];
+    runs: (Pick<Run, "id" | "status"> & { duration_ms: number | null })[];
     next_run_on: Moment | null;
   }
 

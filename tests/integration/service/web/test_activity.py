@@ -132,6 +132,7 @@ async def test_report_has_its_last_ten_runs_and_its_next_scheduled_one(api: Api)
     found, _ = await read_reports(api, report["id"], other["id"])
     assert [run["id"] for run in found["runs"]] == runs[:0:-1]
     assert {run["status"] for run in found["runs"]} == {"success"}
+    assert all(0 <= run["duration_ms"] < 600_000 for run in found["runs"])
     assert found["next_run_on"] == made["next_run_on"]
     read_accepted(await api.client.post(f"/api/v1/schedule/{made['id']}/pause"))
     assert (await read_reports(api, report["id"]))[0]["next_run_on"] is None

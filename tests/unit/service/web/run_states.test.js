@@ -67,7 +67,7 @@ test("the end of its run does not change how a truncated result looks", () => {
 });
 
 test("the bars of the last runs are the oldest first, and as high as the runs were long", () => {
-  const run = (status, seconds) => ({ id: 1, ...block("run", status, 0, seconds) });
+  const run = (status, seconds) => ({ id: 1, status, duration_ms: seconds && seconds * 1000 });
   const bars = measureBars([run("running", null), run("failed", 1), run("success", 10), run("success", 5)]);
   assert.deepEqual(bars, [
     { status: "success", height: 50 },

@@ -198,12 +198,19 @@ const makeColumns = (choose) => [
   ],
   [
     "Owner",
-    ({ owner }) => (owner ? makeChoice("owner", owner, () => choose({ owner }), owner) : "–"),
+    ({ owner }) => (owner ? makeChoice("owner", owner, () => choose({ owner }), shorten(owner)) : "–"),
     "folder-name",
     "owner",
   ],
   ["Updated", (report) => moment(report.updated_on ?? report.created_on), "tight", "updated_on"],
 ];
+
+/**
+ * Write a mail address without what is the same for all people of a company.
+ *
+ * @param {string} address
+ */
+const shorten = (address) => el("span", { title: address }, address.split("@", 1)[0]);
 
 /**
  * @param {Api.Report} report

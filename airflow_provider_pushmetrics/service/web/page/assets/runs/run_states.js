@@ -58,9 +58,7 @@ const limit = (share) => Math.min(1, Math.max(0, share));
  * @param {Api.ReportActivity["runs"]} runs The newest first.
  */
 export function measureBars(runs) {
-  const lengths = runs.map(({ started_on, finished_on }) =>
-    started_on && finished_on ? new Date(finished_on).getTime() - new Date(started_on).getTime() : null,
-  );
+  const lengths = runs.map(({ duration_ms }) => duration_ms);
   const longest = Math.max(1, ...lengths.map((length) => length ?? 0));
   return runs
     .map(({ status }, index) => {
