@@ -82,6 +82,7 @@ async def prepare(api: Api, client: Any, callers: dict[str, Any]) -> Walk:
             "schema": "main",
             "number": 1,
             "database": 1,
+            "PUT /api/v1/workspace/{reference}": 1,
             "DELETE /api/v1/workspace/{reference}": workspace,
             "DELETE /api/v1/user/{reference}/remove_from_workspace/{workspace}": other,
             "DELETE /api/v1/user/{reference}/access_token/{token}": user,
