@@ -307,6 +307,7 @@ CREATE TABLE public.report (
     type character varying(32) NOT NULL,
     folder character varying(255),
     time_zone character varying(64) NOT NULL,
+    owner_id integer,
     updated_on timestamp with time zone NOT NULL,
     uid character varying(32) NOT NULL,
     created_on timestamp with time zone NOT NULL,
@@ -544,45 +545,45 @@ ALTER TABLE ONLY public.webhook_subscription ALTER COLUMN id SET DEFAULT nextval
 ALTER TABLE ONLY public.work_signal ALTER COLUMN id SET DEFAULT nextval('public.work_signal_id_seq'::regclass);
 ALTER TABLE ONLY public.worker ALTER COLUMN id SET DEFAULT nextval('public.worker_id_seq'::regclass);
 ALTER TABLE ONLY public.workspace ALTER COLUMN id SET DEFAULT nextval('public.workspace_id_seq'::regclass);
-INSERT INTO public.api_token VALUES (1, 1, 'bootstrap', '9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058', NULL, NULL, NULL, 'cQTRfVUzQLV8', '2026-11-28 00:45:22.629967+00', 1);
-INSERT INTO public.api_token VALUES (1, 1, 'of a user', 'bdb506e30b1c84bfbc36e349d5066ff6b045f7a830bd6a13f6e343ed30af2c6a', 'pmpat_KeImXs', NULL, NULL, 'emmxtiSl8i0S', '2026-11-28 00:45:24.438108+00', 2);
-INSERT INTO public.app_user VALUES ('admin@localhost', 'Admin', '', '2026-11-28 00:45:31.088487+00', 'ZRmEGMSCk6fr', '2026-11-28 00:45:22.61049+00', 1);
-INSERT INTO public.block VALUES (1, 0, 'parameter', 'month', NULL, '{"default": 1, "type": "integer", "required": false}', 'JeV6oGNItV9R', '2026-11-28 00:45:23.99793+00', 1);
-INSERT INTO public.block VALUES (1, 1, 'parameter', 'text', NULL, '{"default": "{}", "type": "text", "required": false}', 'v03lloSCfNcn', '2026-11-28 00:45:24.06184+00', 2);
-INSERT INTO public.block VALUES (1, 2, 'sql', 'q', NULL, '{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}', 'VwhCugEslMma', '2026-11-28 00:45:24.115087+00', 3);
-INSERT INTO public.block_result VALUES (1, NULL, 1, 'JeV6oGNItV9R', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-28 00:45:24.721532+00', '2026-11-28 00:45:24.761224+00', 1);
-INSERT INTO public.block_result VALUES (1, NULL, 2, 'v03lloSCfNcn', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-28 00:45:24.728024+00', '2026-11-28 00:45:24.823502+00', 2);
-INSERT INTO public.block_result VALUES (1, NULL, 3, 'VwhCugEslMma', 1, 2, 'q', 'sql', 'success', NULL, NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', 1, 'run-1/VwhCugEslMma-cIEKbmkUrHJm.parquet', 10000000, 3600, false, '2026-11-28 00:45:24.861538+00', '2026-11-28 00:45:24.984561+00', 3);
-INSERT INTO public.block_result VALUES (2, NULL, 1, 'JeV6oGNItV9R', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-28 00:45:25.80304+00', '2026-11-28 00:45:25.805103+00', 4);
-INSERT INTO public.block_result VALUES (2, NULL, 2, 'v03lloSCfNcn', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-28 00:45:25.805388+00', '2026-11-28 00:45:25.89182+00', 5);
-INSERT INTO public.block_result VALUES (2, NULL, 3, 'VwhCugEslMma', 1, 2, 'q', 'sql', 'failed', 'malformed JSON', NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', NULL, NULL, 10000000, 3600, false, '2026-11-28 00:45:26.000376+00', '2026-11-28 00:45:26.076568+00', 6);
-INSERT INTO public.data_source VALUES (1, 'empty GQW1j9RMc9ZO', 'sqlite', 'gAAAAABrCiQjFdn5wNUb5NWoInhcJEEuyJg2pXxdCNNApqTqtywDYUGvvgxeIqpo39GmL9OMrmQtm1mi64KvBrgV69lPHX7fIJM8udcARgAT9cJXjinrWDY=', 'pp4jFxLSxF3p', '2026-11-28 00:45:23.937+00', 1);
-INSERT INTO public.delivery VALUES (1, 1, 1, 'report.run', 'delivered', 1, 0, NULL, '2026-11-28 00:45:25.070044+00', '2026-11-28 00:45:25.616683+00', 'ARBlzsTZvriJ', '2026-11-28 00:45:25.108961+00', 1);
-INSERT INTO public.delivery VALUES (1, 2, 1, 'report.run', 'delivered', 1, 0, NULL, '2026-11-28 00:45:26.152532+00', '2026-11-28 00:45:26.420929+00', 'dU3cnoJIE5t3', '2026-11-28 00:45:26.160191+00', 2);
-INSERT INTO public.delivery_attempt VALUES (1, 1, '2026-11-28 00:45:25.294065+00', 231, 202, NULL, '{"id": 1, "outcome": "accepted"}', 1);
-INSERT INTO public.delivery_attempt VALUES (2, 1, '2026-11-28 00:45:26.265416+00', 74, 202, NULL, '{"id": 2, "outcome": "accepted"}', 2);
+INSERT INTO public.api_token VALUES (1, 1, 'bootstrap', '9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058', NULL, NULL, NULL, 'KkX9KMEA8DmV', '2026-11-28 01:18:39.419857+00', 1);
+INSERT INTO public.api_token VALUES (1, 1, 'of a user', '58fa4d94200f377968ce3eaf5ab2ef96bbf7d5e19be08374a1a2f98922d1e4bd', 'pmpat_leny1S', NULL, NULL, 'j9SBhCwBwFC6', '2026-11-28 01:18:40.341405+00', 2);
+INSERT INTO public.app_user VALUES ('admin@localhost', 'Admin', '', '2026-11-28 01:18:45.142833+00', 'GPy4HLnGf9fN', '2026-11-28 01:18:39.400981+00', 1);
+INSERT INTO public.block VALUES (1, 0, 'parameter', 'month', NULL, '{"default": 1, "type": "integer", "required": false}', 'ZRdXt5rN1iuw', '2026-11-28 01:18:40.045553+00', 1);
+INSERT INTO public.block VALUES (1, 1, 'parameter', 'text', NULL, '{"default": "{}", "type": "text", "required": false}', 'hikaHr2Z8KmZ', '2026-11-28 01:18:40.065926+00', 2);
+INSERT INTO public.block VALUES (1, 2, 'sql', 'q', NULL, '{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}', 'cFS60c75zPEj', '2026-11-28 01:18:40.10623+00', 3);
+INSERT INTO public.block_result VALUES (1, NULL, 1, 'ZRdXt5rN1iuw', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-28 01:18:40.755264+00', '2026-11-28 01:18:40.794688+00', 1);
+INSERT INTO public.block_result VALUES (1, NULL, 2, 'hikaHr2Z8KmZ', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-28 01:18:40.784443+00', '2026-11-28 01:18:40.81341+00', 2);
+INSERT INTO public.block_result VALUES (1, NULL, 3, 'cFS60c75zPEj', 1, 2, 'q', 'sql', 'success', NULL, NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', 1, 'run-1/cFS60c75zPEj-h7Pztt7sD7wv.parquet', 10000000, 3600, false, '2026-11-28 01:18:40.851193+00', '2026-11-28 01:18:40.988374+00', 3);
+INSERT INTO public.block_result VALUES (2, NULL, 1, 'ZRdXt5rN1iuw', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-28 01:18:41.396508+00', '2026-11-28 01:18:41.397165+00', 4);
+INSERT INTO public.block_result VALUES (2, NULL, 2, 'hikaHr2Z8KmZ', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-28 01:18:41.398591+00', '2026-11-28 01:18:41.431166+00', 5);
+INSERT INTO public.block_result VALUES (2, NULL, 3, 'cFS60c75zPEj', 1, 2, 'q', 'sql', 'failed', 'malformed JSON', NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', NULL, NULL, 10000000, 3600, false, '2026-11-28 01:18:41.456693+00', '2026-11-28 01:18:41.497116+00', 6);
+INSERT INTO public.data_source VALUES (1, 'empty MNnniP9Uc2Ov', 'sqlite', 'gAAAAABrCivwwZaYczVhGjtWmZO0l0iMrGyb1f5n-VugejpiZJjKxcPRvVvy83HJm6NcljqYnWCgSrlROYbkgXzCX7aOnpElkez5TQpRT7sf6HHilIkvsyo=', 'zMrxJUk9cW3z', '2026-11-28 01:18:40.022698+00', 1);
+INSERT INTO public.delivery VALUES (1, 1, 1, 'report.run', 'delivered', 1, 0, NULL, '2026-11-28 01:18:41.063706+00', '2026-11-28 01:18:41.24048+00', 'n4qD3MrWv7Mh', '2026-11-28 01:18:41.068063+00', 1);
+INSERT INTO public.delivery VALUES (1, 2, 1, 'report.run', 'delivered', 1, 0, NULL, '2026-11-28 01:18:41.566973+00', '2026-11-28 01:18:41.655588+00', 'C5qYcdXQHGI6', '2026-11-28 01:18:41.567322+00', 2);
+INSERT INTO public.delivery_attempt VALUES (1, 1, '2026-11-28 01:18:41.103437+00', 128, 202, NULL, '{"id": 1, "outcome": "accepted"}', 1);
+INSERT INTO public.delivery_attempt VALUES (2, 1, '2026-11-28 01:18:41.603601+00', 43, 202, NULL, '{"id": 2, "outcome": "accepted"}', 2);
 INSERT INTO public.membership VALUES (1, 1, 'Admin', 1);
-INSERT INTO public.outbox_event VALUES (1, 'report.run', 1, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:45473/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:45473/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-28T00:45:24+00:00"}', NULL, 'msg_LGNiteOLGKrHyYluQ0kkyLub', '2026-11-28 00:45:25.065132+00', 1);
-INSERT INTO public.outbox_event VALUES (1, 'report.run', 2, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:45473/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:45473/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-28T00:45:26+00:00"}', NULL, 'msg_GgBUJqVGQCJCQcNlTOAnB6jJ', '2026-11-28 00:45:26.127509+00', 2);
+INSERT INTO public.outbox_event VALUES (1, 'report.run', 1, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:40287/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:40287/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-28T01:18:40+00:00"}', NULL, 'msg_dutZ8l125LmgDdm3H3nOL924', '2026-11-28 01:18:41.048538+00', 1);
+INSERT INTO public.outbox_event VALUES (1, 'report.run', 2, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:40287/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:40287/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-28T01:18:41+00:00"}', NULL, 'msg_UECgAbQoc1dTC8H7pCZd9lCN', '2026-11-28 01:18:41.565855+00', 2);
 INSERT INTO public.pushmetrics_service_version VALUES ('0.1_0001');
-INSERT INTO public.query VALUES (1, 3, 'KPD4nqxbi3oz', '2026-11-28 00:45:24.125395+00', 1);
-INSERT INTO public.report VALUES (1, 'Made by a test', '', 'report', NULL, 'UTC', '2026-11-28 00:45:23.969649+00', 'Z8Dfkokz19c3', '2026-11-28 00:45:23.969682+00', 1);
-INSERT INTO public.run VALUES (1, 1, 'success', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', NULL, 'Wzd7oH1KA8gk', '2026-11-28 00:45:23.969649+00', 0, 'e6feb5eb-fbee-45e3-afd6-b7d573cb4667', NULL, 0, 1, NULL, NULL, NULL, NULL, '2026-11-28 00:45:24.65918+00', '2026-11-28 00:45:24.973069+00', NULL, 'g5oO1jhLRGQN', '2026-11-28 00:45:24.465951+00', 1);
-INSERT INTO public.run VALUES (1, 1, 'failed', 'webhook', '{"text": "{"}', '{"month": 1, "text": "{"}', NULL, 'Wzd7oH1KA8gk', '2026-11-28 00:45:23.969649+00', 0, 'f228ab4f-c1cf-4907-9806-d1cff398dc04', NULL, 0, 1, NULL, NULL, NULL, NULL, '2026-11-28 00:45:25.764417+00', '2026-11-28 00:45:26.026264+00', 'block ''q'': malformed JSON', 'VuAjf3V1wqJZ', '2026-11-28 00:45:25.700048+00', 2);
-INSERT INTO public.run VALUES (1, 1, 'pending', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', 'b27f962ebe4c82286ed10ee20c1d734697928d1565156db3', NULL, NULL, 0, 'f3fe355b-2570-41c3-939d-da9695442748', NULL, 0, 1, NULL, 'Airflow user_dag.run_report (run manual__2026-01-01, try 1)', NULL, NULL, NULL, NULL, NULL, 'SqsuwpdawrO8', '2026-11-28 00:45:31.806527+00', 3);
-INSERT INTO public.run_log VALUES (1, 1, 'e6feb5eb-fbee-45e3-afd6-b7d573cb4667', NULL, 'INFO', 'the run begins', 'Ru1RmzGcgTKz', '2026-11-28 00:45:24.68663+00', 1);
-INSERT INTO public.run_log VALUES (1, 1, 'e6feb5eb-fbee-45e3-afd6-b7d573cb4667', 'JeV6oGNItV9R', 'INFO', 'block ''month'': success', 'DW6XPqFyi7bX', '2026-11-28 00:45:24.781475+00', 2);
-INSERT INTO public.run_log VALUES (1, 1, 'e6feb5eb-fbee-45e3-afd6-b7d573cb4667', 'v03lloSCfNcn', 'INFO', 'block ''text'': success', 'h5ZLJVN01JpT', '2026-11-28 00:45:24.83002+00', 3);
-INSERT INTO public.run_log VALUES (1, 1, 'e6feb5eb-fbee-45e3-afd6-b7d573cb4667', 'VwhCugEslMma', 'INFO', 'block ''q'': success, 1 rows', 'ojy1Vc8ODnNs', '2026-11-28 00:45:25.035899+00', 4);
-INSERT INTO public.run_log VALUES (1, 1, 'e6feb5eb-fbee-45e3-afd6-b7d573cb4667', NULL, 'INFO', 'the run ends: success', 'ECt9esCdVoMa', '2026-11-28 00:45:25.035907+00', 5);
-INSERT INTO public.run_log VALUES (1, 2, 'f228ab4f-c1cf-4907-9806-d1cff398dc04', NULL, 'INFO', 'the run begins', 'aQSw2A32xwYf', '2026-11-28 00:45:25.782534+00', 6);
-INSERT INTO public.run_log VALUES (1, 2, 'f228ab4f-c1cf-4907-9806-d1cff398dc04', 'JeV6oGNItV9R', 'INFO', 'block ''month'': success', 'bdzuyvjUPlLG', '2026-11-28 00:45:25.84492+00', 7);
-INSERT INTO public.run_log VALUES (1, 2, 'f228ab4f-c1cf-4907-9806-d1cff398dc04', 'v03lloSCfNcn', 'INFO', 'block ''text'': success', 'hQFB5GX1L94r', '2026-11-28 00:45:25.908882+00', 8);
-INSERT INTO public.run_log VALUES (1, 2, 'f228ab4f-c1cf-4907-9806-d1cff398dc04', 'VwhCugEslMma', 'ERROR', 'block ''q'': failed, malformed JSON', 'Co1oMQcUXPOg', '2026-11-28 00:45:26.115257+00', 9);
-INSERT INTO public.run_log VALUES (1, 2, 'f228ab4f-c1cf-4907-9806-d1cff398dc04', NULL, 'INFO', 'the run ends: failed', 'YLGgLIC98KwX', '2026-11-28 00:45:26.115266+00', 10);
-INSERT INTO public.webhook VALUES (1, true, '80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261', 'gAAAAABrCiQkPrgg8QpxyDwbgQF8LNyVipQ2R4uM0lK6rIXJxIQ1rQwZgReMUR30Kzp_tDYbapzGUQjdAvGjjb8QFsaMHbBwezfmevYbIUWTDmnsiwldj-IjRvAnw4HdZrnlT6GM_I0V', NULL, NULL, NULL, '2026-11-28 00:45:24.17332+00', 'fXHSBYEtD9kw', '2026-11-28 00:45:24.174434+00', 1);
-INSERT INTO public.webhook_subscription VALUES (1, 'receiver', 'http://127.0.0.1:42955/webhooks/demo?token=sender-token-0123456789', '["report.run"]', true, 'gAAAAABrCiQkY488b8nqXfgLBDSYKl3yVkuw4MsZ4tnpfZq8206TiFZ-c2gASKRPuwYSHkp4hl-NYt9siWiz0BRbTV0OFOlmPDjJBoBm0VEWeQ2Ef4qFLTYHEOTqNkFDXIWaOvGa9vI1fHuKnC6dOIKdSnE6tbxAQw==', NULL, '2026-11-28 00:45:24.358854+00', 1, NULL, NULL, NULL, 'IM9wrXpBEo9b', '2026-11-28 00:45:24.35888+00', 1);
-INSERT INTO public.workspace VALUES ('Main Workspace', 'hFYwHk5ZKIJX', '2026-11-28 00:45:22.614363+00', 1);
+INSERT INTO public.query VALUES (1, 3, 'Lt873kVpvaQc', '2026-11-28 01:18:40.12088+00', 1);
+INSERT INTO public.report VALUES (1, 'Made by a test', '', 'report', NULL, 'UTC', NULL, '2026-11-28 01:18:40.029722+00', 'OcvPQC5CBBM0', '2026-11-28 01:18:40.029742+00', 1);
+INSERT INTO public.run VALUES (1, 1, 'success', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', NULL, 'TIfBeAwCeuSe', '2026-11-28 01:18:40.029722+00', 0, '08374feb-1692-424c-bb22-3470384c5f48', NULL, 0, 1, NULL, NULL, NULL, NULL, '2026-11-28 01:18:40.622102+00', '2026-11-28 01:18:40.960945+00', NULL, 'hawXo988vsb5', '2026-11-28 01:18:40.475905+00', 1);
+INSERT INTO public.run VALUES (1, 1, 'failed', 'webhook', '{"text": "{"}', '{"month": 1, "text": "{"}', NULL, 'TIfBeAwCeuSe', '2026-11-28 01:18:40.029722+00', 0, '6dc2ce48-82ce-45bb-b72c-cf6de55c5594', NULL, 0, 1, NULL, NULL, NULL, NULL, '2026-11-28 01:18:41.393478+00', '2026-11-28 01:18:41.486086+00', 'block ''q'': malformed JSON', 'qONidDvl844w', '2026-11-28 01:18:41.307528+00', 2);
+INSERT INTO public.run VALUES (1, 1, 'pending', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', 'b27f962ebe4c82286ed10ee20c1d734697928d1565156db3', NULL, NULL, 0, '424e5515-17e3-4392-9709-5980cd49b015', NULL, 0, 1, NULL, 'Airflow user_dag.run_report (run manual__2026-01-01, try 1)', NULL, NULL, NULL, NULL, NULL, 'kovR0C1LmlKC', '2026-11-28 01:18:45.483551+00', 3);
+INSERT INTO public.run_log VALUES (1, 1, '08374feb-1692-424c-bb22-3470384c5f48', NULL, 'INFO', 'the run begins', 'g86zdCCsra0X', '2026-11-28 01:18:40.645833+00', 1);
+INSERT INTO public.run_log VALUES (1, 1, '08374feb-1692-424c-bb22-3470384c5f48', 'ZRdXt5rN1iuw', 'INFO', 'block ''month'': success', 'OoamQzg9qQSt', '2026-11-28 01:18:40.804403+00', 2);
+INSERT INTO public.run_log VALUES (1, 1, '08374feb-1692-424c-bb22-3470384c5f48', 'hikaHr2Z8KmZ', 'INFO', 'block ''text'': success', 'RdRZQMwghpZk', '2026-11-28 01:18:40.816952+00', 3);
+INSERT INTO public.run_log VALUES (1, 1, '08374feb-1692-424c-bb22-3470384c5f48', 'cFS60c75zPEj', 'INFO', 'block ''q'': success, 1 rows', 'PQvIbl6qA8Lk', '2026-11-28 01:18:41.043004+00', 4);
+INSERT INTO public.run_log VALUES (1, 1, '08374feb-1692-424c-bb22-3470384c5f48', NULL, 'INFO', 'the run ends: success', 'CmIq1kmzPDii', '2026-11-28 01:18:41.043011+00', 5);
+INSERT INTO public.run_log VALUES (1, 2, '6dc2ce48-82ce-45bb-b72c-cf6de55c5594', NULL, 'INFO', 'the run begins', 'hvnW9IRQuHJ8', '2026-11-28 01:18:41.39499+00', 6);
+INSERT INTO public.run_log VALUES (1, 2, '6dc2ce48-82ce-45bb-b72c-cf6de55c5594', 'ZRdXt5rN1iuw', 'INFO', 'block ''month'': success', 's8ApgJUDKEWC', '2026-11-28 01:18:41.413529+00', 7);
+INSERT INTO public.run_log VALUES (1, 2, '6dc2ce48-82ce-45bb-b72c-cf6de55c5594', 'hikaHr2Z8KmZ', 'INFO', 'block ''text'': success', 'mQs4DA2v11fI', '2026-11-28 01:18:41.432656+00', 8);
+INSERT INTO public.run_log VALUES (1, 2, '6dc2ce48-82ce-45bb-b72c-cf6de55c5594', 'cFS60c75zPEj', 'ERROR', 'block ''q'': failed, malformed JSON', 'KtApQ0JOSMsU', '2026-11-28 01:18:41.516874+00', 9);
+INSERT INTO public.run_log VALUES (1, 2, '6dc2ce48-82ce-45bb-b72c-cf6de55c5594', NULL, 'INFO', 'the run ends: failed', 'wlduwr17PZAW', '2026-11-28 01:18:41.516881+00', 10);
+INSERT INTO public.webhook VALUES (1, true, '80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261', 'gAAAAABrCivwVwa8LRmUzM9w_c6e9FQCzjR1KbI1sehqQQ8MWl4MAz2OIdxeWRjaI-NYgx2v3Anw2O0QKFKyy30ZD0tQ4cOonew1SOpuNMAZZpN0DlVnHbvUX7VLvGrlKZ8p1x-L0Zxr', NULL, NULL, NULL, '2026-11-28 01:18:40.129309+00', 'ce6oGKiJHQEU', '2026-11-28 01:18:40.13028+00', 1);
+INSERT INTO public.webhook_subscription VALUES (1, 'receiver', 'http://127.0.0.1:36523/webhooks/demo?token=sender-token-0123456789', '["report.run"]', true, 'gAAAAABrCivw-_chaSBgYjzAtjWSk25rFeBK9XNL5NifXHzgyYOPINemZCW6QekQ1aOk9ok47fNqUX7hLDSsBaAHoNicEjPEvWkDoL_PlrALNGmFGImvVO-WsN3z8qTSwtUaZe5IuqnH3xYq6LBQJu15xJuUxdyCYQ==', NULL, '2026-11-28 01:18:40.274836+00', 1, NULL, NULL, NULL, 'ebhBQm908l0R', '2026-11-28 01:18:40.274868+00', 1);
+INSERT INTO public.workspace VALUES ('Main Workspace', 'A19TnTPvCMs1', '2026-11-28 01:18:39.413256+00', 1);
 SELECT pg_catalog.setval('public.api_token_id_seq', 2, true);
 SELECT pg_catalog.setval('public.app_user_id_seq', 1, true);
 SELECT pg_catalog.setval('public.block_id_seq', 3, true);
@@ -823,6 +824,8 @@ ALTER TABLE ONLY public.query_run
     ADD CONSTRAINT fk_query_run_report_id FOREIGN KEY (report_id) REFERENCES public.report(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.query_run
     ADD CONSTRAINT fk_query_run_workspace_id FOREIGN KEY (workspace_id) REFERENCES public.workspace(id);
+ALTER TABLE ONLY public.report
+    ADD CONSTRAINT fk_report_owner_id FOREIGN KEY (owner_id) REFERENCES public.app_user(id);
 ALTER TABLE ONLY public.report
     ADD CONSTRAINT fk_report_workspace_id FOREIGN KEY (workspace_id) REFERENCES public.workspace(id);
 ALTER TABLE ONLY public.retired_secret
