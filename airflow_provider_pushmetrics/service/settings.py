@@ -139,7 +139,11 @@ class ServiceSettings:
         None, "The same for mails and Slack messages; by default --keep-days.", ge=0, le=36_500
     )
     result_retention_days: int | None = option(
-        None, "Delete results after this many days; by default, with their run.", ge=1, le=36_500
+        None,
+        "Delete results, also the texts and charts that show rows, after this many days; by default, with"
+        " their run. Mails and Slack messages have --keep-message-days.",
+        ge=1,
+        le=36_500,
     )
     max_query_rows: int = option(
         DEFAULT_LIMITS.max_rows,

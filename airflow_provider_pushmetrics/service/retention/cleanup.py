@@ -31,6 +31,7 @@ from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.reports.choices import list_choice_results
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.retention.orphans import delete_orphans
+from airflow_provider_pushmetrics.service.retention.outputs import delete_outputs
 from airflow_provider_pushmetrics.service.runs.execution.plan import name_result_folder
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
@@ -112,7 +113,7 @@ class Cleanup:
             now = self._clock(session)
             choices = list_choice_results(session)
             spared = set() if self._result_days is None else _list_needed_folders(session, choices)
-        deleted = Counter(results=self._clean_results(now, spared))
+        deleted = self._clean_results(now, spared)
         for rule in self._rules:
             before = now - timedelta(days=rule.days)
             while rule.days and not self._loop.stopping.is_set():
@@ -125,11 +126,15 @@ class Cleanup:
             log.info("deleted %s beyond the retention limits", told)
         self._delete_orphans(now)
 
-    def _clean_results(self, now: datetime, spared: Collection[str]) -> int:
+    def _clean_results(self, now: datetime, spared: Collection[str]) -> Counter[str]:
+        """Delete the files of old results, and what has their rows in the database."""
         self._results.clean_unfinished(now - UNFINISHED_RETENTION)
         if self._result_days is None:
-            return 0
-        return self._results.clean(now - timedelta(days=self._result_days), spared)
+            return Counter()
+        before = now - timedelta(days=self._result_days)
+        files = self._results.clean(before, spared)
+        outputs = delete_outputs(self._database, before, spared, self._loop.stopping.is_set)
+        return Counter({"results": files, "outputs of texts and charts": outputs})
 
     def _delete_orphans(self, now: datetime) -> None:
         """Delete results that no row names, once a day: all names are listed for it."""

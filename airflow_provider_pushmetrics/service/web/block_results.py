@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
 from airflow_provider_pushmetrics.service.api.conventions.threads import RESULT_THREADS
 from airflow_provider_pushmetrics.service.api.results import (
     CACHE_HEADERS,
+    NO_LONGER_KEPT,
     CsvQuery,
     WantedResult,
     answer_rows,
@@ -167,7 +168,10 @@ async def get_chart(
 
     def answer() -> Response:
         with parts.database.reading() as session:
-            chart = str(_find_chart(session, caller, kind, run_id, block_uid).output).encode()
+            output = _find_chart(session, caller, kind, run_id, block_uid).output
+        if output is None:
+            raise HTTPException(404, NO_LONGER_KEPT)
+        chart = output.encode()
         etag = f'"{hashlib.sha256(chart).hexdigest()[:32]}"'
         headers = {**CACHE_HEADERS, "X-Content-Type-Options": "nosniff", "ETag": etag}
         if is_known(request.headers.get("if-none-match"), etag):
@@ -179,7 +183,7 @@ async def get_chart(
 
 def _find_chart(session: Session, caller: Principal, kind: Kind, run_id: str, block_uid: str) -> BlockResult:
     result = _find_result(session, caller, kind, run_id, block_uid)
-    if result.type != CHART or result.status != SUCCESS or result.output is None:
+    if result.type != CHART or result.status != SUCCESS:
         raise HTTPException(404, NOT_FOUND)
     return result
 

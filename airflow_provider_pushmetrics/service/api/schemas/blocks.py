@@ -175,7 +175,7 @@ class BlockResultRow(TypedDict):
     status: AnyStatus
     error: Reason
     output: Annotated[str | None, Field(examples=[None])]
-    """The text of a text block, or the specification of a chart."""
+    """The text of a text block, or the specification of a chart; null after a success if no longer kept."""
     output_html: Annotated[str | None, Field(examples=[None])]
     """The text of a text block, as HTML."""
     messages: list[SentMessage]

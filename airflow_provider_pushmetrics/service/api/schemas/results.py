@@ -43,7 +43,7 @@ class BlockOutput(TypedDict):
     status: BlockStatus
     error: Reason
     output: Annotated[str | None, Field(examples=[None])]
-    """The text of a text block, or the specification of a chart."""
+    """The text of a text block, or the specification of a chart; null after a success if no longer kept."""
     output_html: Annotated[str | None, Field(examples=[None])]
     """The text of a text block, as HTML."""
     messages: list[SentMessage]

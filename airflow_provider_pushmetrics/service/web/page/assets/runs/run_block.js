@@ -48,6 +48,8 @@ export function makeRunBlock(run, result, onSend) {
 export function makeOutput(result, base, onSend) {
   if (result.type === "sql") return makeRows(base, result.row_count ?? null);
   if (result.type === "chart") return makeChart(base, result.name);
+  if (result.type === "text" && result.output === null)
+    return el("p", { class: "hint" }, "The text is no longer kept.");
   return makeTextOutput(result, onSend);
 }
 
