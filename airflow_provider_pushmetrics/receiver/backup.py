@@ -52,6 +52,10 @@ SPARE_IDS = 10**12
 """How far the ids of an inbox go on if the clock is behind them."""
 
 
+class ReceiverStartedError(PushMetricsConfigurationError):
+    """A receiver has started meanwhile: its inbox is left alone."""
+
+
 @dataclass(frozen=True)
 class RestoredInbox:
     """
@@ -96,14 +100,14 @@ def restore(inbox_url: str, archive: Path, listen_url: str | None = None) -> Res
         is_sqlite = engine.dialect.name == "sqlite"
         file = Path(str(engine.url.database)).absolute()
         _refuse_existing(engine, file)
-        with TemporaryDirectory(dir=file.parent if is_sqlite else None, prefix=".restore-") as name:
-            manifest = extract_archive(archive, Path(name), INBOX_KIND, engine.dialect.name)
+        with _stage(file.parent if is_sqlite else None) as staged:
+            manifest = extract_archive(archive, staged, INBOX_KIND, engine.dialect.name)
             _check_schema(manifest.contents.schema, manifest.version)
             if is_sqlite:
-                next_id = _restore_sqlite(Path(name) / COPY_NAME, file)
+                next_id = _restore_sqlite(staged / COPY_NAME, file)
             else:
                 last_id = manifest.contents.last_event_id or 0
-                next_id = _restore_postgresql(listen_url or inbox_url, Path(name) / DUMP_NAME, last_id)
+                next_id = _restore_postgresql(listen_url or inbox_url, staged / DUMP_NAME, last_id)
             return RestoredInbox(manifest.contents.created_on, next_id)
 
 
@@ -111,6 +115,18 @@ def choose_next_id(last_id: int, now: datetime) -> int:
     """Choose the id that the next event follows: greater than every id that was given after a backup."""
     microseconds = int(now.timestamp() * 1_000_000)
     return microseconds if microseconds > last_id else last_id + SPARE_IDS
+
+
+@contextmanager
+def _stage(folder: Path | None) -> Iterator[Path]:
+    """Make a folder for the files of the archive, and convert errors of the file system."""
+    try:
+        with TemporaryDirectory(dir=folder, prefix=".restore-") as name:
+            yield Path(name)
+    except OSError as error:
+        raise PushMetricsConfigurationError(
+            f"the inbox was not restored: {error}. Choose another place, or free some space."
+        ) from None
 
 
 def _back_up_sqlite(file: Path, archive: Path) -> int:
@@ -143,61 +159,67 @@ def _restore_sqlite(copy: Path, file: Path) -> int:
     with engine.begin() as connection:
         last_id = connection.execute(select(state.c.last_event_id)).scalar_one()
         next_id = choose_next_id(last_id, datetime.now(UTC))
-        connection.execute(update(state).values(last_event_id=next_id, last_deleted_id=next_id))
-        _move_consumers(connection, last_id, next_id)
+        _set_next_id(connection, next_id)
     engine.dispose()
-    name_new_file(copy, file)  # fails if a receiver has started meanwhile
-    sync_folder(file.parent)
+    try:
+        name_new_file(copy, file)
+    except FileExistsError:
+        raise ReceiverStartedError(
+            f"a receiver has started meanwhile, and made {str(file)!r}. Stop it, and restore to a new file."
+        ) from None
+    try:
+        sync_folder(file.parent)
+    except OSError:
+        file.unlink()
+        raise
     return next_id
 
 
 def _restore_postgresql(inbox_url: str, dump: Path, last_id: int) -> int:
+    """
+    Load a dump: its events, or none.
+
+    The ids are moved before, not with the events: another program loads those, in a transaction of its own.
+    """
     engine = open_engine(inbox_url)
     next_id = choose_next_id(last_id, datetime.now(UTC))
     try:
         with engine.begin() as connection:
-            _lock_empty(connection)
-            _load(engine, dump)
-            connection.execute(update(state).values(last_event_id=next_id, last_deleted_id=next_id))
-            _move_consumers(connection, last_id, next_id)
+            _lock_empty(connection, last_id=0)
+            _set_next_id(connection, next_id)
+        with engine.begin() as connection:
+            _lock_empty(connection, last_id=next_id)
+            load_tables(engine, dump)
+    except ReceiverStartedError:
+        raise
+    except (PushMetricsConfigurationError, SQLAlchemyError) as error:
+        told = _describe_outage(error) if isinstance(error, SQLAlchemyError) else error
+        raise PushMetricsConfigurationError(
+            f"{told} The inbox was not restored: stop its receivers, and drop its tables ({PREFIX}_…), before"
+            " the next attempt."
+        ) from None
     finally:
         engine.dispose()
     return next_id
 
 
-def _lock_empty(connection: Connection) -> None:
+def _set_next_id(connection: Connection, next_id: int) -> None:
+    connection.execute(update(state).values(last_event_id=next_id, last_deleted_id=next_id))
+
+
+def _lock_empty(connection: Connection, *, last_id: int) -> None:
     """
     Lock the row that assigns ids, so that a receiver that starts now accepts nothing before the end.
 
-    :raises PushMetricsConfigurationError: if one has stored something already.
+    :raises ReceiverStartedError: if one has stored something already.
     """
     connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))  # the load may take long
-    last_id = connection.execute(LOCK_LAST_ID).scalar_one()
-    if last_id or any(connection.execute(select(exists(select(table)))).scalar_one() for table in STORED):
-        raise PushMetricsConfigurationError(
+    is_moved = connection.execute(LOCK_LAST_ID).scalar_one() != last_id
+    if is_moved or any(connection.execute(select(exists(select(table)))).scalar_one() for table in STORED):
+        raise ReceiverStartedError(
             "a receiver has started meanwhile, and its inbox is not empty. Stop it, and restore to an empty"
             " database."
         )
-
-
-def _load(engine: Engine, dump: Path) -> None:
-    try:
-        load_tables(engine, dump)
-    except PushMetricsConfigurationError as error:
-        raise PushMetricsConfigurationError(
-            f"{error} The inbox has no event now: stop its receivers, and drop its tables ({PREFIX}_…) before"
-            " the next attempt."
-        ) from None
-
-
-def _move_consumers(connection: Connection, last_id: int, next_id: int) -> None:
-    """
-    Move the consumers that had read everything, whose lag would be the distance to the new ids.
-
-    A sensor's consumer stays: its next try looks for the event at the position.
-    """
-    has_read_all = (consumers.c.position == last_id, consumers.c.taken_by.is_(None))
-    connection.execute(update(consumers).where(*has_read_all).values(position=next_id))
 
 
 def _refuse_existing(engine: Engine, file: Path) -> None:
@@ -220,13 +242,17 @@ def _open(inbox_url: str, listen_url: str | None) -> Iterator[Engine]:
         is_sqlite = engine.dialect.name == "sqlite"
         yield engine if is_sqlite else choose_direct(engine, listen_engine)
     except SQLAlchemyError as error:
-        reason = redact(" ".join(str(getattr(error, "orig", None) or type(error).__name__).split()))
-        raise PushMetricsConfigurationError(
-            f"the inbox cannot be used: {reason}. Check --inbox or PUSHMETRICS_RECEIVER_INBOX."
-        ) from None
+        raise _describe_outage(error) from None
     finally:
         for opened in filter(None, (engine, listen_engine)):
             opened.dispose()
+
+
+def _describe_outage(error: SQLAlchemyError) -> PushMetricsConfigurationError:
+    reason = redact(" ".join(str(getattr(error, "orig", None) or type(error).__name__).split()))
+    return PushMetricsConfigurationError(
+        f"the inbox cannot be used: {reason}. Check --inbox or PUSHMETRICS_RECEIVER_INBOX."
+    )
 
 
 def _list_own_tables(engine: Engine) -> list[str]:

@@ -79,7 +79,7 @@ class InboxFigures(Collector):
     """
     The current state of the inbox and its readers.
 
-    :param consumers: How many ids each named consumer has not read.
+    :param consumers: How many events each named consumer has not read.
     :param missed: How many events were deleted before each consumer had read them.
     """
 
@@ -97,7 +97,7 @@ class InboxFigures(Collector):
             f"{PREFIX}waiting_readers", "Long polls of this process.", self.waiting_readers
         )
         lag = GaugeMetricFamily(
-            f"{PREFIX}consumer_lag", "Event ids that a named consumer has yet to read.", labels=("consumer",)
+            f"{PREFIX}consumer_lag", "Events that a named consumer has yet to read.", labels=("consumer",)
         )
         missed = CounterMetricFamily(
             f"{PREFIX}consumer_missed_events_total",

@@ -175,7 +175,7 @@ class Reader:
             events=await runtime.run_blocking(runtime.inbox.count_events),
             last_event_id=last_id,
             waiting_readers=runtime.notifier.count_waiters(),
-            consumers={consumer.name: max(0, last_id - consumer.position) for consumer in consumers},
+            consumers=await runtime.run_blocking(runtime.inbox.count_unread),
             missed={consumer.name: consumer.missed for consumer in consumers},
         )
         text = render_metrics(self.counter, runtime.writer.commits, figures)

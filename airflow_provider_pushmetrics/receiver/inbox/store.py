@@ -16,10 +16,12 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    case,
     delete,
     func,
     insert,
     select,
+    true,
     update,
 )
 
@@ -214,6 +216,17 @@ class Inbox:
         with self._begin_read() as connection:
             rows = connection.execute(select(consumers).order_by(consumers.c.name))
             return [Consumer(*row) for row in rows]
+
+    def count_unread(self) -> dict[str, int]:
+        """Count the events after the position of each named consumer."""
+        last_deleted_id = state.c.last_deleted_id
+        position = case((consumers.c.position < last_deleted_id, last_deleted_id), else_=consumers.c.position)
+        before_gap = events.c.id.between(consumers.c.position + 1, last_deleted_id)
+        others = select(func.count()).where(before_gap).scalar_subquery()  # of a restored inbox
+        unread = state.c.last_event_id - position + others
+        with self._begin_read() as connection:
+            rows = connection.execute(select(consumers.c.name, unread).join_from(consumers, state, true()))
+            return {name: max(0, count) for name, count in rows}
 
     def delete_oldest(self, *, keep: timedelta, limit: int) -> Deleted:
         """

@@ -1,42 +1,47 @@
-"""Restoring a backup of a service to a place where none is."""
+"""Restoring a backup of a service to a place where none is: all of it, or nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsError
 from airflow_provider_pushmetrics.service.maintenance.access import describe_outage
 from airflow_provider_pushmetrics.service.maintenance.backup import RESULTS, SERVICE_KIND, list_tables
-from airflow_provider_pushmetrics.service.maintenance.spare_ids import (
-    count_spare_ids,
-    skip_ids_in_postgresql,
-    skip_ids_in_sqlite,
+from airflow_provider_pushmetrics.service.maintenance.postgresql_load import (
+    DatabaseLeftError,
+    load_into_postgresql,
 )
+from airflow_provider_pushmetrics.service.maintenance.spare_ids import count_spare_ids, skip_ids_in_sqlite
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, make_data_dir
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.database import SCHEMA_VERSION_TABLE, Database
 from airflow_provider_pushmetrics.service.storage.schema import require_known
 from airflow_provider_pushmetrics.serving.backups.archive import Manifest, extract_archive
-from airflow_provider_pushmetrics.serving.backups.postgresql_dump import DUMP_NAME, choose_direct, load_tables
+from airflow_provider_pushmetrics.serving.backups.postgresql_dump import DUMP_NAME, choose_direct
 from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME
 from airflow_provider_pushmetrics.serving.private_files import name_new_file, sync_folder
+
+REPEAT = "Nothing of the backup is left there: the restore can be repeated."
 
 
 def restore(settings: ServiceSettings, archive: Path) -> int:
     """
     Restore a backup, with ids for what is new that Airflow does not know.
 
-    The database is last: without it, no service starts on half of a backup.
+    The database is last: without it, no service starts on half of a backup. What a failed restore has
+    written is deleted.
 
     :return: The number of results.
-    :raises PushMetricsConfigurationError: if the place is not empty, or the backup cannot be used.
+    :raises PushMetricsConfigurationError: if the place is not empty, the backup cannot be used, or a part of
+        it cannot be written. The message says what is left, if anything is.
     """
     engine = "postgresql" if settings.database_url else "sqlite"
     make_data_dir(settings.data_dir)
@@ -55,19 +60,34 @@ def restore(settings: ServiceSettings, archive: Path) -> int:
         manifest = extract_archive(archive, staged, SERVICE_KIND, engine)
         require_known(manifest.contents.schema, manifest.version)
         files = [file.removeprefix(RESULTS) for file in manifest.files if file.startswith(RESULTS)]
-        for file in files:
-            results.put(file, staged / RESULTS / file)
-        sync_folder(settings.data_dir)  # the folder of the results may be new
-        spare = count_spare_ids(manifest.contents.created_on, get_now())
-        if database is None:
-            skip_ids_in_sqlite(staged / COPY_NAME, list_tables(), spare)
-            name_new_file(
-                staged / COPY_NAME, settings.database_file
-            )  # fails if a service has started meanwhile
-            sync_folder(settings.data_dir)
-        else:
-            _load(database, staged / DUMP_NAME, manifest, spare)
+        with _delete_after_failure(results, files):
+            for file in files:
+                results.put(file, staged / RESULTS / file)
+            sync_folder(settings.data_dir)  # the folder of the results may be new
+            _restore_database(settings, database, staged, manifest)
         return len(files)
+
+
+def _restore_database(
+    settings: ServiceSettings, database: Database | None, staged: Path, manifest: Manifest
+) -> None:
+    spare = count_spare_ids(manifest.contents.created_on, get_now())
+    if database is not None:
+        load_into_postgresql(database, staged / DUMP_NAME, manifest.contents.schema, spare)
+        return
+    skip_ids_in_sqlite(staged / COPY_NAME, list_tables(), spare)
+    try:
+        name_new_file(staged / COPY_NAME, settings.database_file)
+    except FileExistsError:
+        raise PushMetricsConfigurationError(
+            f"a service has started meanwhile on the folder {str(settings.data_dir)!r}: stop it, and restore"
+            " to an empty place."
+        ) from None
+    try:
+        sync_folder(settings.data_dir)
+    except OSError:
+        settings.database_file.unlink()
+        raise
 
 
 @contextmanager
@@ -90,20 +110,37 @@ def _open_empty(settings: ServiceSettings) -> Iterator[Database | None]:
         database.close()
 
 
-def _load(database: Database, dump: Path, manifest: Manifest, spare: int) -> None:
-    database.migrate(manifest.contents.schema)
-    _empty(database)
+@contextmanager
+def _delete_after_failure(results: ResultStore, files: Sequence[str]) -> Iterator[None]:
+    """
+    Delete the results of a restore that fails, also by Ctrl+C.
+
+    :raises PushMetricsConfigurationError: in place of an error, with what is left.
+    """
     try:
-        load_tables(choose_direct(database.engine, database.listen_engine), dump)
-        skip_ids_in_postgresql(database, list_tables(), spare)
-    except PushMetricsConfigurationError as error:
-        _empty(database)
-        raise PushMetricsConfigurationError(
-            f"{error} The database has tables without rows now: drop it and create it again, and empty the"
-            " folder of results, before the next attempt."
-        ) from None
+        yield
+    except BaseException as error:
+        left = _delete(results, files)
+        if isinstance(error, SQLAlchemyError):
+            error = describe_outage(error)
+        if not isinstance(error, PushMetricsError | OSError):
+            raise
+        if not left and not isinstance(error, DatabaseLeftError):
+            left = REPEAT
+        told = f"the backup was not restored: {str(error).rstrip('.')}. {left}".rstrip()
+        raise PushMetricsConfigurationError(told) from None
 
 
-def _empty(database: Database) -> None:
-    with database.writing() as session:
-        session.execute(text("TRUNCATE " + ", ".join(f'"{name}"' for name in list_tables())))
+def _delete(results: ResultStore, files: Sequence[str]) -> str:
+    """Delete results, and describe what is left of them; an empty text if nothing is."""
+    results.delete(files)  # tries again while the store is away
+    try:
+        later = datetime.max.replace(tzinfo=get_now().tzinfo) - timedelta(days=1)
+        left = set(files) & set(results.list_written(later))
+    except (PushMetricsError, OSError):
+        left = set(files)
+    if not left:
+        return ""
+    return (
+        f"Up to {len(left)} results of the backup are left in {results}: delete them before the next attempt."
+    )

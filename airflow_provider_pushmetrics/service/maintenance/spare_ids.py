@@ -14,9 +14,9 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID
 
 ID_GAP = 1_000_000
@@ -58,18 +58,17 @@ def skip_ids_in_sqlite(file: Path, tables: Sequence[str], count: int) -> None:
         ) from None
 
 
-def skip_ids_in_postgresql(database: Database, tables: Sequence[str], count: int) -> None:
+def skip_ids_in_postgresql(session: Session, tables: Sequence[str], count: int) -> None:
     """
     Leave out ids.
 
     :raises PushMetricsConfigurationError: if a table would have too few ids left.
     """
-    with database.writing() as session:
-        for name in tables:
-            last = session.execute(TAKE_NEXT, {"name": name}).scalar_one() + count
-            if last > MAX_INTEGER_ID - ID_GAP:
-                raise PushMetricsConfigurationError(
-                    f"the ids of the table {name!r} end at {MAX_INTEGER_ID:,}, and a restored service would"
-                    f" go on at {last:,}: it cannot be restored to PostgreSQL any more."
-                )
-            session.execute(SET_LAST, {"name": name, "last": last})
+    for name in tables:
+        last = session.execute(TAKE_NEXT, {"name": name}).scalar_one() + count
+        if last > MAX_INTEGER_ID - ID_GAP:
+            raise PushMetricsConfigurationError(
+                f"the ids of the table {name!r} end at {MAX_INTEGER_ID:,}, and a restored service would"
+                f" go on at {last:,}: it cannot be restored to PostgreSQL any more."
+            )
+        session.execute(SET_LAST, {"name": name, "last": last})

@@ -137,7 +137,11 @@ class ResultStore:
     def put(self, name: str, path: Path) -> None:
         """Take over the file of a result that another store had."""
         make_private_folder(self._unfinished)
-        self._files.put(name, Path(move(path, self._unfinished / f"{generate_uid()}{PARTIAL}")))
+        moved = self._unfinished / f"{generate_uid()}{PARTIAL}"
+        try:
+            self._files.put(name, Path(move(path, moved)))
+        finally:
+            moved.unlink(missing_ok=True)
 
     def find(self, name: str) -> FoundFile | None:
         """Find the file of a result; None if it was deleted."""

@@ -23,6 +23,9 @@ from airflow_provider_pushmetrics.service.storage.database import (
 from airflow_provider_pushmetrics.serving.process_start import wait_for_postgresql
 from airflow_provider_pushmetrics.serving.sqlite import check_after_crash
 
+UNFINISHED_RESTORE = "restoring"
+"""The revision of a PostgreSQL into which a backup is loaded: its rows and ids are not complete."""
+
 log = logging.getLogger(__name__)
 
 
@@ -143,4 +146,10 @@ def _find_unknown(connection: Connection) -> str | None:
 
 def _read_revision(connection: Connection) -> str | None:
     options = {"version_table": SCHEMA_VERSION_TABLE}
-    return MigrationContext.configure(connection, opts=options).get_current_revision()
+    found = MigrationContext.configure(connection, opts=options).get_current_revision()
+    if found == UNFINISHED_RESTORE:
+        raise PushMetricsConfigurationError(
+            "a backup is being restored to the database, or was not restored to its end: wait for the end of"
+            " 'pushmetrics service restore', or drop the database, create it again, and restore once more."
+        )
+    return found

@@ -126,8 +126,8 @@ def test_reader_ahead_of_an_older_backup_misses_no_new_event(
     assert [event.id for event in page.events] == new, "none has an id that the reader has seen"
     unread = restored.fetch_page(EVERYTHING, after=restored.fetch_consumer("behind").position, limit=100)
     assert [event.id for event in unread.events] == [5, 6, 7, 8, 9, 10, *new]
-    assert restored.fetch_consumer("done").position == new[0] - 1, "it has no lag"
-    assert restored.fetch_consumer("sensor").position == 10, "its next try finds its event"
+    assert {restored.fetch_consumer(name).position for name in ("done", "sensor")} == {10}
+    assert restored.count_unread() == {"behind": 26, "done": 20, "sensor": 20}, "events, and not ids"
     assert restored.store_consumer("done", cursor_outside) is not None
     restored.close()
 

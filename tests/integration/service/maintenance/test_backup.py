@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import create_engine, select, text, update
+from sqlalchemy import create_engine, inspect, select, text, update
 from typer.testing import CliRunner, Result
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
@@ -220,8 +220,7 @@ def test_restore_is_refused_at_the_end_of_the_ids(
     assert result.exit_code == 1
     assert "the ids of the table 'run' end at 2,147,483,647" in result.stderr
     opened = Database(restored_url)
-    with opened.reading() as session:
-        assert session.scalars(select(Workspace.id)).all() == []
+    assert inspect(opened.engine).get_table_names() == []
     opened.close()
 
 
