@@ -79,6 +79,7 @@ from airflow_provider_pushmetrics.service.web import (
     pages,
     redirects,
     sessions,
+    unsaved_blocks,
 )
 from airflow_provider_pushmetrics.serving.http.access_log import AccessLog
 from airflow_provider_pushmetrics.serving.http.body_limit import BodyLimit
@@ -95,7 +96,7 @@ ROUTERS = (
     schedules.router, triggers.router, subscriptions.router, deliveries.router, messages.router,
     notifications.router,
     redirects.router, sessions.router, block_results.router, activity.router, live.router, notebook.router,
-    folders.router, pages.router,
+    unsaved_blocks.router, folders.router, pages.router,
 )  # fmt: skip
 """The pages are last: they match every URL that the others do not."""
 

@@ -51,11 +51,17 @@ def find_under_way(database: Database) -> str | None:
 def list_cancel_paths(database: Database) -> list[str]:
     """List the paths of the API that cancel the runs that have not ended."""
     runs = select(Run.id).where(Run.finished_on.is_(None))
-    query_runs = select(Block.uid, StandaloneQueryRun.id).join(StandaloneQueryRun.block)
+    query_runs = select(Block.uid, StandaloneQueryRun.id, StandaloneQueryRun.report_id).outerjoin(
+        StandaloneQueryRun.block
+    )
     with database.reading() as session:
         paths = [f"/api/v1/noteflow_run/{run_id}/cancel" for run_id in session.scalars(runs)]
         found = session.execute(query_runs.where(StandaloneQueryRun.finished_on.is_(None)))
-        return [*paths, *(f"/api/v1/block/{uid}/run/{run_id}/cancel" for uid, run_id in found)]
+        for uid, run_id, report_id in found:
+            # One of a block that was not saved has only the path of its page.
+            own = f"/app/notebook/{report_id}/block_runs" if uid is None else f"/api/v1/block/{uid}/run"
+            paths.append(f"{own}/{run_id}/cancel")
+        return paths
 
 
 def clear_inbox(inbox_url: str) -> None:

@@ -293,6 +293,26 @@ def test_text_that_the_form_cannot_show_stays_text_and_nothing_is_lost(
     }
 
 
+def test_numbers_of_a_specification_keep_their_digits_when_another_field_is_saved(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    spec = {"mark": "bar", "encoding": {"y": {"field": "n", "scale": {"domain": [1.0, 9007199254740993]}}}}
+    report = save_report(service, "Digits", chart(spec))
+    page = open_editor(visit, report, "bars")
+    expect(page.get_by_label("Vega-Lite specification")).to_have_value(
+        re.compile(r"1\.0,\s+9007199254740993")
+    )
+    page.get_by_label("Title", exact=True).fill("Bars")
+    visit.press("Save")
+    visit.wait_for_notice("“bars” is saved")
+    uid = report["blocks"][-1]["uid"]
+    saved = service.client.get(f"/api/v1/block/{uid}").json()["result"]
+    assert (saved["verbose_name"], '"domain": [1.0, 9007199254740993]' in saved["content_json"]) == (
+        "Bars",
+        True,
+    )
+
+
 def test_chart_of_a_query_without_a_result_takes_typed_columns_or_runs_it(
     service: ServiceProcess, visit: Visit
 ) -> None:

@@ -65,8 +65,8 @@ from airflow_provider_pushmetrics.service.reports.block_types import (
 )
 from airflow_provider_pushmetrics.service.reports.choices import list_choices
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
+from airflow_provider_pushmetrics.service.runs.block_submission import accept_query_run, cancel_query_run
 from airflow_provider_pushmetrics.service.runs.execution.plan import list_query_run_folders
-from airflow_provider_pushmetrics.service.runs.submission import accept_query_run, cancel_query_run
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
 from airflow_provider_pushmetrics.service.storage.database import lock_row
 from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, parse_id

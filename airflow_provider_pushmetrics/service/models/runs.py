@@ -71,7 +71,13 @@ class Run(Claimable, Identified, Base):
 
 
 class StandaloneQueryRun(Claimable, Identified, Base):
-    """One execution of a block by itself, mostly a query; ``content`` is what ran instead of its own."""
+    """
+    One execution of a block by itself, mostly a query; ``content`` is what ran instead of its own.
+
+    A block that was not saved yet has no row: ``unsaved_block`` has its uid, type and name, and ``content``
+    all of its content. ``texts`` has the queries of which only the text was used, with no result: by the id
+    of the block its name, and the hash of what it said.
+    """
 
     __tablename__ = "query_run"
     __table_args__ = (
@@ -83,11 +89,13 @@ class StandaloneQueryRun(Claimable, Identified, Base):
 
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
     report_id: Mapped[int] = mapped_column(ForeignKey("report.id", ondelete="CASCADE"))
-    block_id: Mapped[int] = mapped_column(ForeignKey("block.id", ondelete="CASCADE"), index=True)
+    block_id: Mapped[int | None] = mapped_column(ForeignKey("block.id", ondelete="CASCADE"), index=True)
     query_id: Mapped[int | None] = mapped_column(ForeignKey("query.id", ondelete="CASCADE"), index=True)
     status: Mapped[str] = mapped_column(String(16), default="pending")
     origin: Mapped[str] = mapped_column(String(16), default="api")
     content: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    unsaved_block: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    texts: Mapped[dict[str, list[str]] | None] = mapped_column(JSON)
     schedule_id: Mapped[int | None]
     given_parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -99,10 +107,15 @@ class StandaloneQueryRun(Claimable, Identified, Base):
     error: Mapped[str | None] = mapped_column(Text)
 
     report: Mapped[Report] = relationship()
-    block: Mapped[Block] = relationship()
+    block: Mapped[Block | None] = relationship()
     results: Mapped[list[BlockResult]] = relationship(
         order_by="BlockResult.position", cascade="all, delete-orphan"
     )
+
+    @property
+    def block_uid(self) -> str:
+        """The uid of its block, saved or not."""
+        return self.block.uid if self.block is not None else str((self.unsaved_block or {})["uid"])
 
 
 AnyRun: TypeAlias = Run | StandaloneQueryRun
@@ -122,6 +135,7 @@ class BlockResult(Base):
     run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
     query_run_id: Mapped[int | None] = mapped_column(ForeignKey("query_run.id", ondelete="CASCADE"))
     block_id: Mapped[int] = mapped_column(Integer)
+    """That of the block, which may be deleted; 0 if it was not saved."""
     block_uid: Mapped[str] = mapped_column(String(32))
     query_id: Mapped[int | None] = mapped_column(Integer)
     position: Mapped[int] = mapped_column(Integer)

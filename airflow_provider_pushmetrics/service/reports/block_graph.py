@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -30,6 +31,13 @@ TEMPLATE_KEYS: Mapping[str, tuple[str, ...]] = {
     SLACK: ("value_markdown", "channels"),
 }
 """The keys with templates in the content of each block type."""
+
+
+UNSAVED_ID = 0
+"""The id of a block that was not saved."""
+
+LAST_POSITION = 2**31 - 1
+"""The position behind all blocks."""
 
 
 class PlanError(PushMetricsError):
@@ -105,12 +113,14 @@ class BlockGraph:
     The references between the blocks of a report.
 
     :param uses: The names that each block refers to, by its name.
+    :param absent: The names that each block refers to and no block has, those with a default too.
     :param missing: The references of blocks to names that the report does not have.
     :param circle: The names of blocks with circular references, the first of them also last; empty if there
         are none.
     """
 
     uses: Mapping[str, frozenset[str]]
+    absent: Mapping[str, frozenset[str]]
     missing: Mapping[str, MissingReferences]
     circle: tuple[str, ...] = ()
 
@@ -135,7 +145,23 @@ def read_graph(blocks: Sequence[PlannedBlock]) -> BlockGraph:
     except CycleError as error:
         circle = tuple(error.args[1])
     uses = {name: found.outputs | found.texts for name, found in references.items()}
-    return BlockGraph(uses, find_missing_references(blocks), circle)
+    absent = {block.name: frozenset(_list_names(block) - names) for block in blocks}
+    return BlockGraph(uses, absent, find_missing_references(blocks), circle)
+
+
+def place_unsaved(blocks: Sequence[PlannedBlock], unsaved: PlannedBlock) -> list[PlannedBlock]:
+    """Put a block that was not saved behind the others; one with its name, saved since, is left out."""
+    return [*(block for block in blocks if block.name != unsaved.name), unsaved]
+
+
+def plan_unsaved(content: Mapping[str, Any], *, uid: str, type: str, name: str) -> PlannedBlock:
+    """Build the data for planning of a block that was not saved; its place is behind all others."""
+    return PlannedBlock(UNSAVED_ID, uid, LAST_POSITION, name, type, content, query_id=None)
+
+
+def plan_with_query(block: Block) -> PlannedBlock:
+    """Read the data for planning from a stored block, with its query."""
+    return replace(plan_block(block), query_id=block.query.id if block.query else None)
 
 
 def plan_block(block: Block) -> PlannedBlock:
@@ -228,6 +254,16 @@ def _name_queries(block: PlannedBlock) -> set[str]:
 
 def _list_mappings(value: Any) -> list[Mapping[str, Any]]:
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list | tuple) else []
+
+
+def _list_names(block: PlannedBlock) -> set[str]:
+    """List all names that a block refers to, of blocks or not."""
+    names = set() if block.type == PARAMETER else _name_queries(block)
+    for template in block.templates:
+        with suppress(BlockTemplateError):  # the block itself will fail, with this message
+            found = find_references(template)
+            names |= found.outputs | found.texts
+    return names - {"params", "webhook"}
 
 
 def _find_block_references(block: PlannedBlock, names: Collection[str]) -> References:

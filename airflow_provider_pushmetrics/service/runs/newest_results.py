@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
@@ -39,12 +39,14 @@ class NewestResult:
     :param run: The run that it is of.
     :param output: Its text; None for a chart, whose specification has all its rows.
     :param changed: The names of the blocks that were changed since: the block itself, and those that it uses.
+    :param gone: The names of blocks that it used and that were renamed or deleted since.
     """
 
     result: BlockResult
     run: AnyRun
     output: str | None
     changed: tuple[str, ...]
+    gone: tuple[str, ...] = ()
 
 
 def find_newest_results(session: Session, report: Report, graph: BlockGraph) -> dict[str, NewestResult]:
@@ -53,7 +55,7 @@ def find_newest_results(session: Session, report: Report, graph: BlockGraph) -> 
     by_name = {block.name: block for block in report.blocks}
     results = _read_newest(session, list(blocks))
     runs = _read_runs(session, results)
-    recorded = _read_hashes(session, results)
+    recorded = _read_recorded(session, results, runs)
     texts = _read_texts(session, results)
     found = {}
     for result in results:
@@ -62,10 +64,11 @@ def find_newest_results(session: Session, report: Report, graph: BlockGraph) -> 
             continue  # it was deleted since the results were read
         block = blocks[result.block_id]
         upstream = [by_name[name] for name in graph.find_upstream(block.name)]
-        changed = [one for one in (block, *upstream) if _is_changed(one, known, report, run)]
+        changed = [one for one in (block, *upstream) if _is_changed(one, known.hashes, report, run)]
         changed.sort(key=lambda one: (one is not block, one.position))
         names = tuple(one.name for one in changed)
-        found[block.uid] = NewestResult(result, run, texts.get(result.id), names)
+        gone = _list_gone(graph, block.name, known.names)
+        found[block.uid] = NewestResult(result, run, texts.get(result.id), names, gone)
     return found
 
 
@@ -109,9 +112,18 @@ def _read_starts(session: Session, kind: type[AnyRun], ids: Collection[int]) -> 
 def _is_changed(block: Block, known: Mapping[int, str | None], report: Report, run: AnyRun) -> bool:
     if block.id in known:
         return known[block.id] != hash_content(block.content)
-    # Not a part of the run: a query of which only the text is used, or a block that did not exist. What it
-    # said is not recorded, so that any later change of the report counts.
+    # Not a part of the run: the block did not exist, or was not used. Any later change of the report counts.
     return report.updated_on != run.report_updated_on
+
+
+def _list_gone(graph: BlockGraph, name: str, recorded: Collection[str]) -> tuple[str, ...]:
+    """
+    List the names that a block used in a run, directly or indirectly, and that no block has any more.
+
+    :param recorded: The names of the blocks of the run.
+    """
+    absent = [graph.absent.get(one, frozenset()) for one in (name, *graph.find_upstream(name))]
+    return tuple(sorted(frozenset().union(*absent).intersection(recorded)))
 
 
 def _get_key(result: BlockResult) -> RunKey:
@@ -136,14 +148,39 @@ def _read_texts(session: Session, results: Sequence[BlockResult]) -> dict[int, s
     return {id_: text for id_, text in session.execute(select(*columns).where(BlockResult.id.in_(ids)))}
 
 
-def _read_hashes(session: Session, results: Sequence[BlockResult]) -> dict[RunKey, dict[int, str | None]]:
-    """Read what the blocks of some runs said when they ran, as hashes by the ids of the blocks."""
+@dataclass(frozen=True)
+class RecordedBlocks:
+    """
+    The blocks of a run, as they were when they ran.
+
+    :param hashes: What they said, by their ids.
+    """
+
+    hashes: dict[int, str | None] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+
+
+def _read_recorded(
+    session: Session, results: Sequence[BlockResult], runs: Mapping[RunKey, AnyRun]
+) -> dict[RunKey, RecordedBlocks]:
+    """Read which blocks some runs had, and what they said when they ran."""
     mine = or_(
         BlockResult.run_id.in_({one.run_id for one in results} - {None}),
         BlockResult.query_run_id.in_({one.query_run_id for one in results} - {None}),
     )
-    columns = (BlockResult.run_id, BlockResult.query_run_id, BlockResult.block_id, BlockResult.content_hash)
-    hashes: dict[RunKey, dict[int, str | None]] = {}
-    for run_id, query_run_id, block_id, content_hash in session.execute(select(*columns).where(mine)):
-        hashes.setdefault((run_id, query_run_id), {})[block_id] = content_hash
-    return hashes
+    columns = (
+        *(BlockResult.run_id, BlockResult.query_run_id),
+        *(BlockResult.block_id, BlockResult.name, BlockResult.content_hash),
+    )
+    found: dict[RunKey, RecordedBlocks] = {}
+    for row in session.execute(select(*columns).where(mine)):
+        one = found.setdefault((row.run_id, row.query_run_id), RecordedBlocks())
+        one.hashes[row.block_id] = row.content_hash
+        one.names.add(row.name)
+    for key, run in runs.items():
+        texts = run.texts if isinstance(run, StandaloneQueryRun) else None
+        for block_id, (name, content_hash) in (texts or {}).items():
+            one = found.setdefault(key, RecordedBlocks())
+            one.hashes[int(block_id)] = content_hash
+            one.names.add(name)
+    return found

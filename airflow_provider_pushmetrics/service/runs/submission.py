@@ -25,10 +25,13 @@ from airflow_provider_pushmetrics.service.models import (
     BlockResult,
     Report,
     Run,
-    StandaloneQueryRun,
 )
 from airflow_provider_pushmetrics.service.models.statuses import CANCELLED, CANCELLED_ERROR, FINISHED, NOT_RUN
-from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER
+from airflow_provider_pushmetrics.service.reports.block_graph import (
+    PARAMETER,
+    PlannedBlock,
+    plan_with_query,
+)
 from airflow_provider_pushmetrics.service.reports.choices import needs_choices, set_query_choices
 from airflow_provider_pushmetrics.service.reports.parameter_types import (
     Parameter,
@@ -299,29 +302,19 @@ def cancel_run(session: Session, run: Run, links: ResultLinks) -> None:
 
     :raises PushMetricsConflictError: if it has ended with another status.
     """
-    if _cancel(session, run, run.report.blocks):
+    if end_as_cancelled(session, run, map(plan_with_query, run.report.blocks)):
         write_log(session, run, LogLine("the run was cancelled", "WARNING"))
         event = build_run_event(read_ended_run(session, Run, run.id), links)
         put_in_outbox(session, run.workspace_id, event, run.traceparent, run_id=run.id)
 
 
-def cancel_query_run(session: Session, run: StandaloneQueryRun, links: ResultLinks) -> None:
-    """
-    End the run of a single block.
-
-    :raises PushMetricsConflictError: if it has ended with another status.
-    """
-    if _cancel(session, run, [run.block]) and run.query_id is not None:
-        event = build_run_event(read_ended_run(session, StandaloneQueryRun, run.id), links)
-        put_in_outbox(session, run.workspace_id, event, run_id=run.id)
-
-
-def _cancel(session: Session, run: AnyRun, blocks: Iterable[Block]) -> bool:
+def end_as_cancelled(session: Session, run: AnyRun, blocks: Iterable[PlannedBlock]) -> bool:
     """
     End a run.
 
     :param blocks: The blocks that are recorded as not run, unless they have run.
     :return: Whether it was not already cancelled.
+    :raises PushMetricsConflictError: if it has ended with another status.
     """
     lock_row(session, run)
     if run.status == CANCELLED:
@@ -338,58 +331,17 @@ def _cancel(session: Session, run: AnyRun, blocks: Iterable[Block]) -> bool:
     return True
 
 
-def _build_not_run(block: Block) -> BlockResult:
+def _build_not_run(block: PlannedBlock) -> BlockResult:
     return BlockResult(
         block_id=block.id,
         block_uid=block.uid,
-        query_id=block.query.id if block.query else None,
+        query_id=block.query_id,
         position=block.position,
         name=block.name,
         type=block.type,
         status=NOT_RUN,
         error=f"not finished, because {CANCELLED_ERROR}",
     )
-
-
-def accept_query_run(
-    database: Database,
-    results: ResultStore,
-    block_id: int,
-    given: Mapping[str, Any],
-    *,
-    content: Mapping[str, Any] | None = None,
-    limit: PendingLimit = UNLIMITED,
-) -> StandaloneQueryRun:
-    """
-    Record a run of a single block, usually a query.
-
-    A query that provides choices does not need its own values.
-
-    :param content: Replaces the block's content in this run.
-    :raises PushMetricsUnavailableError: if too many runs of the workspace wait.
-    """
-    with database.reading() as session:
-        block = session.get_one(Block, block_id)
-        parameters = read_parameters(block.report)
-    checked = {one.name for one in parameters if one.choices_query != block.name} & set(given)
-    parameters = set_query_choices(database, results, block.report_id, parameters, checked)
-    applied = apply_parameters(parameters, given)
-    with database.writing() as session:
-        block = session.get_one(Block, block_id)
-        report = block.report
-        limit.check(session, report.workspace_id)
-        run = StandaloneQueryRun(
-            workspace_id=report.workspace_id,
-            report_id=report.id,
-            block_id=block.id,
-            query_id=block.query.id if block.query else None,
-            content=None if content is None else dict(content),
-            given_parameters=dict(given),
-            parameters=applied,
-        )
-        session.add(run)
-        session.flush()
-        return run
 
 
 def read_parameters(report: Report) -> list[Parameter]:

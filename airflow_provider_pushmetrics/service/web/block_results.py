@@ -131,7 +131,7 @@ async def download(
     def answer() -> Response:
         with parts.database.reading() as session:
             result = _find_result(session, caller, kind, run_id, block_uid)
-            if result.status != SUCCESS or result.result_file is None or result.query_id is None:
+            if result.status != SUCCESS or result.result_file is None or result.type != SQL:
                 raise HTTPException(404, NOT_FOUND)
             wanted = WantedResult(build_header(result), EXTENSIONS[extension], result.result_file)
         answered = answer_rows(parts, request, wanted, csv)

@@ -24,8 +24,9 @@ from airflow_provider_pushmetrics.service.api.conventions.shapes import (
 from airflow_provider_pushmetrics.service.api.results import list_messages
 from airflow_provider_pushmetrics.service.api.schemas.messages import SentMessage
 from airflow_provider_pushmetrics.service.models import AnyRun, Report, Run, StandaloneQueryRun
-from airflow_provider_pushmetrics.service.models.statuses import PENDING, RUNNING
+from airflow_provider_pushmetrics.service.models.statuses import NOT_RUN, PENDING, RUNNING
 from airflow_provider_pushmetrics.service.reports.block_graph import (
+    UNSAVED_ID,
     BlockGraph,
     MissingReferences,
     PlannedBlock,
@@ -107,6 +108,8 @@ class NewestBlockResult(TypedDict):
     """The values with which the run was started."""
     changed: list[str]
     """The blocks that were changed since: the block itself comes first, then those that it uses."""
+    gone: list[str]
+    """The names of blocks that it used and that were renamed or deleted since."""
 
 
 @answer
@@ -140,7 +143,7 @@ def show_notebook(reference: str, parts: Parts, caller: Caller) -> Wrapped[Noteb
         return wrap(
             Notebook(
                 references=_build_references(blocks, graph),
-                results=[_build_result(found[block.uid]) for block in blocks if block.uid in found],
+                results=[build_newest_result(found[block.uid]) for block in blocks if block.uid in found],
                 unfinished=[*_list_unfinished(session, report)],
             )
         )
@@ -165,7 +168,7 @@ def _put_in(blocks: Sequence[PlannedBlock], typed: Iterable[TypedBlock]) -> list
         check_json(one.content)
         old = placed.get(one.uid)
         placed[one.uid] = PlannedBlock(
-            id=old.id if old else 0,
+            id=old.id if old else UNSAVED_ID,
             uid=one.uid,
             position=old.position if old else len(blocks) + place,
             name=one.name,
@@ -196,16 +199,20 @@ def _list_unknown(missing: MissingReferences) -> list[str]:
     return sorted(missing.names | missing.queries)
 
 
-def _build_result(found: NewestResult) -> NewestBlockResult:
+def build_newest_result(found: NewestResult) -> NewestBlockResult:
+    """Build what a page shows of a result; the reason of a block that was not run may be that of its run."""
+    result = found.result
     return build_answer(
         NewestBlockResult,
-        found.result,
+        result,
+        error=result.error or (found.run.error if result.status == NOT_RUN else None),
         output=found.output,
         kind="run" if isinstance(found.run, Run) else "block_run",
         run_id=found.run.id,
-        messages=list_messages(found.result),
+        messages=list_messages(result),
         parameters=found.run.given_parameters,
         changed=list(found.changed),
+        gone=list(found.gone),
     )
 
 
@@ -225,7 +232,7 @@ def _list_unfinished(session: Session, report: Report) -> Iterable[UnfinishedBlo
     for condition in (_is_waiting(alone, report), _is_claimed(alone, report)):
         wanted = select(alone).where(condition).options(joinedload(alone.block)).order_by(alone.created_on)
         for one in session.scalars(wanted):
-            yield build_answer(UnfinishedBlock, one, block_uid=one.block.uid, kind="block_run", run_id=one.id)
+            yield build_answer(UnfinishedBlock, one, kind="block_run", run_id=one.id)
 
 
 def _is_waiting(kind: type[AnyRun], report: Report) -> ColumnElement[bool]:

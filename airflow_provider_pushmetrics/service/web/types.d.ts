@@ -443,7 +443,7 @@ declare namespace Api {
     content: Content;
   }
 
-  /** The newest result of a block; `changed` names the blocks that were changed since. */
+  /** The newest result of a block; `changed` names the blocks that were changed since, `gone` those that it used. */
   interface NewestResult {
     block_uid: string;
     name: string;
@@ -462,6 +462,7 @@ declare namespace Api {
     finished_on: Moment | null;
     parameters: Record<string, unknown>;
     changed: string[];
+    gone: string[];
   }
 
   interface UnfinishedBlock {
@@ -645,6 +646,47 @@ declare namespace Ui {
     remove: (view: BlockEntry) => Promise<void>;
     runFrom: (view: BlockEntry) => Promise<void>;
     goOn: (view: BlockEntry) => void;
+    /** Read the references of the blocks as they are being written now. */
+    readReferences: () => Promise<void>;
+  }
+
+  /** A block in the picture of the references, or a name that no block has. */
+  interface GraphNode {
+    name: string;
+    uid: string | null;
+    x: number;
+    y: number;
+    isCircular: boolean;
+    isUnknown: boolean;
+  }
+
+  /** A reference in the picture, from what is used to what uses it. */
+  interface GraphEdge {
+    from: string;
+    to: string;
+    isCircular: boolean;
+    isUnknown: boolean;
+    path: string;
+  }
+
+  interface GraphLayout {
+    width: number;
+    height: number;
+    nodes: GraphNode[];
+    edges: GraphEdge[];
+  }
+
+  /** What the form of a block that is not saved yet needs of the list. */
+  interface NewBlockSettings extends Pick<BlockWork, "readReferences"> {
+    /** The name of what is typed in it. */
+    thing: string;
+    /** The type of the block, in words. */
+    label: string;
+    title: string;
+    warning: string;
+    close: () => void;
+    whenSaved: WhenSaved;
+    goOn: () => void;
   }
 
   /** A block of the list, as the list sees it. */

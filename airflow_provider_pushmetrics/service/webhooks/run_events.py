@@ -44,7 +44,7 @@ class EndedRun:
     A run that has ended, for its event and its notifications.
 
     :param query_id: The query of a run of a single block, if it is one.
-    :param block_name: The block of such a run.
+    :param block_name: The block of such a run, if it is one that was saved.
     :param webhook_id: The trigger that was called.
     :param blocks: The outcomes, in the order of the report.
     """
@@ -110,7 +110,7 @@ def _select_ended(kind: type[AnyRun]) -> Executable:
         chosen = select(*columns).outerjoin(BlockResult, BlockResult.run_id == kind.id)
     else:
         columns += [literal(None).label("webhook_id"), kind.query_id, Block.name.label("block_name")]
-        chosen = select(*columns).join(Block, Block.id == StandaloneQueryRun.block_id)
+        chosen = select(*columns).outerjoin(Block, Block.id == StandaloneQueryRun.block_id)
         chosen = chosen.outerjoin(BlockResult, BlockResult.query_run_id == kind.id)
     chosen = chosen.join(Report, Report.id == kind.report_id)
     chosen = chosen.join(Workspace, Workspace.id == kind.workspace_id)

@@ -119,7 +119,7 @@ class BlockExecutor:
         A block takes precedence over a parameter of the same name, which is available as ``params.name``.
         """
         parameters = dict(plan.parameters)
-        queries: dict[str, Any] = {}
+        queries: dict[str, Any] = {block.name: self._build_output(block, None) for block in plan.texts}
         for block in plan.blocks:
             outcome = plan.outcomes.get(block.name)
             if block.type == PARAMETER and outcome is not None and outcome.status == SUCCESS:

@@ -27,9 +27,14 @@ from airflow_provider_pushmetrics.service.notifications.message_outbox import Ma
 from airflow_provider_pushmetrics.service.reports.block_graph import (
     CHART,
     PARAMETER,
+    SQL,
+    UNSAVED_ID,
     PlanError,
     PlannedBlock,
+    place_unsaved,
+    plan_unsaved,
     plan_waves,
+    read_graph,
     select_with_needs,
 )
 from airflow_provider_pushmetrics.service.reports.parameter_types import Parameter
@@ -88,6 +93,7 @@ class RunPlan:
 
     :param flow_run_id: The id of its log.
     :param waves: The blocks, grouped into waves that run concurrently.
+    :param texts: The queries that it does not execute, and whose text other blocks use.
     :param outcomes: The outcomes of the blocks so far; grows during the run.
     :param lost_workers: How many workers died while they executed it, since its last progress.
     :param time_zone: The report's time zone, for its queries.
@@ -103,6 +109,7 @@ class RunPlan:
     waves: Sequence[Sequence[PlannedBlock]]
     parameters: Mapping[str, Any]
     given_parameters: Mapping[str, Any]
+    texts: Sequence[PlannedBlock] = ()
     outcomes: dict[str, ExecutedBlock] = field(default_factory=dict)
     error: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -159,14 +166,20 @@ class BlockOrder:
 
 
 def read_block_order(
-    session: Session, report_id: int, own: Mapping[int, Mapping[str, Any] | None] | None = None
+    session: Session,
+    report_id: int,
+    own: Mapping[int, Mapping[str, Any] | None] | None = None,
+    unsaved: PlannedBlock | None = None,
 ) -> BlockOrder:
     """
     Read the blocks of a report in the order of execution.
 
     :param own: What replaces the contents of some, by their id.
+    :param unsaved: A block that the report does not have.
     """
     blocks = _read_blocks(session, report_id, own)
+    if unsaved is not None:
+        blocks = place_unsaved(blocks, unsaved)
     try:
         return BlockOrder(plan_waves(blocks))
     except PlanError as error:
@@ -179,20 +192,22 @@ def read_plan(session: Session, kind: type[AnyRun], run_id: int) -> RunPlan | No
     if run is None or run.status in FINISHED:
         return None
     found: Any = run
-    order = read_block_order(
-        session, found.report_id, None if kind is Run else {found.block_id: found.content}
-    )
+    order = _read_own_order(session, kind, found)
     waves = order.waves
     names = {block.id: block.name for wave in waves for block in wave}
-    if kind is not Run and found.block_id not in names:
-        return None  # its block was just deleted, and the run with it
+    texts: list[PlannedBlock] = []
     if kind is not Run:
-        waves = select_with_needs(waves, names[found.block_id])
+        own_id = UNSAVED_ID if found.unsaved_block else found.block_id
+        if own_id not in names:
+            return None  # its block was just deleted, and the run with it
+        waves = select_with_needs(waves, names[own_id])
+        texts = _list_texts(order.waves, waves, names[own_id])
     plan = RunPlan(
         kind=kind,
         id=run_id,
         workspace_id=found.workspace_id,
         waves=waves,
+        texts=texts,
         parameters=found.parameters,
         given_parameters=found.given_parameters,
         error=order.error,
@@ -212,6 +227,26 @@ def read_plan(session: Session, kind: type[AnyRun], run_id: int) -> RunPlan | No
     return plan
 
 
+def _list_texts(
+    waves: Sequence[Sequence[PlannedBlock]], executed: Sequence[Sequence[PlannedBlock]], name: str
+) -> list[PlannedBlock]:
+    """List the queries that a block uses, directly or indirectly, and that are not executed for it."""
+    blocks = [block for wave in waves for block in wave]
+    used = read_graph(blocks).find_upstream(name)
+    ids = {block.id for wave in executed for block in wave}
+    return [one for one in blocks if one.type == SQL and one.name in used and one.id not in ids]
+
+
+def _read_own_order(session: Session, kind: type[AnyRun], found: Any) -> BlockOrder:
+    """Read the order of execution for a run, with what it runs in place of what is saved."""
+    if kind is Run:
+        return read_block_order(session, found.report_id)
+    if not found.unsaved_block:
+        return read_block_order(session, found.report_id, {found.block_id: found.content})
+    unsaved = plan_unsaved(found.content, **found.unsaved_block)
+    return read_block_order(session, found.report_id, unsaved=unsaved)
+
+
 @cache
 def _select_run(kind: type[AnyRun]) -> Executable:
     """Select what a plan needs of a run. It is built once, which saves a third."""
@@ -221,7 +256,7 @@ def _select_run(kind: type[AnyRun]) -> Executable:
     if issubclass(kind, Run):
         columns += [kind.options, kind.flow_run_id, kind.traceparent]
     else:
-        columns += [kind.block_id, kind.content]
+        columns += [kind.block_id, kind.content, kind.unsaved_block]
     joined = select(*columns).join(Report, Report.id == kind.report_id)
     return joined.where(kind.id == bindparam("run_id"))
 

@@ -110,7 +110,9 @@ class RunRecorder:
         if plan is None:
             return None
         with self._database.recording() as session:
-            values = {"run": run_id, "now": self._clock(), "changed": plan.report_updated_on}
+            values: dict[str, Any] = {"run": run_id, "now": self._clock(), "changed": plan.report_updated_on}
+            if kind is StandaloneQueryRun:
+                values["used"] = {str(one.id): [one.name, hash_content(one.content)] for one in plan.texts}
             begun = execute_core(session, _build_begin(kind), values)
             if not begun.rowcount:
                 return None
@@ -219,10 +221,12 @@ def _build_begin(kind: type[AnyRun]) -> Executable:
     table = get_table(kind)
     unfinished = update(table).where(table.c.id == bindparam("run"), table.c.status.in_(UNFINISHED))
     # Another worker may have begun it.
-    first = {
+    first: dict[str, Any] = {
         column: func.coalesce(table.c[column], bindparam(name, type_=table.c[column].type))
         for column, name in (("started_on", "now"), ("report_updated_on", "changed"))
     }
+    if kind is StandaloneQueryRun:
+        first["texts"] = bindparam("used", type_=table.c.texts.type)
     return unfinished.values(status=RUNNING, **first)
 
 

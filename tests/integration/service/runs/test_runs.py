@@ -232,6 +232,18 @@ async def test_query_runs_by_itself_with_what_it_needs_only(api: Api) -> None:
     assert result.json()["run_id"] == run_id
 
 
+async def test_query_that_runs_by_itself_has_the_text_of_other_queries(api: Api) -> None:
+    made = api.make_report(
+        n=parameter(1),
+        base=sql("SELECT {{ n }} AS n"),
+        middle=sql("SELECT n + 1 AS n FROM ({{ base }})"),
+        q=sql("SELECT n + 1 AS n FROM ({{ middle }})"),
+    )
+    answer = await api.client.post(f"/api/v1/block/{made.blocks['q']}/run", json={"parameters": {"n": 40}})
+    path = f"/api/reports/{made.id}/queries/{made.queries['q']}/run/{answer.json()['run_id']}"
+    assert (await api.wait_for(path)).json()["data"] == [{"n": 42}]
+
+
 async def test_parameter_does_not_run_by_itself(api: Api) -> None:
     made = api.make_report(n=parameter(1))
     answer = await api.client.post(f"/api/v1/block/{made.blocks['n']}/run", json={})

@@ -125,6 +125,8 @@ async def test_query_of_which_only_the_text_is_used_counts_also_where_the_block_
     report = await api.create_report(REGION, BASE, TOP, WORDS)
     await run_alone(api, report, "top")
     assert (await read_changed(api, report))["top"] == []
+    await api.client.post("/api/v1/block/", json={**WORDS, "report_id": report["id"], "name": "unrelated"})
+    assert (await read_changed(api, report))["top"] == []
     await change(api, report, "base", {"database_id": 1, "sql": "SELECT 'changed' AS region"})
     assert (await read_changed(api, report))["top"] == ["base"]
 
@@ -149,6 +151,63 @@ async def test_query_that_is_added_makes_results_old_that_could_have_used_it(api
     added = {**TOP, "content": {"database_id": 1, "sql": "SELECT 1 AS n"}, "report_id": report["id"]}
     read_accepted(await api.client.post("/api/v1/block/", json=added))
     assert (await read_changed(api, report))["words"] == ["top"]
+
+
+async def read_gone(api: Api, report: dict[str, Any]) -> dict[str, list[str]]:
+    """The blocks that newest results used and that are gone, by the name of the block with the result."""
+    state = await read_notebook(api, report)
+    return {one["name"]: one["gone"] for one in state["results"] if one["gone"]}
+
+
+@pytest.mark.parametrize("way", ["renamed", "deleted"])
+@pytest.mark.parametrize("runs_alone", [False, True])
+async def test_block_that_is_renamed_or_deleted_makes_results_old_that_used_it(
+    api: Api, way: str, runs_alone: bool
+) -> None:
+    optional = {**WORDS_OF_ANY_TOP, "name": "optional", "content": {"text": "{{ top.data | default('-') }}"}}
+    report = await api.create_report(REGION, BASE, TOP, WORDS, optional)
+    if runs_alone:
+        for name in ("words", "optional"):
+            await run_alone(api, report, name)
+    else:
+        await api.run_by_api(report["id"])
+    assert await read_gone(api, report) == {}
+    path = f"/api/v1/block/{find_uid(report, 'top')}"
+    if way == "renamed":
+        read_accepted(await api.client.put(path, json={"name": "other"}))
+    else:
+        read_accepted(await api.client.delete(path))
+    assert await read_gone(api, report) == {"words": ["top"], "optional": ["top"]}
+    if way == "renamed":
+        read_accepted(await api.client.put(path, json={"name": "top"}))
+        assert await read_gone(api, report) == {}
+
+
+@pytest.mark.parametrize("runs_alone", [False, True])
+async def test_query_of_which_only_the_text_was_used_is_missed_when_it_is_deleted(
+    api: Api, runs_alone: bool
+) -> None:
+    report = await api.create_report(REGION, BASE, TOP, WORDS)
+    if runs_alone:
+        await run_alone(api, report, "words")
+    else:
+        await api.run_by_api(report["id"])
+    read_accepted(await api.client.delete(f"/api/v1/block/{find_uid(report, 'base')}"))
+    gone = await read_gone(api, report)
+    assert (gone["words"], gone["top"]) == (["base"], ["base"])
+
+
+async def test_name_that_was_never_one_of_a_block_is_not_said_to_be_gone(api: Api) -> None:
+    words = {
+        "type": "text",
+        "name": "words",
+        "content": {"text": "{% if region == 'X' %}{{ never }}{% endif %}{{ own }}"},
+    }
+    report = await api.create_report(REGION, words)
+    await run_alone(api, report, "words", parameters={"own": "given"})
+    await api.run_by_api(report["id"], parameters={"own": "given"})
+    await change(api, report, "region", {"type": "text", "default": "APAC"})
+    assert await read_gone(api, report) == {}
 
 
 async def test_result_of_text_that_is_not_saved_is_not_one_of_the_saved_block(api: Api) -> None:

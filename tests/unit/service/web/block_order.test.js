@@ -53,14 +53,15 @@ test("what runs from a block on are the blocks that nothing else uses", () => {
 });
 
 test("an old result says why it is old", () => {
-  assert.equal(describeAge("top", [], []), "");
-  assert.equal(describeAge("top", ["top"], []), "this block was changed since");
+  assert.equal(describeAge("top", { changed: [], gone: [] }, []), "");
+  assert.equal(describeAge("top", { changed: ["top"], gone: [] }, []), "this block was changed since");
   assert.equal(
-    describeAge("top", ["base"], ["region EMEA"]),
+    describeAge("top", { changed: ["base"], gone: [] }, ["region EMEA"]),
     "base was changed since; it ran with region EMEA",
   );
   assert.equal(
-    describeAge("top", ["top", "a", "b"], []),
+    describeAge("top", { changed: ["top", "a", "b"], gone: [] }, []),
     "this block was changed since; a, b were changed since",
   );
+  assert.equal(describeAge("top", { changed: [], gone: ["base"] }, []), "base was renamed or deleted since");
 });

@@ -85,3 +85,8 @@ test("an empty field has no number", () => {
 test("a specification that is no JSON is refused in words", () => {
   assert.throws(() => readJson("{"), /^Error: The specification is not JSON: /);
 });
+
+test("the numbers of a specification keep their digits", () => {
+  const text = '{"mark":"bar","width":600.0,"id":9007199254740993}';
+  assert.equal(writeJson(readJson(text)), text);
+});

@@ -39,11 +39,6 @@ export function makeEditor(block, context, { thing, close, whenSaved }) {
       tell([`Block “${name}” is saved`, ...findOwn(warnings, name)].join(". Warning: "));
     },
   });
-  form.addEventListener("keydown", (event) => {
-    if (isSaved(saved) || event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-    event.preventDefault();
-    tell("Add the block first: a new block runs after it was added");
-  });
   const find = (/** @type {string} */ name) => form.elements.namedItem(name);
   return {
     node: form,
@@ -136,23 +131,4 @@ function keepUnknown(block, fields) {
 /** @param {Api.Content} content */
 function dropEmpty(content) {
   return Object.fromEntries(Object.entries(content).filter(([, value]) => value !== undefined));
-}
-
-const MOST_UID_LENGTH = 64;
-
-/**
- * Read a new block as it is being written; nothing while it cannot be read.
- *
- * @param {Ui.BlockForm} form
- * @param {Api.BlockType} type
- * @param {string} thing The name of what is typed in it.
- * @returns {Api.TypedBlock[]}
- */
-export function readNew(form, type, thing) {
-  try {
-    const name = form.readName() || `(new ${type} block)`;
-    return [{ uid: thing.slice(-MOST_UID_LENGTH), type, name, content: form.readContent() }];
-  } catch {
-    return [];
-  }
 }

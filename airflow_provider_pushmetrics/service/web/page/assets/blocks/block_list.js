@@ -3,6 +3,16 @@
 import { getAll } from "../http/api.js";
 import { parseJson } from "../http/exact_json.js";
 
+/** The types of blocks, with their words. @type {[Api.BlockType, string][]} */
+export const TYPES = [
+  ["parameter", "Parameter"],
+  ["sql", "SQL"],
+  ["text", "Text"],
+  ["chart", "Chart"],
+  ["email", "Email"],
+  ["slack", "Slack"],
+];
+
 /**
  * Get the blocks of a report in the order of the page, each with its content.
  *
@@ -16,12 +26,11 @@ export async function getBlocks(report, signal) {
 }
 
 /**
- * Read the content of a block. Its values keep their digits; charts, which draw numbers, have those of JavaScript.
+ * Read the content of a block. Its numbers keep their digits.
  *
  * @param {Api.BlockRow} row
  * @returns {Api.Block}
  */
 export function readBlock(row) {
-  const parse = row.type === "chart" ? JSON.parse : parseJson;
-  return { ...row, content: parse(row.content_json) };
+  return { ...row, content: parseJson(row.content_json) };
 }

@@ -9,7 +9,7 @@ const SENDERS = new Set(["email", "slack"]);
 /**
  * Ask before a run sends messages; true if it is to, or if it sends none.
  *
- * @param {readonly Api.Block[]} blocks Those of the report.
+ * @param {readonly Pick<Api.Block, "name" | "type">[]} blocks Those of the report.
  * @param {readonly string[]} names Of the blocks that run.
  */
 export async function confirmSending(blocks, names) {

@@ -25,13 +25,13 @@ export function keepDeleted(options, value, name = "") {
 }
 
 /**
- * Read the JSON of a specification.
+ * Read the JSON of a specification. Its numbers keep their digits.
  *
  * @param {string} text
  */
 export function readJson(text) {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
     throw new Error(`The specification is not JSON: ${describeError(error)}`);
   }

@@ -5,7 +5,7 @@ import { el, fill } from "../elements/dom.js";
 import { tell } from "../elements/notices.js";
 import { describeError, isAbort } from "../http/errors.js";
 import { writeJson } from "../http/exact_json.js";
-import { describeAge } from "../notebook/block_order.js";
+import { describeAge, describeFaults } from "../notebook/block_order.js";
 import { ResultView } from "../notebook/block_result.js";
 import { hasSameText, makeEditor } from "./block_editor.js";
 import { readKey, wouldSave } from "./block_keys.js";
@@ -86,18 +86,14 @@ export class BlockView {
   showState() {
     const { state } = this.#context;
     if (this.block.type !== "parameter") {
-      this.#result.update(state.getResult(this.block.uid), state.getRunning(this.block.uid), {
+      const result = state.getResult(this.block.uid);
+      this.#result.update(result, state.getRunning(this.block.uid), {
         age: this.describeAge(),
         onSend: () => state.read(),
+        isAsked: result?.kind === "block_run" && result.run_id === this.#last?.id,
       });
     }
-    const unknown = state.getReferences(this.block.uid)?.unknown ?? [];
-    const { circle } = state.references;
-    const notes = [
-      unknown.length > 0 && `Unknown names: ${unknown.join(", ")}.`,
-      circle.includes(this.block.name) && `Circular references: ${circle.join(" → ")}.`,
-    ];
-    const text = notes.filter(Boolean).join(" ");
+    const text = describeFaults(state.references, this.block.uid);
     if (this.#note.textContent !== text) this.#note.textContent = text;
     this.#note.hidden = !text;
   }
@@ -111,7 +107,11 @@ export class BlockView {
     const upstream = state.getReferences(uid)?.upstream ?? [];
     const others = result.changed.filter((one) => one !== name);
     const changed = this.#isChangedSince(result) ? [name, ...others] : others;
-    return describeAge(name, changed, values.listDiffering(result.parameters, upstream));
+    return describeAge(
+      name,
+      { changed, gone: result.gone },
+      values.listDiffering(result.parameters, upstream),
+    );
   }
 
   /** @param {Api.NewestResult} result */
@@ -219,6 +219,7 @@ export class BlockView {
     const { blocks, state } = this.#context;
     const form = this.#form;
     const content = form?.isTouched() ? form.readContent() : null;
+    if (content) await this.#work.readReferences();
     const upstream = state.getReferences(this.block.uid)?.upstream ?? [];
     if (!(await confirmSending(blocks, [this.block.name, ...upstream]))) return;
     whenAgreed?.();

@@ -8,20 +8,11 @@ import { reload } from "../elements/router.js";
 import { part } from "../http/addresses.js";
 import { put, remove } from "../http/api.js";
 import { runFrom } from "../notebook/run_from.js";
-import { makeEditor, readNew } from "./block_editor.js";
-import { getBlocks } from "./block_list.js";
+import { getBlocks, TYPES } from "./block_list.js";
 import { restoreBlock } from "./block_restore.js";
 import { BlockView, nameThing } from "./block_view.js";
+import { NewBlock } from "./new_block.js";
 
-/** @type {[Api.BlockType, string][]} */
-const TYPES = [
-  ["parameter", "Parameter"],
-  ["sql", "SQL"],
-  ["text", "Text"],
-  ["chart", "Chart"],
-  ["email", "Email"],
-  ["slack", "Slack"],
-];
 const NEW = "new";
 
 /** The blocks on the page of a report. */
@@ -29,7 +20,7 @@ export class BlockList {
   #context;
   /** @type {Map<string, BlockView>} */
   #views = new Map();
-  /** @type {Map<string, { node: HTMLElement, read: () => Api.TypedBlock[] }>} The forms of blocks that are not saved yet, by what is typed in them. */
+  /** @type {Map<string, NewBlock>} The blocks that are not saved yet, by what is typed in them. */
   #forms = new Map();
   #list = el("ol", { class: "blocks" });
   #empty;
@@ -49,6 +40,7 @@ export class BlockList {
     remove: (view) => this.#remove(view),
     runFrom: (view) => runFrom(view.block, this.#context),
     goOn: (view) => this.#goOn(view),
+    readReferences: () => this.#context.state.readTyped(this.listTyped()),
   };
   #whenDrawn;
 
@@ -73,13 +65,13 @@ export class BlockList {
 
   /** Show the state of each block. */
   showState() {
-    for (const view of this.#views.values()) view.showState();
+    for (const view of [...this.#views.values(), ...this.#forms.values()]) view.showState();
   }
 
   /** List the blocks as they are being written, those that are not saved yet too. */
   listTyped() {
     const typed = [...this.#views.values()].flatMap(({ typed: one }) => (one ? [one] : []));
-    return [...typed, ...[...this.#forms.values()].flatMap(({ read }) => read())];
+    return [...typed, ...[...this.#forms.values()].flatMap((form) => form.read())];
   }
 
   /**
@@ -88,7 +80,8 @@ export class BlockList {
    * @param {string} uid
    */
   show(uid) {
-    const node = this.#views.get(uid)?.node;
+    const form = [...this.#forms.values()].find((one) => one.uid === uid);
+    const node = (this.#views.get(uid) ?? form)?.node;
     node?.scrollIntoView({ block: "start" });
     node?.focus({ preventScroll: true });
   }
@@ -146,9 +139,7 @@ export class BlockList {
 
   /** @param {Api.BlockType} type */
   #add(type) {
-    const { node } = this.#openForm(type, NEW);
-    node.querySelector("input")?.focus();
-    node.scrollIntoView({ block: "nearest" });
+    this.#openForm(type, NEW).focus();
   }
 
   /**
@@ -159,34 +150,36 @@ export class BlockList {
     const thing = nameThing(this.#context.report, type, uid);
     const open = this.#forms.get(thing);
     if (open) return open;
-    const label = TYPES.find(([key]) => key === type)?.[1];
-    const close = () => {
-      node.remove();
+    const label = TYPES.find(([key]) => key === type)?.[1] ?? type;
+    const end = () => {
+      made.node.remove();
       this.#forms.delete(thing);
+    };
+    const close = () => {
+      end();
       this.#focusAdder(type);
     };
     /** @type {Ui.WhenSaved} */
     const whenSaved = async (row, isDone) => {
-      const hadFocus = node.contains(document.activeElement) || document.activeElement === document.body;
-      node.remove();
-      this.#forms.delete(thing);
+      const hadFocus = made.node.contains(document.activeElement) || document.activeElement === document.body;
+      end();
       if (!isDone) moveDraft(thing)(nameThing(this.#context.report, type, row.uid));
       await this.#refresh();
       if (hadFocus) this.#views.get(row.uid)?.focus();
     };
-    const form = makeEditor({ type, content: {} }, this.#context, { thing, close, whenSaved });
-    /** @type {HTMLElement} */
-    const node = el(
-      "section",
-      { class: "card block", "aria-label": `New ${label} block` },
-      el("h2", {}, uid === NEW ? `New block: ${label}` : `Deleted block: ${label}`),
-      uid !== NEW &&
-        el("p", { class: "warning" }, "Somebody has deleted this block. You can add it again, or cancel."),
-      form.node,
-    );
-    const made = { node, read: () => readNew(form, type, thing) };
+    const isNew = uid === NEW;
+    const made = new NewBlock(type, this.#context, {
+      thing,
+      label,
+      title: isNew ? `New block: ${label}` : `Deleted block: ${label}`,
+      warning: isNew ? "" : "Somebody has deleted this block. You can add it again, or cancel.",
+      close,
+      whenSaved,
+      goOn: () => this.#focusAdder(type),
+      readReferences: this.#work.readReferences,
+    });
     this.#forms.set(thing, made);
-    this.#place.append(node);
+    this.#place.append(made.node);
     return made;
   }
 

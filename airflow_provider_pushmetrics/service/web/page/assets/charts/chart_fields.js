@@ -6,6 +6,7 @@ import { button } from "../elements/buttons.js";
 import { add, el, fill, keepFocus } from "../elements/dom.js";
 import { areaField } from "../elements/forms.js";
 import { describeError, isAbort } from "../http/errors.js";
+import { writeJson } from "../http/exact_json.js";
 import { ChartControls } from "./chart_controls.js";
 import { ChartPreview } from "./chart_preview.js";
 import { findChartRows } from "./chart_rows.js";
@@ -22,7 +23,7 @@ import { EMPTY_FORM, readSpec, writeSpec } from "./chart_spec.js";
 export function makeChartFields(content, context, query) {
   const isNew = content.spec === undefined;
   const text = areaField("spec", "Vega-Lite specification", {
-    value: JSON.stringify(content.spec ?? writeSpec(EMPTY_FORM), null, 2),
+    value: writeJson(content.spec ?? writeSpec(EMPTY_FORM), 2),
     rows: 14,
     isCode: true,
     hint: "Without data: the rows of the query are inserted. Texts may have placeholders, as {{ name }}.",

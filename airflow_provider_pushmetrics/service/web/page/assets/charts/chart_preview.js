@@ -6,6 +6,7 @@ import { describeError } from "../http/errors.js";
 import { findChartFault } from "./chart_checks.js";
 import { putRows } from "./chart_dates.js";
 import { drawVega } from "./drawing.js";
+import { DrawingTurns } from "./drawing_turns.js";
 import { followPlace } from "./places.js";
 
 const PAUSE_MS = 300;
@@ -14,7 +15,7 @@ export class ChartPreview {
   #name;
   #place = el("div", { class: "chart" });
   #note = el("p", { class: "hint", role: "status" });
-  #turn = 0;
+  #turns = new DrawingTurns();
   /** @type {Ui.ChartRows | null} */
   #rows = null;
   /** @type {Promise<unknown[]> | null} */
@@ -22,8 +23,6 @@ export class ChartPreview {
   #text = "";
   /** Whether the reader has written the text, or asked for its chart: what others wrote may take long to draw. */
   #isOwn = true;
-  /** Ends what is drawn. */
-  #end = () => {};
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
@@ -63,7 +62,7 @@ export class ChartPreview {
   }
 
   #offer() {
-    this.#turn += 1; // what is being drawn is not shown any more
+    this.#turns.begin(); // what is being drawn is not shown any more
     if (!this.#rows) return this.#say();
     const draw = () => {
       this.#isOwn = true;
@@ -73,12 +72,11 @@ export class ChartPreview {
   }
 
   async #draw() {
-    this.#turn += 1;
-    const turn = this.#turn;
+    const isOver = this.#turns.begin();
     try {
-      await this.#drawNow(() => turn !== this.#turn);
+      await this.#drawNow(isOver);
     } catch (error) {
-      if (turn === this.#turn) this.#refuse(describeError(error));
+      if (!isOver()) this.#refuse(describeError(error));
     }
   }
 
@@ -96,14 +94,13 @@ export class ChartPreview {
     if (fault) return this.#refuse(fault);
     this.#reading ??= this.#rows.read();
     const values = await this.#reading;
-    if (isOver()) return undefined;
     const image = el("div", { role: "img", "aria-label": `Preview of ${this.#name()}` });
-    this.#clear();
-    fill(this.#place, image);
-    followPlace(this.#place, { redraw: () => this.#update(), end: () => this.#stop() });
-    const end = await drawVega(image, putRows(spec, columns, values));
-    if (isOver()) return end();
-    this.#end = end;
+    const isShown = await this.#turns.show(isOver, () => {
+      fill(this.#place, image);
+      followPlace(this.#place, { redraw: () => this.#update(), end: () => this.#stop() });
+      return drawVega(image, putRows(spec, columns, values));
+    });
+    if (!isShown) return undefined;
     const hasTemplates = this.#text.includes("{{") || this.#text.includes("{%");
     this.#note.className = "hint";
     fill(
@@ -116,13 +113,12 @@ export class ChartPreview {
 
   /** End it for good: the preview has left the page. */
   #stop() {
-    this.#turn += 1;
-    this.#clear();
+    this.#turns.stop();
+    fill(this.#place);
   }
 
   #clear() {
-    this.#end();
-    this.#end = () => {};
+    this.#turns.clear();
     fill(this.#place);
   }
 

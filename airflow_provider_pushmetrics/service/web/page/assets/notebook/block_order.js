@@ -41,17 +41,35 @@ export function listLeaves(blocks, from) {
 }
 
 /**
+ * Say what is wrong with the references of a block; empty if nothing is.
+ *
+ * @param {Api.References} references
+ * @param {string} uid Of the block.
+ */
+export function describeFaults({ blocks, circle }, uid) {
+  const found = blocks.find((one) => one.uid === uid);
+  if (!found) return "";
+  return [
+    found.unknown.length > 0 && `Unknown names: ${found.unknown.join(", ")}.`,
+    circle.includes(found.name) && `Circular references: ${circle.join(" → ")}.`,
+  ]
+    .filter(Boolean)
+    .join(" ");
+}
+
+/**
  * Say why a result is old; empty if it is not.
  *
  * @param {string} name Of the block.
- * @param {readonly string[]} changed The blocks that were changed since.
+ * @param {Pick<Api.NewestResult, "changed" | "gone">} since The blocks that were changed since, and those that are gone.
  * @param {readonly string[]} differing The parameters that had other values, with them.
  */
-export function describeAge(name, changed, differing) {
+export function describeAge(name, { changed, gone }, differing) {
   const others = changed.filter((one) => one !== name);
   return [
     changed.includes(name) && "this block was changed since",
     others.length > 0 && `${others.join(", ")} ${others.length === 1 ? "was" : "were"} changed since`,
+    gone.length > 0 && `${gone.join(", ")} ${gone.length === 1 ? "was" : "were"} renamed or deleted since`,
     differing.length > 0 && `it ran with ${differing.join(", ")}`,
   ]
     .filter(Boolean)

@@ -16,9 +16,19 @@ export class ResultView {
   #report;
   #running = el("div", { class: "result-running", role: "status" });
   #head = el("div", { class: "result-head" });
+  #newer = el("div", { class: "result-newer", role: "status" });
   #body = el("div", {});
-  #looks = { running: "", head: "", body: "" };
-  node = el("div", { class: "result", hidden: true }, this.#running, this.#head, this.#body);
+  #looks = { running: "", newer: "", head: "", body: "" };
+  /** The run of the result that is shown. */
+  #run = "";
+  node = el(
+    "div",
+    { class: "result", tabindex: "-1", hidden: true },
+    this.#running,
+    this.#newer,
+    this.#head,
+    this.#body,
+  );
 
   /** @param {{ uid: string }} report */
   constructor(report) {
@@ -26,13 +36,31 @@ export class ResultView {
   }
 
   /**
+   * Show the newest result. While the reader uses the one that is shown, a newer one is offered, unless the reader has
+   * asked for it.
+   *
    * @param {Api.NewestResult | null} result
    * @param {Api.UnfinishedBlock | null} running
-   * @param {{ age: string, onSend: () => void }} settings
+   * @param {{ age: string, onSend: () => void, isAsked?: boolean }} settings
    */
-  update(result, running, { age, onSend }) {
+  update(result, running, settings) {
     this.node.hidden = !result && !running;
     if (this.#isNew("running", running)) fill(this.#running, running && this.#makeRunning(running));
+    const run = result ? `${result.kind} ${result.run_id}` : "";
+    if (result && this.#run && run !== this.#run && !settings.isAsked && this.#isInUse()) {
+      if (this.#isNew("newer", [run, result.status])) fill(this.#newer, this.#makeOffer(result, settings));
+      return;
+    }
+    this.#run = run;
+    this.#show(result, settings);
+  }
+
+  /**
+   * @param {Api.NewestResult | null} result
+   * @param {{ age: string, onSend: () => void }} settings
+   */
+  #show(result, { age, onSend }) {
+    if (this.#isNew("newer", null)) fill(this.#newer);
     this.node.classList.toggle("old", Boolean(result && age));
     if (this.#isNew("head", result && [result, age])) fill(this.#head, result && this.#makeHead(result, age));
     const look = result && [result.kind, result.run_id, result.status, result.messages];
@@ -40,7 +68,7 @@ export class ResultView {
   }
 
   /**
-   * @param {"running" | "head" | "body"} which
+   * @param {"running" | "newer" | "head" | "body"} which
    * @param {unknown} seen
    */
   #isNew(which, seen) {
@@ -50,12 +78,36 @@ export class ResultView {
     return true;
   }
 
+  /** Whether the reader is in the result, has searched or sorted its rows, turned their pages, or selected text. */
+  #isInUse() {
+    const selection = document.getSelection();
+    const isSelected = selection && !selection.isCollapsed && this.#body.contains(selection.anchorNode);
+    const isFocused = this.#body.contains(document.activeElement);
+    return isSelected || isFocused || this.#body.querySelector("[data-used]") !== null;
+  }
+
+  /**
+   * @param {Api.NewestResult} result
+   * @param {{ age: string, onSend: () => void }} settings
+   */
+  #makeOffer(result, settings) {
+    const show = () => {
+      this.#run = `${result.kind} ${result.run_id}`;
+      this.#show(result, settings);
+      this.node.focus({ preventScroll: true }); // the button is gone
+    };
+    return [
+      el("span", {}, "A newer run has ended: ", state(result.status), "."),
+      button("Show the newer result", show, { kind: "quiet reads" }),
+    ];
+  }
+
   /** @param {Api.UnfinishedBlock} running */
-  #makeRunning({ kind, run_id, block_uid, status, started_on }) {
+  #makeRunning({ kind, run_id, status, started_on }) {
     const path =
       kind === "run"
         ? `api/v1/noteflow_run/${run_id}/cancel`
-        : `api/v1/block/${part(block_uid)}/run/${run_id}/cancel`;
+        : `app/notebook/${part(this.#report.uid)}/block_runs/${run_id}/cancel`;
     return [
       state(status),
       started_on && el("span", { class: "hint" }, makeClock(started_on)),

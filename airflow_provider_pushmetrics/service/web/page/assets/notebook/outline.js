@@ -5,7 +5,7 @@ import { icon } from "../elements/icons.js";
 import { findDepths } from "./block_order.js";
 
 /** @type {Record<Api.BlockType, import("../elements/icons.js").IconName>} */
-const ICONS = {
+export const ICONS = {
   parameter: "parameter",
   sql: "table",
   text: "text",

@@ -9,9 +9,10 @@ import { describeError, isAbort } from "../http/errors.js";
 import { watchRuns } from "../http/live.js";
 import { ReportSchedules } from "../reports/report_schedules.js";
 import { TriggerSection } from "../reports/triggers.js";
+import { BlockGraph } from "./graph.js";
 import { Outline } from "./outline.js";
 import { RecentRuns } from "./recent_runs.js";
-import { makeSection, showSection } from "./sections.js";
+import { makeSection, rememberFold, showSection } from "./sections.js";
 import { NotebookState } from "./state.js";
 import { ParameterValues } from "./values.js";
 
@@ -58,8 +59,12 @@ export async function makeNotebook(report, signal) {
     triggers.updateExamples();
   });
   const outline = new Outline((uid) => list.show(uid));
+  const graph = new BlockGraph((uid) => list.show(uid));
+  const pictured = rememberFold(makeSection("Graph", graph.node), "graph");
   state.follow(() => {
     list.showState();
+    const typed = list.listTyped();
+    pictured.hidden = !graph.update([...context.blocks, ...typed], state.references);
     outline.update(context.blocks, state.references, (uid) => describe(uid, state, list));
   });
   state.announce();
@@ -89,7 +94,7 @@ export async function makeNotebook(report, signal) {
   const node = el(
     "div",
     { class: "notebook" },
-    el("div", { class: "left" }, makeSection("Outline", outline.node, makeJumps(parts))),
+    el("div", { class: "left" }, pictured, makeSection("Outline", outline.node, makeJumps(parts))),
     middle,
     el("aside", { class: "right", "aria-label": "Sidebar" }, side),
   );

@@ -2,6 +2,8 @@
 
 import { el } from "../elements/dom.js";
 
+const OPEN = "open";
+const FOLDED = "folded";
 const WIDE = window.matchMedia("(min-width: 64rem)");
 
 /**
@@ -17,6 +19,38 @@ export const makeSection = (title, ...children) =>
     el("summary", {}, el("h2", {}, title)),
     el("div", { class: "side-body" }, ...children),
   );
+
+/**
+ * Keep in this browser whether a section is folded.
+ *
+ * @param {HTMLDetailsElement} section
+ * @param {string} name
+ */
+export function rememberFold(section, name) {
+  const key = `pushmetrics:fold:${name}`;
+  tryStorage((storage) => {
+    const kept = storage.getItem(key);
+    if (kept) section.open = kept === OPEN;
+  });
+  section.querySelector("summary")?.addEventListener("click", () => {
+    const next = section.open ? FOLDED : OPEN; // the click has not changed it yet
+    tryStorage((storage) => storage.setItem(key, next));
+  });
+  return section;
+}
+
+/**
+ * Use the storage of the browser, if there is one that takes something.
+ *
+ * @param {(storage: Storage) => void} work
+ */
+function tryStorage(work) {
+  try {
+    work(window.localStorage);
+  } catch {
+    // Nothing is kept: the section begins as it always does.
+  }
+}
 
 /**
  * Open a section and go to it.

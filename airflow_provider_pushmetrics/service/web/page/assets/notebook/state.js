@@ -14,6 +14,7 @@ export class NotebookState {
   #turn = 0;
   #newest = Promise.resolve();
   #typedTurn = 0;
+  #newestTyped = Promise.resolve();
   /** @type {Api.References | null} The references with what is being written. */
   #typed = null;
   /** @type {Set<() => void>} */
@@ -71,13 +72,22 @@ export class NotebookState {
   }
 
   /**
-   * Read the references with some blocks as they are being written.
+   * Read the references with some blocks as they are being written; the newest of them are there when this ends.
    *
    * @param {Api.TypedBlock[]} blocks
    */
-  async readTyped(blocks) {
+  readTyped(blocks) {
     this.#typedTurn += 1;
-    const turn = this.#typedTurn;
+    this.#newestTyped = this.#fetchTyped(this.#typedTurn, blocks);
+    return this.#newestTyped;
+  }
+
+  /**
+   * @param {number} turn
+   * @param {Api.TypedBlock[]} blocks
+   * @returns {Promise<void>}
+   */
+  async #fetchTyped(turn, blocks) {
     let typed = null;
     if (blocks.length) {
       /** @type {{ result: Api.References }} */
@@ -88,7 +98,7 @@ export class NotebookState {
       );
       typed = answer.result;
     }
-    if (turn !== this.#typedTurn) return;
+    if (turn !== this.#typedTurn) return this.#newestTyped;
     this.#typed = typed;
     this.announce();
   }

@@ -1,6 +1,7 @@
 // The chart of a run, drawn by the page from the specification and the rows that its run kept.
 
 import { drawVega } from "../charts/drawing.js";
+import { DrawingTurns } from "../charts/drawing_turns.js";
 import { followPlace, waitForPlace } from "../charts/places.js";
 import { el, fill } from "../elements/dom.js";
 import { get } from "../http/api.js";
@@ -28,26 +29,16 @@ export function makeChart(base, name) {
  * @param {string} name
  */
 async function showChart(place, spec, name) {
-  let turn = 0;
-  let end = () => {};
-  const stop = () => {
-    turn += 1;
-    end();
-    end = () => {};
-  };
+  const turns = new DrawingTurns();
   const draw = async () => {
-    stop();
-    const own = turn;
     try {
-      const ending = await drawChart(place, spec, name);
-      if (own === turn) end = ending;
-      else ending(); // it was drawn again, or has left the page
+      await turns.show(turns.begin(), () => drawChart(place, spec, name));
     } catch (error) {
-      if (own === turn) showFault(place, error);
+      showFault(place, error);
     }
   };
   await waitForPlace(place);
-  followPlace(place, { redraw: draw, end: stop });
+  followPlace(place, { redraw: draw, end: () => turns.stop() });
   await draw();
 }
 

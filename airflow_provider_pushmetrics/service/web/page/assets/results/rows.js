@@ -11,13 +11,11 @@ import { makeTable, turnOrder } from "../elements/tables.js";
 import { locate } from "../http/addresses.js";
 import { get } from "../http/api.js";
 import { describeError, isAbort } from "../http/errors.js";
+import { makeCell } from "./cells.js";
 import { writeTable } from "./spreadsheet.js";
 
 const PAGE_SIZE = 50;
 const WAIT_MILLISECONDS = 250;
-/** A longer cell scrolls by itself, so that its row does not fill the page. */
-const LONG_CELL = 400;
-const LONG_CELL_LINES = 8;
 /** The end of a cell of which the service sends only the beginning. */
 const CUT = /… \([\d,]+ characters\)$/;
 /** @type {[string, string][]} */
@@ -117,6 +115,7 @@ async function showRows(view, offset, { isUnasked } = {}) {
     },
   });
   if (turn !== view.turn) return; // other rows were asked for meanwhile
+  markUse(view, offset);
   if (!view.tools.childElementCount && page.rows.length) fill(view.tools, makeTools(view, page));
   view.shown = page;
   const fresh = makePage(view, page);
@@ -128,6 +127,15 @@ async function showRows(view, offset, { isUnasked } = {}) {
   const end = offset + page.rows.length;
   view.pager.update({ text, hasPrevious: offset > 0, hasNext: end < page.found_count });
 }
+
+/**
+ * Mark whether the reader looks for something in the rows: they must not be replaced by others then.
+ *
+ * @param {Ui.RowsView} view
+ * @param {number} offset
+ */
+const markUse = ({ place, search, order }, offset) =>
+  place.toggleAttribute("data-used", Boolean(search || order || offset));
 
 /**
  * Make the search of the rows, where the service can search them, and the button that copies those that are shown.
@@ -149,6 +157,7 @@ function makeTools(view, page) {
     clearTimeout(timer);
     timer = setTimeout(() => {
       view.search = input.value;
+      markUse(view, 0);
       readFirst(view);
     }, WAIT_MILLISECONDS);
   });
@@ -201,7 +210,7 @@ function makePage(view, { columns, rows, offset, can_sort }) {
   /** @type {Ui.Column<(string | null)[]>[]} */
   const cells = columns.map((column, index) => [
     el("span", { title: column.type }, column.name),
-    (row) => writeCell(row[index]),
+    (row) => makeCell(row[index]),
     isNumber[index] ? "number" : null,
     String(index),
   ]);
@@ -234,16 +243,4 @@ function describePage({ search }, { found_count: total, row_count: all, offset, 
   if (!total && search) return `No matching rows${found}.`;
   if (total <= PAGE_SIZE) return found && `${count(total, "matching row")}${found}`;
   return `Rows ${number(offset + 1)} to ${number(offset + rows.length)} of ${number(total)}${found}`;
-}
-
-/**
- * Cells come as texts, so that no digit is lost here; null and the empty text look different.
- *
- * @param {string | null} value
- */
-function writeCell(value) {
-  if (value === null) return el("span", { class: "null" }, "null");
-  if (value === "") return el("span", { class: "null", title: "The empty text" }, "\u201c\u201d");
-  const isLong = value.length > LONG_CELL || value.split("\n").length > LONG_CELL_LINES;
-  return isLong ? el("div", { class: "long", tabindex: "0" }, value) : value;
 }

@@ -1,0 +1,182 @@
+// Where each block stands in the picture of the references: in layers, what is used above what uses it.
+
+import { findDepths } from "./block_order.js";
+
+export const NODE = { width: 84, height: 22 };
+const GAP = { x: 8, y: 8, layer: 26 };
+const MARGIN = 3;
+const SWEEPS = 4;
+
+/**
+ * Count the nodes that fit beside each other.
+ *
+ * @param {number} width
+ */
+export const countPerRow = (width) =>
+  Math.max(1, Math.floor((width - 2 * MARGIN + GAP.x) / (NODE.width + GAP.x)));
+
+/**
+ * Lay out the references between blocks. A layer that is too wide takes several rows.
+ *
+ * @param {Api.References} references
+ * @param {number} perRow How many nodes may stand beside each other.
+ * @returns {Ui.GraphLayout}
+ */
+export function layOut({ blocks, circle }, perRow) {
+  const all = addUnknown(blocks);
+  const layers = orderLayers(all);
+  const circular = new Set(circle);
+  /** @type {Map<string, Ui.GraphNode>} */
+  const nodes = new Map();
+  const columns = Math.min(perRow, Math.max(1, ...layers.map((names) => names.length)));
+  const width = columns * (NODE.width + GAP.x) - GAP.x + 2 * MARGIN;
+  let y = MARGIN;
+  for (const names of layers) {
+    for (let start = 0; start < names.length; start += perRow) {
+      const row = names.slice(start, start + perRow);
+      const left = (width - row.length * (NODE.width + GAP.x) + GAP.x) / 2;
+      row.forEach((name, index) => {
+        const { uid, isUnknown } = /** @type {Named} */ (all.get(name));
+        const x = left + index * (NODE.width + GAP.x);
+        nodes.set(name, { name, uid, x, y, isUnknown, isCircular: circular.has(name) });
+      });
+      y += NODE.height + GAP.y;
+    }
+    y += GAP.layer - GAP.y;
+  }
+  return {
+    width,
+    height: Math.max(0, y - GAP.layer + MARGIN),
+    nodes: [...nodes.values()],
+    edges: [...all.values()].flatMap(({ name, uses }) =>
+      uses.map((used) => drawEdge(nodes, used, name, circle)),
+    ),
+  };
+}
+
+/** @typedef {{ name: string, uid: string | null, uses: string[], isUnknown: boolean }} Named */
+
+/**
+ * Add the names that no block has to the blocks.
+ *
+ * @param {readonly Api.BlockReferences[]} blocks
+ * @returns {Map<string, Named>}
+ */
+function addUnknown(blocks) {
+  /** @type {Map<string, Named>} */
+  const all = new Map();
+  for (const { unknown } of blocks)
+    for (const name of unknown) all.set(name, { name, uid: null, uses: [], isUnknown: true });
+  for (const { name, uid, uses, unknown } of blocks)
+    all.set(name, { name, uid, uses: [...uses, ...unknown], isUnknown: false });
+  return all;
+}
+
+/**
+ * Put the blocks into layers, those beside each other in an order with few crossings.
+ *
+ * @param {Map<string, Named>} all
+ * @returns {string[][]}
+ */
+function orderLayers(all) {
+  const depths = findDepths([...all.values()]);
+  for (const { name, isUnknown } of all.values()) {
+    if (!isUnknown) continue;
+    const users = [...all.values()].filter(({ uses }) => uses.includes(name));
+    // Right above the first that uses it.
+    depths.set(name, Math.min(...users.map((one) => depths.get(one.name) ?? 1)) - 1);
+  }
+  /** @type {string[][]} */
+  const layers = [];
+  for (const name of all.keys()) {
+    const depth = depths.get(name) ?? 0;
+    layers[depth] ??= [];
+    layers[depth].push(name);
+  }
+  const full = [...layers].map((names) => names ?? []).filter((names) => names.length);
+  return reduceCrossings(full, listNeighbours(all));
+}
+
+/**
+ * @param {Map<string, Named>} all
+ * @returns {Map<string, string[]>}
+ */
+function listNeighbours(all) {
+  /** @type {Map<string, string[]>} */
+  const found = new Map([...all.values()].map(({ name, uses }) => [name, [...uses]]));
+  for (const { name, uses } of all.values()) for (const used of uses) found.get(used)?.push(name);
+  return found;
+}
+
+/**
+ * Order each layer by where its neighbours stand, from the top down and back.
+ *
+ * @param {string[][]} layers
+ * @param {Map<string, string[]>} neighbours
+ */
+function reduceCrossings(layers, neighbours) {
+  /** @type {Map<string, number>} From 0 to 1, from the left to the right. */
+  const places = new Map();
+  const place = (/** @type {string[]} */ names) => {
+    names.forEach((name, index) => {
+      places.set(name, (index + 0.5) / names.length);
+    });
+  };
+  layers.forEach(place);
+  for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
+    const order = sweep % 2 ? [...layers].reverse() : layers;
+    for (const names of order) {
+      const wanted = new Map(names.map((name) => [name, findMean(name, neighbours, places)]));
+      names.sort((one, other) => (wanted.get(one) ?? 0) - (wanted.get(other) ?? 0));
+      place(names);
+    }
+  }
+  return layers;
+}
+
+/**
+ * @param {string} name
+ * @param {Map<string, string[]>} neighbours
+ * @param {Map<string, number>} places
+ */
+function findMean(name, neighbours, places) {
+  const found = (neighbours.get(name) ?? []).map((one) => places.get(one) ?? 0);
+  if (!found.length) return places.get(name) ?? 0;
+  return found.reduce((sum, one) => sum + one, 0) / found.length;
+}
+
+/**
+ * @param {Map<string, Ui.GraphNode>} nodes
+ * @param {string} used
+ * @param {string} user
+ * @param {readonly string[]} circle
+ * @returns {Ui.GraphEdge}
+ */
+function drawEdge(nodes, used, user, circle) {
+  const from = /** @type {Ui.GraphNode} */ (nodes.get(used));
+  const to = /** @type {Ui.GraphNode} */ (nodes.get(user));
+  // A circle leads from each block to one that it uses, or the other way round.
+  const isCircular = circle.some(
+    (one, index) => pairs(one, circle[index + 1], used, user) || pairs(circle[index + 1], one, used, user),
+  );
+  return { from: used, to: user, isCircular, isUnknown: from.isUnknown, path: drawPath(from, to) };
+}
+
+/** @type {(one: string, other: string, used: string, user: string) => boolean} */
+const pairs = (one, other, used, user) => one === used && other === user;
+
+/**
+ * @param {Ui.GraphNode} from
+ * @param {Ui.GraphNode} to
+ */
+function drawPath(from, to) {
+  const [x1, y1, x2] = [from.x + NODE.width / 2, from.y + NODE.height, to.x + NODE.width / 2];
+  if (from === to) return `M${x1 + 14} ${y1}c4 ${GAP.layer - 8} -32 ${GAP.layer - 8} -28 0`;
+  if (to.y > from.y) {
+    const middle = (y1 + to.y) / 2;
+    return `M${x1} ${y1}C${x1} ${middle} ${x2} ${middle} ${x2} ${to.y}`;
+  }
+  // Back to what stands above it, or beside it: out at the bottom, and in at the bottom.
+  const below = to.y + NODE.height;
+  return `M${x1} ${y1}C${x1} ${y1 + GAP.layer} ${x2} ${below + GAP.layer} ${x2} ${below}`;
+}

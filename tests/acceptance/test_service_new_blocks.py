@@ -1,0 +1,273 @@
+"""The page of a notebook in a real browser: blocks that are not saved yet, newer results, and the graph."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.acceptance.test_service_notebook import (
+    CHART,
+    ENDLESS,
+    NUMBERS,
+    TOP,
+    block,
+    fits,
+    make,
+    open_at,
+    section,
+    sql,
+    start_service,
+    text,
+)
+from tests.fakes.browser import Visit, find_violations
+from tests.fakes.service_process import ServiceProcess
+
+__all__ = ["start_service"]
+
+
+def open_form(visit: Visit, kind: str, name: str) -> Locator:
+    """Open the form of a new block, and give it a name."""
+    visit.page.get_by_role("group", name="Add a block").get_by_role("button", name=kind, exact=True).click()
+    form = visit.page.get_by_label(f"New {kind} block")
+    form.get_by_label("Name").fill(name)
+    return form
+
+
+def list_names(service: ServiceProcess, uid: str) -> list[str]:
+    return [one["name"] for one in service.client.get(f"/api/v1/report/{uid}").json()["result"]["blocks"]]
+
+
+def write_sql(form: Locator, text: str) -> None:
+    form.get_by_label("Database").select_option(label="flights")
+    form.locator("textarea[name=sql]").fill(text)
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("narrow", "dark")])
+def test_query_that_is_not_saved_runs_and_its_result_stays_when_it_is_added(
+    service: ServiceProcess, visit: Visit, size: str, scheme: Any
+) -> None:
+    uid = make(service, f"Unsaved {size}", TOP, NUMBERS)
+    page = open_at(visit, uid, size, scheme)
+    section(page, "Parameters").get_by_label("top").fill("7")
+    form = open_form(visit, "SQL", "sums")
+    write_sql(form, "SELECT sum(n) AS total FROM ({{ numbers }})")
+    editor = form.get_by_role("textbox", name="SQL editor")
+    expect(editor).to_be_visible()
+    editor.press("Control+Enter")
+    expect(form.locator("tbody")).to_contain_text("21")
+    expect(editor).to_be_focused()
+    assert list_names(service, uid) == ["top", "numbers"]
+    assert find_violations(page) == []
+    assert fits(page)
+    visit.take_picture(f"notebook-unsaved-{size}-{scheme}")
+
+    section(page, "Parameters").get_by_label("top").fill("3")
+    expect(form.locator(".stale")).to_contain_text("it ran with top 7")
+    write_sql(form, "SELECT no_such_column FROM ({{ numbers }})")
+    expect(form.locator(".stale")).to_contain_text("this block was changed since")
+    editor.press("Control+Enter")
+    expect(form.locator(".result pre.fault")).to_contain_text("no_such_column")
+    write_sql(form, "SELECT max(n) AS most FROM ({{ numbers }})")
+    form.get_by_role("button", name="Run as typed").press("Enter")
+    expect(form.locator("tbody")).to_contain_text("2")
+    expect(form.locator(".stale")).to_have_count(0)
+
+    visit.press("Add the block")
+    visit.wait_for_notice("“sums” is saved")
+    saved = block(page, "sums")
+    expect(saved.locator("tbody")).to_contain_text("2")
+    expect(saved.locator(".result-head")).to_contain_text("run alone")
+    expect(page.locator(".stale")).to_have_count(0)
+    assert list_names(service, uid) == ["top", "numbers", "sums"]
+
+
+def test_text_and_chart_that_are_not_saved_run(service: ServiceProcess, visit: Visit) -> None:
+    page = open_at(visit, make(service, "Unsaved kinds", TOP, NUMBERS))
+    words = open_form(visit, "Text", "")
+    field = words.get_by_label("Text", exact=True)
+    field.fill("**{{ numbers.data | length }} numbers**")
+    field.press("Control+Enter")
+    expect(words.locator(".prose strong")).to_have_text("5 numbers")
+
+    bars = open_form(visit, "Chart", "bars")
+    bars.get_by_role("button", name="Vega-Lite text").click()
+    spec = bars.get_by_label("Vega-Lite specification")
+    spec.fill("{")
+    spec.press("Control+Enter")
+    visit.wait_for_notice("The specification is not JSON")
+    spec.fill(json.dumps(CHART))
+    spec.press("Control+Enter")
+    expect(bars.locator(".result").get_by_role("img", name="Chart bars")).to_be_visible()
+    assert find_violations(page) == []
+
+
+def test_names_of_a_block_that_is_not_saved_are_checked_while_it_is_written(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    page = open_at(visit, make(service, "Unsaved names", text("words", "two")))
+    form = open_form(visit, "Text", "more")
+    form.get_by_label("Text", exact=True).fill("{{ nowhere }}")
+    expect(form).to_contain_text("Unknown names: nowhere.")
+    form.get_by_label("Text", exact=True).fill("{{ words }}")
+    expect(form).not_to_contain_text("Unknown names")
+    form.get_by_label("Name").fill("words")
+    form.get_by_label("Text", exact=True).press("Control+Enter")
+    visit.wait_for_notice("already has a block called 'words'")
+    expect(page.locator(".result-running button")).to_have_count(0)
+
+
+def test_block_that_is_not_saved_sends_only_after_a_question(service: ServiceProcess, visit: Visit) -> None:
+    content = {"to_": "ann@example.com", "subject": "s", "value": "Dear"}
+    uid = make(service, "Unsaved mail", {"type": "email", "name": "mail", "content": content})
+    page = open_at(visit, uid)
+    form = open_form(visit, "Email", "news")
+    form.get_by_label("To", exact=True).fill("bob@example.com")
+    form.get_by_label("Subject").fill("s")
+    form.get_by_label("Message", exact=True).press("Control+Enter")
+    expect(visit.front).to_contain_text("These blocks send messages: news.")
+    visit.press("Keep")
+    visit.press("Text")
+    words = page.get_by_label("New Text block").get_by_label("Text", exact=True)
+    words.fill("{{ mail }}")
+    words.press("Control+Enter")  # before the references were read
+    expect(visit.front).to_contain_text("These blocks send messages: mail.")
+    visit.press("Keep")
+    form.get_by_role("button", name="Run as typed").click()
+    visit.press("Run")
+    expect(form.locator(".result")).to_contain_text("bob@example.com: kept")
+
+
+def test_run_of_a_block_that_is_not_saved_is_cancelled(service: ServiceProcess, visit: Visit) -> None:
+    page = open_at(visit, make(service, "Unsaved endless", text("words", "two")))
+    form = open_form(visit, "SQL", "endless")
+    write_sql(form, ENDLESS)
+    form.get_by_role("button", name="Run as typed").click()
+    expect(form.locator(".result-running")).to_contain_text("running")
+    form.get_by_role("button", name="Cancel", exact=True).first.click()
+    expect(form.locator(".result")).to_contain_text("the run was cancelled")
+    expect(form.locator(".result-running button")).to_have_count(0)
+    write_sql(form, "SELECT 'next' AS a")
+    form.locator("textarea[name=sql]").press("Control+Enter")
+    expect(form.locator("tbody")).to_contain_text("next")
+    assert find_violations(page) == []
+
+
+def test_newer_result_does_not_replace_the_rows_that_one_reads(service: ServiceProcess, visit: Visit) -> None:
+    uid = make(service, "Read", sql("rows", "SELECT 'row ' || range AS word FROM range(200)"))
+    page = open_at(visit, uid)
+
+    def run() -> None:
+        assert service.client.post(f"/api/v1/report/{uid}/run/noteflow").status_code == 200
+
+    run()
+    rows = block(page, "rows")
+    expect(rows.locator("tbody")).to_contain_text("row 0")
+    first = rows.locator(".result-head a").inner_text()
+    search = rows.get_by_role("searchbox", name="Search rows")
+    search.fill("row 123")
+    expect(rows.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="Edit rows").focus()
+    run()
+    offer = rows.get_by_role("button", name="Show the newer result")
+    expect(offer).to_be_visible()
+    expect(search).to_have_value("row 123")
+    expect(rows.locator("tbody tr")).to_have_count(1)
+    expect(rows.locator(".result-head a")).to_have_text(first)
+    assert find_violations(page) == []
+    visit.take_picture("notebook-newer-result")
+    offer.press("Enter")
+    expect(rows.locator("tbody tr")).to_have_count(50)
+    expect(search).to_have_value("")
+    expect(rows.locator(".result-head a")).not_to_have_text(first)
+    expect(rows.locator(".result")).to_be_focused()
+
+    page.get_by_role("button", name="Edit rows").focus()
+    second = rows.locator(".result-head a").inner_text()
+    run()
+    expect(rows.locator(".result-head a")).not_to_have_text(second)  # nobody uses it: it is shown at once
+    expect(rows.locator("tbody")).to_contain_text("row 0")
+    rows.get_by_role("button", name="Next").click()
+    expect(rows.locator("tbody")).to_contain_text("row 50")
+    page.get_by_role("button", name="Run rows").press("Enter")  # who asks for it gets it
+    expect(rows.locator(".result-head")).to_contain_text("run alone")
+    expect(rows.locator("tbody")).to_contain_text("row 0")
+
+
+def wait_for_graph(page: Page) -> Locator:
+    graph = page.get_by_role("navigation", name="Graph")
+    expect(graph.locator("svg").first).to_be_visible()
+    return graph
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("narrow", "dark")])
+def test_graph_shows_the_references_and_leads_to_the_blocks(
+    service: ServiceProcess, visit: Visit, size: str, scheme: Any
+) -> None:
+    name = "a_name_that_is_longer_than_a_node"
+    uid = make(
+        service,
+        f"Picture {size}",
+        TOP,
+        NUMBERS,
+        sql(name, "SELECT sum(n) AS total FROM ({{ numbers }})"),
+        text("words", f"{{{{ {name}.data }}}} {{{{ top }}}}"),
+    )
+    page = open_at(visit, uid, size, scheme)
+    section(page, "Graph")
+    graph = wait_for_graph(page)
+    expect(graph.get_by_role("link")).to_have_count(4)
+    node = graph.get_by_role("link", name=f"{name}, uses numbers", exact=True)
+    assert node.locator("title").inner_html() == name
+    expect(node).to_contain_text("a_name_t…")
+    expect(graph.locator(".edge")).to_have_count(4)
+    node.focus()
+    expect(graph.locator(".edge.near")).to_have_count(2)
+    node.press("Enter")
+    expect(block(page, name)).to_be_focused()
+    assert find_violations(page) == []
+    assert fits(page)
+    visit.take_picture(f"notebook-graph-{size}-{scheme}")
+
+    page.get_by_role("button", name="Edit words").press("Enter")
+    block(page, "words").get_by_label("Text", exact=True).fill("{{ nowhere }} {{ words }}")
+    expect(graph.get_by_role("img", name="nowhere, unknown")).to_be_visible()
+    expect(graph.get_by_role("link", name="words, uses words, in a circular reference")).to_be_visible()
+    expect(graph.locator(".edge.faulty")).to_have_count(2)
+    assert find_violations(page) == []
+    visit.take_picture(f"notebook-graph-faults-{size}-{scheme}")
+
+    page.locator("details.side").filter(has=graph).locator("summary").press("Enter")
+    page.reload()
+    expect(block(page, "words")).to_be_visible()
+    expect(page.locator("details.side").first).not_to_have_attribute("open", "")
+    section(page, "Graph")
+    wait_for_graph(page)
+    page.reload()
+    wait_for_graph(page)
+
+
+def list_used(index: int) -> list[int]:
+    return [used for used in {index // 2, index - 3} if 0 <= used < index]
+
+
+def test_graph_of_sixty_blocks_leaves_the_outline_in_sight(service: ServiceProcess, visit: Visit) -> None:
+    blocks = [
+        text(f"block_{index}", " ".join(f"{{{{ block_{used} }}}}" for used in list_used(index)))
+        for index in range(60)
+    ]
+    page = open_at(visit, make(service, "Sixty", *blocks))
+    graph = wait_for_graph(page)
+    expect(graph.get_by_role("link")).to_have_count(60)
+    first = page.get_by_role("navigation", name="Outline").get_by_role("link", name="block_0").first
+    expect(first).to_be_in_viewport()
+    assert fits(page)
+    visit.take_picture("notebook-graph-sixty")
+
+
+def test_report_without_references_has_no_graph(service: ServiceProcess, visit: Visit) -> None:
+    page = open_at(visit, make(service, "No references", text("one", "1"), text("two", "2")))
+    expect(block(page, "two")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Graph")).to_be_hidden()
