@@ -51,7 +51,7 @@ class UnsavedBlock(NewBlock):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
-class SavedBlock(RequestBody):
+class BlockOfRun(RequestBody):
     """The block that was saved."""
 
     block_uid: str
@@ -121,7 +121,7 @@ def cancel_run_of_block(reference: str, run_id: RunId, parts: Parts, caller: Edi
 
 @router.post("/{run_id}/block")
 def give_run_to_block(
-    reference: str, run_id: RunId, wanted: SavedBlock, parts: Parts, caller: Editor
+    reference: str, run_id: RunId, wanted: BlockOfRun, parts: Parts, caller: Editor
 ) -> Confirmation:
     """Give a run that has ended to the block that was saved since, so that its result stays with it."""
     with parts.database.writing() as session:

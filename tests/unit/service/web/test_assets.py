@@ -26,8 +26,12 @@ HTML_SINKS = re.compile(
 )
 READS_SANITISED_HTML = {"results/prose.js": ["DOMParser"]}
 """The Markdown of text blocks: made and sanitised by the service (``templates/html.py``)."""
-STORES_IN_BROWSER = {"drafts/unsaved.js": ["localStorage"], "settings/appearance.js": ["document.cookie"]}
-"""What is typed and not saved, of which ``drafts.js`` leaves out secrets; and the theme."""
+STORES_IN_BROWSER = {
+    "drafts/unsaved.js": ["localStorage"],
+    "notebook/sections.js": ["localStorage"],
+    "settings/appearance.js": ["document.cookie"],
+}
+"""What is typed and not saved, of which ``drafts.js`` leaves out secrets; what is folded; and the theme."""
 STORES = re.compile(r"localStorage|sessionStorage|indexedDB|document\.cookie")
 ADDRESS = re.compile(r"https?://(?!www\.w3\.org/2000/svg\")")
 """The name of SVG's elements looks like an address, and nothing is loaded from it."""

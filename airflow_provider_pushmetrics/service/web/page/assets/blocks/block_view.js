@@ -107,11 +107,8 @@ export class BlockView {
     const upstream = state.getReferences(uid)?.upstream ?? [];
     const others = result.changed.filter((one) => one !== name);
     const changed = this.#isChangedSince(result) ? [name, ...others] : others;
-    return describeAge(
-      name,
-      { changed, gone: result.gone },
-      values.listDiffering(result.parameters, upstream),
-    );
+    const differing = values.listDiffering(result.parameters, upstream);
+    return describeAge(name, { changed, gone: result.gone }, differing);
   }
 
   /** @param {Api.NewestResult} result */

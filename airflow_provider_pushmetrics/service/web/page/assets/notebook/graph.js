@@ -82,7 +82,7 @@ export class BlockGraph {
     const letters = [...name];
     const shown = letters.length > MOST_LETTERS ? `${letters.slice(0, MOST_LETTERS - 1).join("")}…` : name;
     const parts = [
-      make("title", {}, name),
+      make("title", {}, this.#describe(name, isCircular, isUnknown)), // the name of the link, too
       make("rect", { width: NODE.width, height: NODE.height, rx: 5 }),
       picture,
       // It cuts off what wide letters need.
@@ -92,7 +92,6 @@ export class BlockGraph {
       class: isFaulty ? "node faulty" : "node",
       transform: `translate(${x} ${y})`,
       "data-name": name,
-      "aria-label": this.#describe(name, isCircular, isUnknown),
     };
     if (uid === null) return make("g", { ...settings, role: "img" }, parts);
     const link = make("a", { ...settings, href: `#${uid}` }, parts);
