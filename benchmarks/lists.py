@@ -72,7 +72,7 @@ outbox_event: uid, workspace_id, event, run_id, body, created_on
   | 'u' || i, 1, 'report.run', i, '{{}}', {moment} | {runs}
 delivery: uid, workspace_id, event_id, event, subscription_id, status, attempt_count, next_attempt_on,
   created_on, finished_on
-  finished_on | 'u' || i, 1, i, 'report.run', i % 2 + 1, 'delivered', 1, {moment}, {moment}, {moment} | {runs}
+  | 'u' || i, 1, i, 'report.run', i % 2 + 1, 'delivered', 1, {moment}, {moment}, {moment} | {runs}
 message: uid, workspace_id, kind, recipient, subject, text, files, status, attempt_count, next_attempt_on,
   created_on, finished_on
   | 'u' || i, 1, 'mail', 'a@example.com', 's', 't', '[]', 'sent', 1, {moment}, {moment}, {moment} | {runs}
