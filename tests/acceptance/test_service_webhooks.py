@@ -132,7 +132,7 @@ def test_events_that_the_endpoint_accepted_are_sent_again_if_wanted(
         visit.page.set_viewport_size({"width": 360, "height": 740})
     page = visit.enter(f"app/webhooks/{webhook['uid']}")
     visit.press("Send a test")
-    expect(page.get_by_role("row").nth(1)).to_contain_text("answered 202")
+    expect(page.locator("main").get_by_role("status")).to_contain_text("The endpoint answered 202")
     visit.press("Send events again")
     visit.press("Count")
     visit.wait_for_notice("No event failed in this period")
