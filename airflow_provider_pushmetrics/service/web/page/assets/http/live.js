@@ -19,7 +19,7 @@ let connection = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let retry;
 let failures = 0;
-/** The version of all runs that is not newer than what the page shows; empty if it must read in any case. */
+/** The version of all runs from before the page read anything, until the first event. */
 let version = "";
 
 document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
@@ -119,20 +119,15 @@ function followUp(fault) {
 }
 
 /**
- * Let all parts of the page read what they show, unless they have done so since a version of all runs.
+ * Let all parts of the page read what they show. The first event of a page that was just loaded tells of nothing if no
+ * run has changed since. Later ones always do: a page may show more than runs, or wait for a read that was refused.
  *
  * @param {string} newest
  */
 async function update(newest) {
-  if (newest && newest === version) return;
+  const isKnown = newest !== "" && newest === version;
   version = "";
-  try {
-    await Promise.all([...watches].map(readAgain));
-    version = newest;
-  } catch (error) {
-    version = ""; // also if another call has remembered one meanwhile
-    throw error;
-  }
+  if (!isKnown) await Promise.all([...watches].map(readAgain));
 }
 
 /**
