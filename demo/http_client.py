@@ -39,7 +39,10 @@ class JsonClient:
         not wait in this case, whatever the timeout: https://www.sqlite.org/rescode.html#busy_snapshot
         """
         for _ in range(WRITE_ATTEMPTS):
-            answer = self._client.post(path, json=body)
+            try:
+                answer = self._client.post(path, json=body)
+            except httpx.TransportError as error:  # it may have been done
+                raise DemoError(f"POST {self._client.base_url}{path} was not answered: {error!r}") from error
             if not answer.is_server_error:
                 break
             time.sleep(0.5)

@@ -35,7 +35,7 @@ ROLES = ("airflow", "inbox", "service")
 
 SETTING = re.compile(
     r"""\s*(?:export\s+)?(?P<name>\w+)\s*=  # without spaces before the sign, or with
-    (?:[ \t]*(?P<quote>["'])(?P<quoted>(?:\\.|(?!(?P=quote)).)*)(?P=quote)  # until one without a backslash
+    (?:[ \t]*(?P<quote>["'])(?P<quoted>(?:\\.|(?!(?P=quote))[^\\])*)(?P=quote)  # until one with no backslash
     |(?P<plain>.*?))  # until a comment, which begins after a space
     (?:\s+\#.*|\s*)\Z""",
     re.VERBOSE,

@@ -85,7 +85,7 @@ def _restore_database(
         ) from None
     try:
         sync_folder(settings.data_dir)
-    except OSError:
+    except BaseException:  # an interrupt, too: its results are deleted
         settings.database_file.unlink()
         raise
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from shutil import move
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 from sqlalchemy import or_, select
@@ -89,34 +89,18 @@ class ResultStore:
             is full.
         :raises ObjectStoreError: if the object storage does not take it.
         """
-        make_private_folder(self._unfinished)
-        path = self._unfinished / f"{generate_uid()}{PARTIAL}"
-        try:
-            with open_private(path, "wb") as file:
-                row_count = write_parquet(file, rows, get_truncation)
-            self._files.put(name, path)
-        except OSError as error:
-            if error.errno not in FULL_DISK:
-                raise
-            raise ResultError(f"the result cannot be stored: {os.strerror(error.errno)}.") from error
-        finally:
-            path.unlink(missing_ok=True)
-        return row_count
+        with self._begin_file(name) as file:
+            return write_parquet(file, rows, get_truncation)
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """
         Write the pictures of a chart: they are there whole when this returns, or not at all.
 
+        :raises ResultError: if the disk is full.
         :raises ObjectStoreError: if the object storage does not take them.
         """
-        make_private_folder(self._unfinished)
-        path = self._unfinished / f"{generate_uid()}{PARTIAL}"
-        try:
-            with open_private(path, "wb") as file:
-                file.write(content)
-            self._files.put(name, path)
-        finally:
-            path.unlink(missing_ok=True)
+        with self._begin_file(name) as file:
+            file.write(content)
 
     def read_bytes(self, name: str) -> bytes:
         """
@@ -142,6 +126,22 @@ class ResultStore:
             self._files.put(name, Path(move(path, moved)))
         finally:
             moved.unlink(missing_ok=True)
+
+    @contextmanager
+    def _begin_file(self, name: str) -> Iterator[IO[bytes]]:
+        """Open a file that gets its name when the block has ended without an error."""
+        make_private_folder(self._unfinished)
+        path = self._unfinished / f"{generate_uid()}{PARTIAL}"
+        try:
+            with open_private(path, "wb") as file:
+                yield file
+            self._files.put(name, path)
+        except OSError as error:
+            if error.errno not in FULL_DISK:
+                raise
+            raise ResultError(f"the result cannot be stored: {os.strerror(error.errno)}.") from error
+        finally:
+            path.unlink(missing_ok=True)
 
     def find(self, name: str) -> FoundFile | None:
         """Find the file of a result; None if it was deleted."""

@@ -1,7 +1,7 @@
 """
 Batching of concurrent trigger calls.
 
-A batch needs five statements, a commit and a thread, and so does a single call.
+A batch needs four or five statements and a thread, and so does a single call.
 """
 
 from __future__ import annotations

@@ -136,9 +136,9 @@ class RunWatch:
             waiter.end()
         elif is_known:
             waiter.wake()  # otherwise the watch wakes it as soon as it has read the database
-        self._loop.wake()
-        self._loop.start()
         try:
+            self._loop.wake()
+            self._loop.start()
             yield waiter
         finally:
             with self._lock:

@@ -128,9 +128,10 @@ class SignedEvent:
         timestamp = int(self.started_on.timestamp())
         signatures = [sign(key, self.message_id, timestamp, self.body) for key in self.keys]
         trace = {} if traceparent is None else {TRACEPARENT: traceparent}
+        accept = {} if "accept" in {name.lower() for name in self.headers} else {"Accept": "*/*"}
         return {
+            **accept,
             **self.headers,
-            "Accept": "*/*",
             "Content-Type": "application/json",
             "Accept-Encoding": "identity",  # a small compressed answer could be a large one
             "User-Agent": USER_AGENT,

@@ -121,6 +121,26 @@ async def test_database_that_cannot_be_named_leaves_nothing_behind(
 
 
 @only_sqlite
+async def test_interrupt_behind_the_last_step_leaves_nothing_behind(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "target"
+    sync = os.fsync
+
+    def interrupt_if_named(descriptor: int) -> None:
+        if (target / "service.db").exists():
+            raise KeyboardInterrupt
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupt_if_named)
+        assert run_command("restore", archive, target, None).exit_code != 0
+    check_nothing_is_left(target)
+    assert run_command("restore", archive, target, None).exit_code == 0
+    check_restored(ServiceSettings(target))
+
+
+@only_sqlite
 async def test_service_that_starts_meanwhile_keeps_its_database(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

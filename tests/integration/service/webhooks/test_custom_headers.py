@@ -70,6 +70,15 @@ async def test_headers_are_sent_and_no_answer_shows_their_values(
     assert read_result(await api.client.get(path))["headers"] == MASKED
 
 
+@pytest.mark.parametrize("name", ["Accept", "accept"])
+async def test_media_type_that_an_endpoint_wants_is_sent_once(
+    api: Api, subscriber: Subscriber, name: str
+) -> None:
+    made = await subscribe(api, subscriber.url, headers={name: "application/vnd.example+json"})
+    await send_test(api, made)
+    assert subscriber.wait_for(is_test).headers["accept"] == "application/vnd.example+json"
+
+
 async def test_headers_are_encrypted_at_rest_and_by_the_newest_key(api: Api, subscriber: Subscriber) -> None:
     made = await subscribe(api, subscriber.url)
     with api.parts.database.reading() as session:

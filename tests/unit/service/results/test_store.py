@@ -39,6 +39,9 @@ def test_one_large_batch_becomes_several_groups_with_all_its_rows(tmp_path: Path
 def test_full_disk_is_the_reason_that_a_result_is_not_stored(tmp_path: Path) -> None:
     table = pa.table({"text": [f"{number:0500d}" for number in range(40_000)]})
     rows = RowBatches(table.schema, iter(table.to_batches(1000)))
-    with fill_disk(os.getpid()), pytest.raises(ResultError, match="cannot be stored: File too large"):
-        ResultStore(tmp_path).write("run-1/a.parquet", rows)
+    with fill_disk(os.getpid()):
+        with pytest.raises(ResultError, match="cannot be stored: File too large"):
+            ResultStore(tmp_path).write("run-1/a.parquet", rows)
+        with pytest.raises(ResultError, match="cannot be stored: File too large"):
+            ResultStore(tmp_path).write_bytes("run-1/a.zip", bytes(20_000_000))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
