@@ -272,7 +272,8 @@ def _commit_each_statement(engine: Engine) -> None:
 
     def begin(connection: Connection) -> None:
         driver: Any = connection.connection.driver_connection
-        wanted = connection.get_execution_options().get(AUTOCOMMIT, False)
+        options = connection.get_execution_options()
+        wanted = options.get(AUTOCOMMIT, options.get("isolation_level") == "AUTOCOMMIT")
         if driver.autocommit != wanted and not driver.closed:
             driver.autocommit = wanted
 
