@@ -75,8 +75,13 @@ class DemoProcesses:
                 raise DemoError(f"{child.args!r} ended with code {child.returncode}.", log=read_tail(log))
 
     def find_members(self) -> set[psutil.Process]:
-        """Find every living process with the marker, and all that are below these."""
+        """
+        Find every living process with the marker, and all that are below these.
+
+        Those that were started here are found without it: Redis writes its title over its environment.
+        """
         members = {one for one in psutil.process_iter() if one.pid != os.getpid() and self._is_marked(one)}
+        members |= {psutil.Process(child.pid) for child in self._children if child.poll() is None}
         for one in list(members):
             with suppress(psutil.Error):
                 members |= set(one.children(recursive=True))
