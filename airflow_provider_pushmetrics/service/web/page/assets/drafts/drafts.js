@@ -1,30 +1,10 @@
 // Drafts: what was typed and not yet saved. This page's memory has all of it; the browser's storage, which survives
 // a reload, has it without secrets.
 
+import { hasSecret, isSecretName } from "./secret_texts.js";
+
 const PREFIX = "pushmetrics-draft";
 const KEPT_MILLISECONDS = 30 * 24 * 3600 * 1000;
-
-/** Names of fields that never reach the storage. */
-const SECRET_NAME =
-  /token|secret|passw|pwd|credential|authorization|api_?key|private_?key|access_?key|headers|uri\b|dsn/i;
-/** Texts that contain a credential: of PushMetrics, Slack, GitHub and AWS, of HTTP, in URLs, assignments and SQL. */
-const SECRET_TEXT = new RegExp(
-  [
-    /pmpat_[\w-]{8}|whsec_[\w+/=-]{8}/,
-    /(xox[a-z]|xapp)-[\w-]{8}|hooks\.slack(-gov)?\.com\/\w+\//,
-    /gh[oprsu]_\w{20}|github_pat_\w{20}/,
-    /\b(AKIA|ASIA)[A-Z0-9]{12}/,
-    /\bbearer\s+[\w.~+/=-]{16}|\beyJ[\w-]{8,}\.eyJ/,
-    /\/\/[^\s/:@]*:[^\s/@]+@|[?&][\w-]*(token|sig|signature)=/,
-    /(passw(or)?d|passphrase|pwd|secret|token|authorization)["'`]?\s*(=>|[=:])\s*["'`]?(?!\{\{)[^\s"'`=]/,
-    /(access|account|api|auth|private|secret|shared)[_-]?(access[_-]?)?key["'`]?\s*(=>|[=:])\s*["'`]?(?!\{\{)[^\s"'`=]/,
-    /\b(password|secret|token|identified\s+by)\s+'(?!\{\{)[^']/,
-    /-----BEGIN/,
-  ]
-    .map((one) => one.source)
-    .join("|"),
-  "i",
-);
 
 /**
  * Tell whether two sets of texts are the same.
@@ -67,9 +47,9 @@ export function pickTyped({ texts, base }) {
 export function withoutSecrets(draft) {
   const isSecret = (/** @type {string} */ name) =>
     draft.secrets.includes(name) ||
-    SECRET_NAME.test(name) ||
-    SECRET_TEXT.test(draft.texts[name] ?? "") ||
-    SECRET_TEXT.test(draft.base[name] ?? "");
+    isSecretName(name) ||
+    hasSecret(draft.texts[name] ?? "") ||
+    hasSecret(draft.base[name] ?? "");
   const clean = (/** @type {Ui.Texts} */ texts) =>
     Object.fromEntries(Object.entries(texts).filter(([name]) => !isSecret(name)));
   return { ...draft, texts: clean(draft.texts), base: clean(draft.base) };
