@@ -142,6 +142,27 @@ def test_block_that_is_not_saved_sends_only_after_a_question(service: ServicePro
     expect(form.locator(".result")).to_contain_text("bob@example.com: kept")
 
 
+def test_run_of_a_saved_block_asks_for_the_messages_that_follow_from_what_is_saved(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    content = {"to_": "ann@example.com", "subject": "s", "value": "Dear"}
+    mail = {"type": "email", "name": "mail", "content": content}
+    blocks = (mail, text("after", "{{ mail.data }}"), text("top", "{{ after.data }}"))
+    page = open_at(visit, make(service, "Saved mail", *blocks))
+    page.get_by_role("button", name="Edit after").click()
+    with page.expect_response("**/references"):
+        block(page, "after").get_by_label("Text", exact=True).fill("nothing is used")
+    page.get_by_role("button", name="Run top").click()
+    expect(visit.front).to_contain_text("These blocks send messages: mail.")
+    visit.press("Keep")
+    with page.expect_response("**/references"):
+        open_form(visit, "Text", "top").get_by_label("Text", exact=True).fill("nothing is used")
+    page.get_by_role("button", name="Run top").click()
+    expect(visit.front).to_contain_text("These blocks send messages: mail.")
+    visit.press("Keep")
+    expect(page.locator(".result-running button")).to_have_count(0)
+
+
 def test_run_of_a_block_that_is_not_saved_is_cancelled(service: ServiceProcess, visit: Visit) -> None:
     open_at(visit, make(service, "Unsaved endless", text("words", "two")))
     form = open_form(visit, "SQL", "endless")

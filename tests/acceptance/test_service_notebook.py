@@ -482,6 +482,7 @@ def test_messages_are_sent_only_after_a_question(service: ServiceProcess, visit:
     page.get_by_role("button", name="Run words").press("Shift+Enter")
     expect(block(page, "words").locator(".result-output")).to_contain_text("two")
     mail.get_by_role("button", name="Run mail").press("Shift+Enter")
+    expect(visit.front).to_contain_text("These blocks send messages: mail.")
     visit.press("Run")
     expect(mail.locator(".result")).to_contain_text("asked@example.com: kept")
     assert len(started) == 2

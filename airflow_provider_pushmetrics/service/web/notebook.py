@@ -162,8 +162,13 @@ def read_references(
 
 
 def _put_in(blocks: Sequence[PlannedBlock], typed: Iterable[TypedBlock]) -> list[PlannedBlock]:
-    """Put blocks in place of those that they are written for; the last of several with one name counts."""
-    placed = {block.uid: block for block in blocks}
+    """
+    Put blocks in place of those that they are written for.
+
+    Of several with one name, one that nobody writes counts first, then one that is saved, then the last.
+    """
+    unchanged = {block.uid: block for block in blocks}
+    placed = dict(unchanged)
     for place, one in enumerate(typed):
         check_json(one.content)
         old = placed.get(one.uid)
@@ -176,7 +181,12 @@ def _put_in(blocks: Sequence[PlannedBlock], typed: Iterable[TypedBlock]) -> list
             content=one.content,
             query_id=None,
         )
-    return list({block.name: block for block in placed.values()}.values())
+
+    def rank(block: PlannedBlock) -> int:
+        return (block.uid in unchanged) + (unchanged.get(block.uid) is block)
+
+    counting = {block.name: block for block in sorted(placed.values(), key=rank)}
+    return [block for block in placed.values() if counting[block.name] is block]
 
 
 def _build_references(blocks: Sequence[PlannedBlock], graph: BlockGraph) -> ReportReferences:

@@ -646,8 +646,6 @@ declare namespace Ui {
     remove: (view: BlockEntry) => Promise<void>;
     runFrom: (view: BlockEntry) => Promise<void>;
     goOn: (view: BlockEntry) => void;
-    /** Read the references of the blocks as they are being written now. */
-    readReferences: () => Promise<void>;
   }
 
   /** A block in the picture of the references, or a name that no block has. */
@@ -677,7 +675,7 @@ declare namespace Ui {
   }
 
   /** What the form of a block that is not saved yet needs of the list. */
-  interface NewBlockSettings extends Pick<BlockWork, "readReferences"> {
+  interface NewBlockSettings {
     /** The name of what is typed in it. */
     thing: string;
     /** The type of the block, in words. */

@@ -90,6 +90,18 @@ async def test_circle_and_unknown_names_are_found_in_what_is_not_saved(api: Api)
     assert (await api.client.post(path, json={"blocks": [mail, choices]})).status_code == 200
 
 
+async def test_saved_block_is_found_beside_one_that_is_being_written_with_its_name(api: Api) -> None:
+    report = await api.create_report(REGION, BASE, TOP, WORDS)
+    path = f"/app/notebook/{report['uid']}/references"
+    new = {"uid": "new", "type": "text", "name": "top", "content": {"text": "two"}}
+    renamed = {"uid": find_uid(report, "words"), "type": "text", "name": "base", "content": {"text": "two"}}
+    for typed, missing in ((new, "new"), (renamed, renamed["uid"])):
+        found = read_result(await api.client.post(path, json={"blocks": [typed]}))["blocks"]
+        by_uid = {one["uid"]: one for one in found}
+        assert by_uid[find_uid(report, "top")]["upstream"] == ["base", "region"]
+        assert missing not in by_uid
+
+
 async def test_newest_result_is_that_of_the_newest_run_of_any_kind(api: Api) -> None:
     report = await api.create_report(REGION, BASE, TOP, WORDS)
     assert (await read_notebook(api, report))["results"] == []

@@ -216,14 +216,14 @@ export class BlockView {
     const { blocks, state } = this.#context;
     const form = this.#form;
     const content = form?.isTouched() ? form.readContent() : null;
-    if (content) await this.#work.readReferences();
-    const upstream = state.getReferences(this.block.uid)?.upstream ?? [];
-    if (!(await confirmSending(blocks, [this.block.name, ...upstream]))) return;
+    const { uid, type, name } = this.block;
+    const upstream = await state.listUpstream(uid, content ? [{ uid, type, name, content }] : []);
+    if (!(await confirmSending(blocks, [name, ...upstream]))) return;
     whenAgreed?.();
     const id = await runAlone(this.block, this.#context, content, (started) => {
       this.#last = { id: started, content: content && writeJson(content) };
     });
-    const result = state.getResult(this.block.uid);
+    const result = state.getResult(uid);
     if (result?.run_id !== id || result.kind !== "block_run" || this.#last?.id !== id) return;
     const sql = (content ?? this.block.content).sql;
     form?.showFailure(result.error && sql ? { error: result.error, sql } : null);

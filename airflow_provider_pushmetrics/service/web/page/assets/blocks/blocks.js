@@ -40,7 +40,6 @@ export class BlockList {
     remove: (view) => this.#remove(view),
     runFrom: (view) => runFrom(view.block, this.#context),
     goOn: (view) => this.#goOn(view),
-    readReferences: () => this.#context.state.readTyped(this.listTyped()),
   };
   #whenDrawn;
 
@@ -176,7 +175,6 @@ export class BlockList {
       close,
       whenSaved,
       goOn: () => this.#focusAdder(type),
-      readReferences: this.#work.readReferences,
     });
     this.#forms.set(thing, made);
     this.#place.append(made.node);

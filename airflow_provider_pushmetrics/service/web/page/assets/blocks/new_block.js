@@ -118,8 +118,7 @@ export class NewBlock {
   async #run(whenAgreed) {
     const { blocks, state, values } = this.#context;
     const [type, name, content] = [this.#type, this.#name, this.#form.readContent()];
-    await this.#settings.readReferences();
-    const upstream = state.getReferences(this.uid)?.upstream ?? [];
+    const upstream = await state.listUpstream(this.uid, [{ uid: this.uid, type, name, content }]);
     if (!(await confirmSending([...blocks, { name, type }], [name, ...upstream]))) return;
     whenAgreed?.();
     /** @type {{ result: { run_id: number, block_uid: string } }} */

@@ -88,19 +88,35 @@ export class NotebookState {
    * @returns {Promise<void>}
    */
   async #fetchTyped(turn, blocks) {
-    let typed = null;
-    if (blocks.length) {
-      /** @type {{ result: Api.References }} */
-      const answer = await post(
-        `${this.#path}/references`,
-        { blocks },
-        { signal: this.#signal, isUnasked: true },
-      );
-      typed = answer.result;
-    }
+    const typed = blocks.length ? await this.#readReferences(blocks, { isUnasked: true }) : null;
     if (turn !== this.#typedTurn) return this.#newestTyped;
     this.#typed = typed;
     this.announce();
+  }
+
+  /**
+   * List what a run of a block runs besides it: what is typed in other blocks does not count.
+   *
+   * @param {string} uid
+   * @param {Api.TypedBlock[]} typed The block as it runs, unless that is as it is saved.
+   */
+  async listUpstream(uid, typed) {
+    const { blocks } = await this.#readReferences(typed);
+    return blocks.find((one) => one.uid === uid)?.upstream ?? [];
+  }
+
+  /**
+   * @param {Api.TypedBlock[]} blocks
+   * @param {Pick<Ui.CallSettings, "isUnasked">} [settings]
+   */
+  async #readReferences(blocks, { isUnasked } = {}) {
+    /** @type {{ result: Api.References }} */
+    const { result } = await post(
+      `${this.#path}/references`,
+      { blocks },
+      { signal: this.#signal, isUnasked },
+    );
+    return result;
   }
 
   get references() {
