@@ -177,6 +177,26 @@ def test_run_of_a_block_that_is_not_saved_is_cancelled(service: ServiceProcess, 
     expect(form.locator("tbody")).to_contain_text("next")
 
 
+def test_result_stays_marked_as_stale_while_what_was_typed_since_runs(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    open_at(visit, make(service, "Unsaved again", text("words", "two")))
+    form = open_form(visit, "SQL", "again")
+    write_sql(form, "SELECT 'first' AS a")
+    form.get_by_role("button", name="Run as typed").click()
+    expect(form.locator("tbody")).to_contain_text("first")
+    expect(form.locator(".stale")).to_have_count(0)
+    write_sql(form, ENDLESS)
+    form.get_by_role("button", name="Run as typed").click()
+    cancel = form.locator(".result-running").get_by_role("button", name="Cancel")
+    expect(cancel).to_be_visible()
+    expect(form.locator("tbody")).to_contain_text("first")
+    expect(form.locator(".stale")).to_contain_text("this block was changed since")
+    cancel.click()
+    expect(form.locator(".result")).to_contain_text("the run was cancelled")
+    expect(form.locator(".stale")).to_have_count(0)
+
+
 def test_newer_result_does_not_replace_the_rows_that_one_reads(service: ServiceProcess, visit: Visit) -> None:
     uid = make(service, "Read", sql("rows", "SELECT 'row ' || range AS word FROM range(200)"))
     page = open_at(visit, uid)

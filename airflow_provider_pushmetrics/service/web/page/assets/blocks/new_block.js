@@ -26,6 +26,8 @@ export class NewBlock {
   #started = null;
   /** @type {Api.NewestResult | null} */
   #found = null;
+  /** What ran to give the result that is shown, which may be that of an earlier run. */
+  #foundContent = "";
   /** The uid that it got when it was saved. */
   #savedUid = "";
 
@@ -98,10 +100,10 @@ export class NewBlock {
   }
 
   #describeAge() {
-    if (!this.#found || !this.#started) return "";
+    if (!this.#found) return "";
     const { state, values } = this.#context;
     const [typed] = this.read();
-    const isChanged = !typed || writeJson(typed.content) !== this.#started.content;
+    const isChanged = !typed || writeJson(typed.content) !== this.#foundContent;
     const upstream = state.getReferences(this.uid)?.upstream ?? [];
     const differing = values.listDiffering(this.#found.parameters, upstream);
     return describeAge(this.#name, { changed: isChanged ? [this.#name] : [], gone: [] }, differing);
@@ -134,11 +136,13 @@ export class NewBlock {
   }
 
   async #readResult() {
-    const id = this.#started?.id;
+    const started = this.#started;
+    if (!started) return;
     /** @type {Api.NewestResult | null} */
-    const found = await getRow(`${this.#path}/${id}`, { signal: this.#context.signal });
-    if (!found || id !== this.#started?.id) return;
+    const found = await getRow(`${this.#path}/${started.id}`, { signal: this.#context.signal });
+    if (!found || started !== this.#started) return;
     this.#found = found;
+    this.#foundContent = started.content;
     this.showState();
   }
 
