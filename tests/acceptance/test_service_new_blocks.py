@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.acceptance.test_service_notebook import (
     CHART,
@@ -195,6 +195,27 @@ def test_result_stays_marked_as_stale_while_what_was_typed_since_runs(
     cancel.click()
     expect(form.locator(".result")).to_contain_text("the run was cancelled")
     expect(form.locator(".stale")).to_have_count(0)
+
+
+def test_result_of_a_new_block_survives_an_outage_of_the_service(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    visit.expected = ["status of 502"]
+    uid = make(service, "Unsaved outage", text("words", "two"))
+    page = open_at(visit, uid)
+    form = open_form(visit, "Text", "more")
+    form.get_by_label("Text", exact=True).fill("two more")
+    refused: list[str] = []
+
+    def refuse(route: Route) -> None:
+        refused.append(route.request.url)
+        route.fulfill(status=502)
+
+    for path in (f"**/app/notebook/{uid}", f"**/app/notebook/{uid}/block_runs/*"):
+        page.route(path, refuse, times=2)
+    form.get_by_label("Text", exact=True).press("Control+Enter")
+    expect(form.locator(".prose")).to_have_text("two more")
+    assert len(refused) >= 2
 
 
 def test_newer_result_does_not_replace_the_rows_that_one_reads(service: ServiceProcess, visit: Visit) -> None:

@@ -28,6 +28,8 @@ export class NewBlock {
   #found = null;
   /** What ran to give the result that is shown, which may be that of an earlier run. */
   #foundContent = "";
+  /** The state of the page for which the result was read, by its number. */
+  #readFor = -1;
   /** The uid that it got when it was saved. */
   #savedUid = "";
 
@@ -89,6 +91,11 @@ export class NewBlock {
   showState() {
     const { state } = this.#context;
     const running = this.#started && state.getRunning(this.#started.uid);
+    if (!running && this.#readFor !== state.readCount) {
+      this.#readFor = state.readCount;
+      // What it used may have changed. After a failure the next state reads it again.
+      this.#readResult({ isUnasked: true }).catch(() => {});
+    }
     this.#result.update(this.#found, running, {
       age: this.#describeAge(),
       onSend: () => this.#start(() => this.#readResult()),
@@ -106,7 +113,12 @@ export class NewBlock {
     const isChanged = !typed || writeJson(typed.content) !== this.#foundContent;
     const upstream = state.getReferences(this.uid)?.upstream ?? [];
     const differing = values.listDiffering(this.#found.parameters, upstream);
-    return describeAge(this.#name, { changed: isChanged ? [this.#name] : [], gone: [] }, differing);
+    const { changed, gone } = this.#found;
+    return describeAge(
+      this.#name,
+      { changed: isChanged ? [this.#name, ...changed] : changed, gone },
+      differing,
+    );
   }
 
   #makeTools() {
@@ -135,11 +147,13 @@ export class NewBlock {
     if (this.#savedUid) await this.#giveResult();
   }
 
-  async #readResult() {
+  /** @param {Pick<Ui.CallSettings, "isUnasked">} [settings] */
+  async #readResult({ isUnasked } = {}) {
     const started = this.#started;
     if (!started) return;
+    const { signal } = this.#context;
     /** @type {Api.NewestResult | null} */
-    const found = await getRow(`${this.#path}/${started.id}`, { signal: this.#context.signal });
+    const found = await getRow(`${this.#path}/${started.id}`, { signal, isUnasked });
     if (!found || started !== this.#started) return;
     this.#found = found;
     this.#foundContent = started.content;

@@ -22,6 +22,15 @@ export class ApiError extends Error {
 }
 
 /**
+ * Tell whether the same call may succeed later: the service does not answer, is overloaded, or nobody is signed in.
+ *
+ * @param {unknown} error
+ * @returns {error is ApiError}
+ */
+export const isOutage = (error) =>
+  error instanceof ApiError && ([0, 401, 429].includes(error.status) || error.status >= 500);
+
+/**
  * Call the service and give what it answers; who is signed out signs in first.
  *
  * @template [Answer=unknown]

@@ -4,7 +4,7 @@ import { button } from "../elements/buttons.js";
 import { el, fill, find } from "../elements/dom.js";
 import { tell } from "../elements/notices.js";
 import { locate } from "./addresses.js";
-import { ApiError } from "./api.js";
+import { ApiError, isOutage } from "./api.js";
 import { describeError, isAbort } from "./errors.js";
 import { choosePause, readEvents } from "./live_events.js";
 import { askForSignIn, OWN_PAGE, whenSignedIn } from "./session.js";
@@ -156,10 +156,6 @@ async function readAgain(watch) {
     watch.isReading = false;
   }
 }
-
-/** @param {unknown} error */
-const isOutage = (error) =>
-  error instanceof ApiError && ([0, 401, 429].includes(error.status) || error.status >= 500);
 
 /** @param {number} seconds */
 function showOutage(seconds) {

@@ -1,11 +1,14 @@
 // The state of the blocks of a report: references, newest results, and what runs. All parts of the page follow it.
 
 import { part } from "../http/addresses.js";
-import { ApiError, getRow, post } from "../http/api.js";
+import { getRow, isOutage, post } from "../http/api.js";
 import { pause } from "../http/waiting.js";
 
 /** @type {Api.Notebook} */
 const NOTHING = { references: { blocks: [], circle: [] }, results: [], unfinished: [] };
+
+/** So many reads in succession may fail while one waits for a run: about a minute. */
+const MOST_OUTAGES = 20;
 
 export class NotebookState {
   #path;
@@ -13,6 +16,8 @@ export class NotebookState {
   #now = NOTHING;
   #turn = 0;
   #newest = Promise.resolve();
+  /** How often it was read. */
+  readCount = 0;
   #typedTurn = 0;
   #newestTyped = Promise.resolve();
   /** @type {Api.References | null} The references with what is being written. */
@@ -66,6 +71,7 @@ export class NotebookState {
     const now = await getRow(this.#path, { signal: this.#signal, isUnasked });
     if (turn !== this.#turn) return this.#newest;
     this.#now = now;
+    this.readCount += 1;
     for (const resolve of this.#readers) resolve();
     this.#readers.clear();
     this.announce();
@@ -145,37 +151,31 @@ export class NotebookState {
   }
 
   /**
-   * Wait until a run of one block has ended. Who is signed out meanwhile is not asked to sign in: it goes on when one
-   * has done so.
+   * Wait until a run of one block has ended. An outage of the service does not end the wait. Who is signed out
+   * meanwhile is not asked to sign in: it goes on when one has done so.
    *
    * @param {number} runId
    */
   async waitFor(runId) {
+    let outages = 0;
     for (let tries = 0; ; tries += 1) {
-      // Who has just started the run is there; whether anybody is later, nobody knows.
-      if (!(await this.#tryRead({ isUnasked: tries > 0 }))) {
-        await this.#waitForRead();
-        continue;
+      try {
+        // Who has just started the run is there; whether anybody is later, nobody knows.
+        await this.read({ isUnasked: tries > 0 });
+        outages = 0;
+        if (!this.#isOpen(runId)) return;
+      } catch (error) {
+        if (!isOutage(error) || outages === MOST_OUTAGES) throw error;
+        outages += 1;
+        if (error.status === 401) await this.#waitForRead();
       }
-      const isOpen = this.#now.unfinished.some((one) => one.kind === "block_run" && one.run_id === runId);
-      if (!isOpen) return;
       await pause(tries, this.#signal);
     }
   }
 
-  /**
-   * Read the state; false if nobody is signed in.
-   *
-   * @param {Pick<Ui.CallSettings, "isUnasked">} settings
-   */
-  async #tryRead(settings) {
-    try {
-      await this.read(settings);
-      return true;
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 401) return false;
-      throw error;
-    }
+  /** @param {number} runId */
+  #isOpen(runId) {
+    return this.#now.unfinished.some((one) => one.kind === "block_run" && one.run_id === runId);
   }
 
   /**
