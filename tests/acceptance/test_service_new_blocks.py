@@ -197,6 +197,25 @@ def test_result_stays_marked_as_stale_while_what_was_typed_since_runs(
     expect(form.locator(".stale")).to_have_count(0)
 
 
+def test_result_of_a_new_block_is_stale_when_a_block_that_it_uses_was_changed(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    page = open_at(visit, make(service, "Unsaved stale", sql("words", "SELECT 'two' AS w")))
+    form = open_form(visit, "Text", "more")
+    field = form.get_by_label("Text", exact=True)
+    field.fill("{{ words.data[0].w }} more")
+    field.press("Control+Enter")
+    expect(form.locator(".prose")).to_have_text("two more")
+    expect(form.locator(".stale")).to_have_count(0)
+    page.get_by_role("button", name="Edit words").click()
+    block(page, "words").locator("textarea[name=sql]").fill("SELECT 'three' AS w")
+    block(page, "words").get_by_role("button", name="Save").click()
+    expect(form.locator(".stale")).to_contain_text("words was changed since")
+    field.press("Control+Enter")
+    expect(form.locator(".prose")).to_have_text("three more")
+    expect(form.locator(".stale")).to_have_count(0)
+
+
 def test_result_of_a_new_block_survives_an_outage_of_the_service(
     service: ServiceProcess, visit: Visit
 ) -> None:

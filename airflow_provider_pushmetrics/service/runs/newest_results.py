@@ -18,7 +18,15 @@ from airflow_provider_pushmetrics.service.models import (
     Run,
     StandaloneQueryRun,
 )
-from airflow_provider_pushmetrics.service.reports.block_graph import CHART, BlockGraph, hash_content
+from airflow_provider_pushmetrics.service.reports.block_graph import (
+    CHART,
+    BlockGraph,
+    PlannedBlock,
+    hash_content,
+    place_unsaved,
+    plan_block,
+    read_graph,
+)
 
 RunKey: TypeAlias = tuple[int | None, int | None]
 """The id of a run of the report, or that of a run of a single block."""
@@ -70,6 +78,21 @@ def find_newest_results(session: Session, report: Report, graph: BlockGraph) -> 
         gone = _list_gone(graph, block.name, known.names)
         found[block.uid] = NewestResult(result, run, texts.get(result.id), names, gone)
     return found
+
+
+def compare_unsaved_result(
+    session: Session, result: BlockResult, run: StandaloneQueryRun, block: PlannedBlock
+) -> NewestResult:
+    """Find out whether the blocks that an unsaved block used in a run are still the same."""
+    report = run.report
+    saved = [one for one in report.blocks if one.name != block.name]
+    graph = read_graph(place_unsaved([plan_block(one) for one in saved], block))
+    known = _read_recorded(session, [result], {(None, run.id): run}).get((None, run.id), RecordedBlocks())
+    upstream = graph.find_upstream(block.name)
+    used = (one for one in saved if one.name in upstream)
+    changed = tuple(one.name for one in used if _is_changed(one, known.hashes, report, run))
+    output = None if result.type == CHART else result.output
+    return NewestResult(result, run, output, changed, _list_gone(graph, block.name, known.names))
 
 
 def _read_newest(session: Session, block_ids: Sequence[int]) -> Sequence[BlockResult]:

@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.service.api.reports import build_draft
 from airflow_provider_pushmetrics.service.api.schemas.blocks import CancelledBlockRun, NewBlock
 from airflow_provider_pushmetrics.service.models import Block, BlockResult, Report, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.reports.authoring import check_block_content
-from airflow_provider_pushmetrics.service.reports.block_graph import CHART, PARAMETER, PlannedBlock
+from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER, PlannedBlock
 from airflow_provider_pushmetrics.service.reports.block_types import (
     ContentError,
     check_block_type,
@@ -36,7 +36,7 @@ from airflow_provider_pushmetrics.service.runs.block_submission import (
     find_own_block,
     give_run,
 )
-from airflow_provider_pushmetrics.service.runs.newest_results import NewestResult
+from airflow_provider_pushmetrics.service.runs.newest_results import compare_unsaved_result
 from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, parse_id
 from airflow_provider_pushmetrics.service.web.notebook import NewestBlockResult, build_newest_result
 
@@ -105,8 +105,7 @@ def show_block_run(
         block = find_own_block(run)
         found = (one for one in run.results if one.block_id == block.id)
         result = next(found, None) or _build_missing(run, block)
-        output = None if result.type == CHART else result.output
-        return wrap(build_newest_result(NewestResult(result, run, output, changed=())))
+        return wrap(build_newest_result(compare_unsaved_result(session, result, run, block)))
 
 
 @router.post("/{run_id}/cancel")

@@ -143,6 +143,25 @@ async def test_block_that_could_not_be_saved_does_not_run(
         assert session.scalars(mine).all() == []
 
 
+async def test_result_names_the_blocks_that_were_changed_or_renamed_since(api: Api) -> None:
+    report = await api.create_report(REGION, BASE, {"type": "text", "name": "other", "content": {"text": ""}})
+    ran = await run(api, report, NEW_SQL)
+    own = f"{name_runs(report)}/{ran['run_id']}"
+    base, other = (f"/api/v1/block/{block['uid']}" for block in report["blocks"][1:])
+
+    async def change(path: str, **values: Any) -> tuple[list[str], list[str]]:
+        read_accepted(await api.client.put(path, json=values))
+        found = read_result(await api.client.get(own))
+        return found["changed"], found["gone"]
+
+    assert (ran["changed"], ran["gone"]) == ([], [])
+    assert await change(other, content={"text": "more"}) == ([], [])
+    sql = {"database_id": 1, "sql": "SELECT 'X' AS region"}
+    assert await change(base, content=sql) == (["base"], [])
+    assert await change(base, content=BASE["content"]) == ([], [])
+    assert await change(base, name="bottom") == ([], ["base"])
+
+
 async def test_result_stays_with_the_block_when_it_is_saved(api: Api) -> None:
     report = await api.create_report(REGION, BASE)
     ran = await run(api, report, NEW_SQL)
