@@ -278,6 +278,31 @@ def test_newer_result_does_not_replace_the_rows_that_one_reads(service: ServiceP
     expect(rows.locator("tbody")).to_contain_text("row 0")
 
 
+def test_offer_of_a_newer_result_keeps_the_focus(service: ServiceProcess, visit: Visit) -> None:
+    uid = make(service, "Offer", sql("rows", "SELECT 'row ' || range AS word FROM range(200)"))
+    page = open_at(visit, uid)
+
+    def run() -> None:
+        assert service.client.post(f"/api/v1/report/{uid}/run/noteflow").status_code == 200
+
+    run()
+    rows = block(page, "rows")
+    expect(rows.locator("tbody")).to_contain_text("row 0")
+    first = rows.locator(".result-head a").inner_text()
+    rows.get_by_role("searchbox", name="Search rows").focus()
+    run()
+    offer = rows.get_by_role("button", name="Show the newer result")
+    offer.focus()
+    offer.evaluate("(button) => { button.isFirst = true; }")
+    run()
+    expect(offer).not_to_have_js_property("isFirst", True)
+    expect(offer).to_be_focused()
+    expect(rows.locator(".result-head a")).to_have_text(first)
+    offer.press("Enter")
+    expect(rows.locator(".result")).to_be_focused()
+    expect(rows.locator(".result-head a")).not_to_have_text(first)
+
+
 def wait_for_graph(page: Page) -> Locator:
     graph = page.get_by_role("navigation", name="Graph")
     expect(graph.locator("svg").first).to_be_visible()

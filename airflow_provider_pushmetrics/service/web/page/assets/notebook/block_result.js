@@ -48,7 +48,7 @@ export class ResultView {
     if (this.#isNew("running", running)) fill(this.#running, running && this.#makeRunning(running));
     const run = result ? `${result.kind} ${result.run_id}` : "";
     if (result && this.#run && run !== this.#run && !settings.isAsked && this.#isInUse()) {
-      if (this.#isNew("newer", [run, result.status])) fill(this.#newer, this.#makeOffer(result, settings));
+      if (this.#isNew("newer", [run, result.status])) this.#offer(result, settings);
       return;
     }
     this.#run = run;
@@ -60,7 +60,9 @@ export class ResultView {
    * @param {{ age: string, onSend: () => void }} settings
    */
   #show(result, { age, onSend }) {
+    const hadFocus = this.#newer.contains(document.activeElement);
     if (this.#isNew("newer", null)) fill(this.#newer);
+    if (hadFocus) this.node.focus({ preventScroll: true }); // the button is gone
     this.node.classList.toggle("old", Boolean(result && age));
     if (this.#isNew("head", result && [result, age])) fill(this.#head, result && this.#makeHead(result, age));
     const look = result && [result.kind, result.run_id, result.status, result.messages];
@@ -78,11 +80,11 @@ export class ResultView {
     return true;
   }
 
-  /** Whether the reader is in the result, has searched or sorted its rows, turned their pages, or selected text. */
+  /** Whether the reader is in the result or on the offer of a newer one, has searched or sorted its rows, turned their pages, or selected text. */
   #isInUse() {
     const selection = document.getSelection();
     const isSelected = selection && !selection.isCollapsed && this.#body.contains(selection.anchorNode);
-    const isFocused = this.#body.contains(document.activeElement);
+    const isFocused = [this.#newer, this.#body].some((part) => part.contains(document.activeElement));
     return isSelected || isFocused || this.#body.querySelector("[data-used]") !== null;
   }
 
@@ -90,16 +92,16 @@ export class ResultView {
    * @param {Api.NewestResult} result
    * @param {{ age: string, onSend: () => void }} settings
    */
-  #makeOffer(result, settings) {
+  #offer(result, settings) {
     const show = () => {
       this.#run = `${result.kind} ${result.run_id}`;
       this.#show(result, settings);
-      this.node.focus({ preventScroll: true }); // the button is gone
+      this.node.focus({ preventScroll: true }); // also where a click gives buttons no focus
     };
-    return [
-      el("span", {}, "A newer run has ended: ", state(result.status), "."),
-      button("Show the newer result", show, { kind: "quiet reads" }),
-    ];
+    const hadFocus = this.#newer.contains(document.activeElement);
+    const offer = button("Show the newer result", show, { kind: "quiet reads" });
+    fill(this.#newer, el("span", {}, "A newer run has ended: ", state(result.status), "."), offer);
+    if (hadFocus) offer.focus({ preventScroll: true });
   }
 
   /** @param {Api.UnfinishedBlock} running */
