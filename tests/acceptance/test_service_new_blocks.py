@@ -303,6 +303,34 @@ def test_offer_of_a_newer_result_keeps_the_focus(service: ServiceProcess, visit:
     expect(rows.locator(".result-head a")).not_to_have_text(first)
 
 
+def test_result_of_a_run_that_ends_while_the_page_is_read_is_shown(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    uid = make(service, "Early", sql("rows", "SELECT 'first' AS word"))
+    page = visit.page
+    held: list[Route] = []
+    ended: list[str] = []
+
+    def read_runs(route: Route) -> None:
+        answer = route.fetch()
+        ended.extend(run["status"] for run in answer.json()["result"] if run["status"] == "success")
+        route.fulfill(response=answer)
+
+    page.route("**/api/v1/database/**", lambda route: held.append(route))
+    page.route("**/api/v1/noteflow_run/**", read_runs)
+    with page.expect_request("**/app/changes"):
+        visit.enter(f"app/reports/{uid}")
+    # The next connection would read everything again.
+    page.route("**/app/changes", lambda route: route.abort())
+    assert service.client.post(f"/api/v1/report/{uid}/run/noteflow").status_code == 200
+    while not ended:
+        page.wait_for_timeout(50)
+    assert held
+    for route in held:
+        route.continue_()
+    expect(block(page, "rows").locator("tbody")).to_contain_text("first")
+
+
 def wait_for_graph(page: Page) -> Locator:
     graph = page.get_by_role("navigation", name="Graph")
     expect(graph.locator("svg").first).to_be_visible()

@@ -27,6 +27,8 @@ const TYPING_MILLISECONDS = 400;
  */
 export async function makeNotebook(report, signal) {
   const state = new NotebookState(report, signal);
+  // Before it is read first: what changes while other parts are read would be missed.
+  watchRuns(() => state.read({ isUnasked: true }), signal);
   const values = new ParameterValues(report, () => {
     state.announce();
     triggers.updateExamples();
@@ -68,7 +70,6 @@ export async function makeNotebook(report, signal) {
     outline.update(context.blocks, state.references, (uid) => describe(uid, state, list));
   });
   state.announce();
-  watchRuns(() => state.read({ isUnasked: true }), signal);
 
   const started = isNotebook
     ? makeSection("Triggers", triggers.node)
