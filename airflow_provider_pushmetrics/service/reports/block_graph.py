@@ -243,13 +243,19 @@ def _collect_names(block: PlannedBlock) -> tuple[set[str], set[str]]:
 def _name_queries(block: PlannedBlock) -> set[str]:
     """List the queries that a block uses outside its templates."""
     if block.type == CHART:
-        return {str(block.content.get("query"))}
+        return _name_query(block.content)
     if block.type == EMAIL:
         files = block.content.get("attachments")
         # A block that is being written may hold anything.
-        return {str(file.get("query")) for file in _list_mappings(files)}
+        return {name for file in _list_mappings(files) for name in _name_query(file)}
     choices = block.content.get("choices") if block.type == PARAMETER else None
-    return {str(choices["query"])} if isinstance(choices, Mapping) and "query" in choices else set()
+    return _name_query(choices) if isinstance(choices, Mapping) else set()
+
+
+def _name_query(content: Mapping[str, Any]) -> set[str]:
+    """Read the name of a query; none is chosen yet in a block that is being written."""
+    name = content.get("query")
+    return {str(name)} if name not in (None, "") else set()
 
 
 def _list_mappings(value: Any) -> list[Mapping[str, Any]]:

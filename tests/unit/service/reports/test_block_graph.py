@@ -5,12 +5,16 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_pushmetrics.service.reports.block_graph import (
+    CHART,
+    EMAIL,
     PARAMETER,
     SQL,
     TEXT,
     PlanError,
     PlannedBlock,
+    plan_unsaved,
     plan_waves,
+    read_graph,
     select_with_needs,
 )
 
@@ -82,3 +86,17 @@ def test_one_block_and_its_needs_are_selected() -> None:
 def test_text_block_has_its_own_template() -> None:
     block = PlannedBlock(1, "u", 0, "t", TEXT, {"text": "{{ x }}"}, None)
     assert block.template == "{{ x }}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        (CHART, {}),
+        (CHART, {"query": ""}),
+        (EMAIL, {"attachments": [{"query": ""}, {}]}),
+        (PARAMETER, {"choices": {"query": ""}}),
+    ],
+)
+def test_query_that_is_not_chosen_yet_is_no_missing_reference(kind: str, content: dict[str, object]) -> None:
+    graph = read_graph([plan_unsaved(content, uid="new", type=kind, name="new")])
+    assert (graph.uses, graph.missing) == ({"new": frozenset()}, {})
