@@ -47,6 +47,47 @@ function hasOverlap({ nodes, width, height }) {
   );
 }
 
+/** List points of an edge, which is one curve. @param {string} path */
+function listPoints(path) {
+  const [x0, y0, x1, y1, x2, y2, x3, y3] = (path.match(/-?[\d.]+/g) ?? []).map(Number);
+  return Array.from({ length: 21 }, (_, index) => {
+    const [t, u] = [index / 20, 1 - index / 20];
+    const mix = (/** @type {number[]} */ ...[a, b, c, d]) =>
+      u ** 3 * a + 3 * u * u * t * b + 3 * u * t * t * c + t ** 3 * d;
+    return { x: mix(x0, x1, x2, x3), y: mix(y0, y1, y2, y3) };
+  });
+}
+
+test("edges back and to the block itself are within the picture, and beside those forward", () => {
+  for (const [blocks, circle] of /** @type {const} */ ([
+    [[block("self", ["self"])], ["self", "self"]],
+    [
+      [block("a", ["b"]), block("b", ["a"])],
+      ["a", "b", "a"],
+    ],
+    [
+      [block("a", ["c"]), block("b", ["a"]), block("c", ["b", "d"]), block("d", ["c"])],
+      ["c", "d", "c"],
+    ],
+  ])) {
+    const { edges, width, height } = place([...blocks], { circle: [...circle] });
+    for (const { path } of edges)
+      for (const { x, y } of listPoints(path))
+        assert.ok(x >= 0 && x <= width && y >= 0 && y <= height, `${path} ${width} ${height}`);
+    const middles = edges.map(({ path }) => JSON.stringify(listPoints(path)[10]));
+    assert.equal(new Set(middles).size, edges.length);
+  }
+});
+
+test("a block of a type that another cannot use is joined to it by one faulty edge", () => {
+  const { edges, nodes } = place([block("t"), block("c", ["t"], ["t"])]);
+  assert.deepEqual(
+    edges.map(({ from, to, isUnknown }) => [from, to, isUnknown]),
+    [["t", "c", true]],
+  );
+  assert.equal(nodes.get("t")?.isUnknown, false);
+});
+
 test("what is used stands above what uses it", () => {
   const layout = place([
     block("words", ["top", "region"]),

@@ -3,9 +3,11 @@
 import { findDepths } from "./block_order.js";
 
 export const NODE = { width: 84, height: 22 };
-const GAP = { x: 8, y: 8, layer: 26 };
+const GAP = { x: 8, y: 8, layer: 26, back: 18 };
 const MARGIN = 3;
 const SWEEPS = 4;
+/** Ways of an edge. */
+const [DOWN, BACK, BESIDE] = [0, 1, 2];
 
 /**
  * Count the nodes that fit beside each other.
@@ -44,17 +46,21 @@ export function layOut({ blocks, circle }, perRow) {
     }
     y += GAP.layer - GAP.y;
   }
+  const edges = [...all.values()].flatMap((user) =>
+    user.uses.map((used) => drawEdge(nodes, used, user, circle)),
+  );
+  const [hasBack, hasBeside] = [BACK, BESIDE].map((way) =>
+    edges.some(({ from, to }) => findWay(nodes.get(from), nodes.get(to)) === way),
+  );
   return {
-    width,
-    height: Math.max(0, y - GAP.layer + MARGIN),
+    width: width + (hasBack ? GAP.back : 0),
+    height: Math.max(0, y - GAP.layer + MARGIN) + (hasBeside ? GAP.layer : 0),
     nodes: [...nodes.values()],
-    edges: [...all.values()].flatMap(({ name, uses }) =>
-      uses.map((used) => drawEdge(nodes, used, name, circle)),
-    ),
+    edges,
   };
 }
 
-/** @typedef {{ name: string, uid: string | null, uses: string[], isUnknown: boolean }} Named */
+/** @typedef {{ name: string, uid: string | null, uses: string[], unknown: string[], isUnknown: boolean }} Named */
 
 /**
  * Add the names that no block has to the blocks.
@@ -66,9 +72,9 @@ function addUnknown(blocks) {
   /** @type {Map<string, Named>} */
   const all = new Map();
   for (const { unknown } of blocks)
-    for (const name of unknown) all.set(name, { name, uid: null, uses: [], isUnknown: true });
+    for (const name of unknown) all.set(name, { name, uid: null, uses: [], unknown: [], isUnknown: true });
   for (const { name, uid, uses, unknown } of blocks)
-    all.set(name, { name, uid, uses: [...uses, ...unknown], isUnknown: false });
+    all.set(name, { name, uid, uses: [...new Set([...uses, ...unknown])], unknown, isUnknown: false });
   return all;
 }
 
@@ -148,35 +154,50 @@ function findMean(name, neighbours, places) {
 /**
  * @param {Map<string, Ui.GraphNode>} nodes
  * @param {string} used
- * @param {string} user
+ * @param {Named} user
  * @param {readonly string[]} circle
  * @returns {Ui.GraphEdge}
  */
-function drawEdge(nodes, used, user, circle) {
+function drawEdge(nodes, used, { name: user, unknown }, circle) {
   const from = /** @type {Ui.GraphNode} */ (nodes.get(used));
   const to = /** @type {Ui.GraphNode} */ (nodes.get(user));
   // A circle leads from each block to one that it uses, or the other way round.
   const isCircular = circle.some(
     (one, index) => pairs(one, circle[index + 1], used, user) || pairs(circle[index + 1], one, used, user),
   );
-  return { from: used, to: user, isCircular, isUnknown: from.isUnknown, path: drawPath(from, to) };
+  // A name may be unknown to a block because the block that has it is of another type than it needs.
+  const isUnknown = from.isUnknown || unknown.includes(used);
+  return { from: used, to: user, isCircular, isUnknown, path: drawPath(from, to) };
 }
 
 /** @type {(one: string, other: string, used: string, user: string) => boolean} */
 const pairs = (one, other, used, user) => one === used && other === user;
 
 /**
+ * Find which way an edge leads: down, back up or to its own node, or to a node beside it.
+ *
+ * @param {Ui.GraphNode | undefined} from
+ * @param {Ui.GraphNode | undefined} to
+ */
+function findWay(from, to) {
+  if (!from || !to || to.y > from.y) return DOWN;
+  return from === to || to.y < from.y ? BACK : BESIDE;
+}
+
+/**
  * @param {Ui.GraphNode} from
  * @param {Ui.GraphNode} to
  */
 function drawPath(from, to) {
-  const [x1, y1, x2] = [from.x + NODE.width / 2, from.y + NODE.height, to.x + NODE.width / 2];
-  if (from === to) return `M${x1 + 14} ${y1}c4 ${GAP.layer - 8} -32 ${GAP.layer - 8} -28 0`;
-  if (to.y > from.y) {
-    const middle = (y1 + to.y) / 2;
-    return `M${x1} ${y1}C${x1} ${middle} ${x2} ${middle} ${x2} ${to.y}`;
+  const way = findWay(from, to);
+  if (way === BACK) {
+    const [right, other] = [from.x + NODE.width, to.x + NODE.width];
+    const [y1, y2] = [from.y + NODE.height - 5, to.y + (from === to ? 5 : NODE.height - 5)];
+    return `M${right} ${y1}C${right + GAP.back} ${y1} ${other + GAP.back} ${y2} ${other} ${y2}`;
   }
-  // Back to what stands above it, or beside it: out at the bottom, and in at the bottom.
-  const below = to.y + NODE.height;
-  return `M${x1} ${y1}C${x1} ${y1 + GAP.layer} ${x2} ${below + GAP.layer} ${x2} ${below}`;
+  const [x1, y1, x2] = [from.x + NODE.width / 2, from.y + NODE.height, to.x + NODE.width / 2];
+  const y2 = way === BESIDE ? to.y + NODE.height : to.y;
+  const [middle1, middle2] =
+    way === BESIDE ? [y1 + GAP.layer, y2 + GAP.layer] : [(y1 + y2) / 2, (y1 + y2) / 2];
+  return `M${x1} ${y1}C${x1} ${middle1} ${x2} ${middle2} ${x2} ${y2}`;
 }
