@@ -6,6 +6,8 @@ import configparser
 import hashlib
 import json
 import re
+import shutil
+import subprocess
 from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -117,6 +119,19 @@ def test_vendored_files_are_loaded_only_by_modules_that_pages_load_later() -> No
         loaded.add(path)
         waiting += find_imports(path, IMPORT_AT_ONCE) - loaded
     assert [path for path in loaded if path.parent == VENDORED] == []
+
+
+def test_joined_files_are_accepted_by_node(tmp_path: Path) -> None:
+    """A module that waits outside a function would be a syntax error of the whole file."""
+    node = shutil.which("node")
+    if not node:
+        pytest.skip("node is not installed")
+    for one, asset in load_assets().files.items():
+        if re.fullmatch(r"bundles/.*\.js", one):
+            path = (tmp_path / Path(one).name).with_suffix(".mjs")
+            path.write_bytes(asset.content)
+            done = subprocess.run([node, "--check", path], capture_output=True, text=True, timeout=120)
+            assert done.returncode == 0, done.stderr
 
 
 def test_joined_files_have_every_module_once_and_none_of_the_vendored_files() -> None:
