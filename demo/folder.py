@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from airflow_provider_pushmetrics.serving.private_files import (
-    FILE_MODE,
     make_private_folder,
+    open_private,
     write_private_file,
 )
 from demo.errors import DemoError
@@ -34,13 +33,14 @@ class DemoFolder:
     def lock(self) -> Iterator[None]:
         """Make the folder and hold its lock, which ends with this process, however that ends."""
         make_private_folder(self.root)
-        try:
-            lock = FileLock(self.root / "lock", timeout=0, mode=FILE_MODE).acquire()
-        except Timeout:
-            raise DemoError(
-                f"a demo is already running in {str(self.root)!r}. Wait for it, or stop it with `make stop`."
-            ) from None
-        with lock:
+        with open_private(self.root / "lock", "ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DemoError(
+                    f"a demo is already running in {str(self.root)!r}. Wait for it, or stop it with"
+                    " `make stop`."
+                ) from None
             yield
 
     def read_access(self) -> dict[str, str]:
