@@ -152,7 +152,8 @@ def save_chunks(chunks: Iterator[bytes], target: ObjectStoragePath) -> int:
     """
     Write a file piece by piece, which appears only when it is complete; return its size in bytes.
 
-    :raises OSError: if the storage has another number of bytes than were written, among other reasons.
+    :raises OSError: if it cannot be written, or if a storage in which it had to be renamed has another
+        number of bytes than were written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.protocol in OBJECT_PROTOCOLS:
