@@ -2,15 +2,15 @@
 Joins the modules of the web interface into few files, since each would be a request.
 
 A module becomes a function that returns its exports. Nothing is renamed or moved: each line of a joined file
-is one line of a module, and the source map says which. A target of ``import()`` has a file of its own,
-with what only that target imports; everything else is in the file of the entry.
+is one line of a module, and the source map says which. A target of ``import()`` has a file of its own, with
+what only that target imports. What the same few targets import has one too, if it is large; everything else
+is in the file of the entry.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +19,8 @@ from posixpath import dirname, join, normpath
 
 FOLDER = "bundles/"
 VENDORED = "vendored/"
+OWN_FILE_BYTES = 10_000
+"""A request costs more than smaller files."""
 
 # The sources are formatted by Biome, so that each of these begins a line.
 _COMMENT = re.compile(r"^[ \t]*(?:/\*(?:(?!\*/).)*\*/|//[^\n]*)[ \t]*$", re.M | re.S)
@@ -97,12 +99,33 @@ class Bundler:
         self._modules = {name: Module(name, source) for name, source in sources.items()}
         self._entry = entry
         reached = self._reach([entry])
-        lazy = self._find_lazy(reached)
-        counts = Counter(name for target in lazy for name in self._reach([target]))
-        shared = {name for name, count in counts.items() if count > 1}
-        self._main = reached | shared
-        self._lazy = lazy
+        self._lazy = self._find_lazy(reached)
+        users: dict[str, set[str]] = {}
+        for target in self._lazy:
+            for name in self._reach([target]) - reached:
+                users.setdefault(name, set()).add(target)
+        self._files: dict[str, set[str]] = {entry: reached} | {target: set() for target in self._lazy}
+        for name, module_names in self._group(users):
+            self._files.setdefault(name, set()).update(module_names)
+        first = self._reach(self._files[entry])
+        self._files = {entry: first} | {
+            name: names - first for name, names in self._files.items() if name in self._lazy or names - first
+        }
         self._check_names()
+
+    def _group(self, users: Mapping[str, set[str]]) -> Iterator[tuple[str, set[str]]]:
+        """Give the files of the modules that are loaded later; ``users`` has the targets that load each."""
+        groups: dict[frozenset[str], set[str]] = {}
+        for name, targets in users.items():
+            groups.setdefault(frozenset(targets), set()).add(name)
+        for group, names in groups.items():
+            is_large = sum(len(self._modules[name].code) for name in names) >= OWN_FILE_BYTES
+            if len(group) == 1:
+                yield min(group), names
+            elif is_large and len(group) < len(self._lazy) / 2:
+                yield f"shared/{min(names)}", names
+            else:
+                yield self._entry, names
 
     def join(self, version: str) -> dict[str, Bundle]:
         """
@@ -112,18 +135,27 @@ class Bundler:
         """
         mark = json.dumps(version)
         head = f"export const $modules = {{}}, $version = {mark};"
-        bundles = {self._entry: self._join(head, self._main, "", self._entry)}
+        bundles = {self._entry: self._join(head, self._entry, "")}
         check = f'if ($version !== {mark}) throw new Error("The web interface was updated: reload the page");'
         head = f'import {{ $modules, $version }} from "./{_flatten(self._entry)}";{check}'
-        for target in self._lazy:
-            exports = ", ".join(self._modules[target].exports)
-            foot = f"export const {{ {exports} }} = $modules[{json.dumps(target)}];\n"
-            bundles[target] = self._join(head, self._reach([target]) - self._main, foot, target)
+        for name in list(self._files)[1:]:
+            needed = "".join(f'import "./{_flatten(other)}";' for other in self._find_needed(name))
+            foot = ""
+            if name in self._lazy:
+                exports = ", ".join(self._modules[name].exports)
+                foot = f"export const {{ {exports} }} = $modules[{json.dumps(name)}];\n"
+            bundles[name] = self._join(needed + head, name, foot)
         return {FOLDER + _flatten(name): bundle for name, bundle in bundles.items()}
+
+    def _find_needed(self, name: str) -> list[str]:
+        """Find the other files, without that of the entry, that must be there before this one."""
+        used = self._reach([*self._files[name], *({name} & self._modules.keys())])
+        own = {self._entry, name}
+        return sorted(one for one, names in self._files.items() if one not in own and names & used)
 
     def _check_names(self) -> None:
         taken: dict[str, str] = {}
-        for name in [self._entry, *self._lazy]:
+        for name in self._files:
             other = taken.setdefault(_flatten(name), name)
             if other != name:
                 raise ValueError(f"{other} and {name} would be one file: {_flatten(name)}")
@@ -149,7 +181,8 @@ class Bundler:
             waiting += self._reach(fresh)
         return sorted(found)
 
-    def _join(self, head: str, names: set[str], foot: str, name: str) -> Bundle:
+    def _join(self, head: str, name: str, foot: str) -> Bundle:
+        names = self._files[name]
         order = TopologicalSorter({one: self._modules[one].imports for one in sorted(names)}).static_order()
         modules = [self._modules[one] for one in order if one in names]
         vendored = sorted({one for module in modules for one in module.imports if one.startswith(VENDORED)})

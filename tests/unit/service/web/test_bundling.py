@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_pushmetrics.service.web.bundling import Bundler
+from airflow_provider_pushmetrics.service.web.bundling import OWN_FILE_BYTES, Bundler
 
 ENTRY = """// The entry.
 import { twice as double } from "./numbers/twice.js";
@@ -70,6 +70,41 @@ def test_what_several_later_files_need_is_in_the_first_and_exists_once() -> None
     bundles = join(SOURCES)
     assert set(bundles) == {"bundles/app.js", "bundles/later.js", "bundles/other.js"}
     assert [name for name, text in bundles.items() if "let calls" in text] == ["bundles/app.js"]
+
+
+def test_what_few_later_files_need_has_its_own_file_if_it_is_large(tmp_path: Path) -> None:
+    sources = SOURCES | {
+        "app.js": ENTRY + "".join(f'import("./page{number}.js");\n' for number in range(3)),
+        "shared.js": SOURCES["shared.js"] + f'export const large = "{"x" * OWN_FILE_BYTES}";\n',
+    }
+    sources |= {f"page{number}.js": "export const page = 1;\n" for number in range(3)}
+    bundles = join(sources)
+    (own,) = [name for name, text in bundles.items() if "let calls" in text]
+    needing = [
+        name for name, text in bundles.items() if f'import "./{own.removeprefix("bundles/")}";' in text
+    ]
+    assert (own, needing) == ("bundles/shared-shared.js", ["bundles/later.js", "bundles/other.js"])
+    (tmp_path / "joined").mkdir()
+    assert run(tmp_path / "joined", bundles) == run(tmp_path, sources)
+
+
+def test_what_the_first_file_needs_is_in_it_however_large_it_is(tmp_path: Path) -> None:
+    """``shared.js`` is large and for three of seven, and what imports it for two of these is small."""
+    loads = [f'import("./page{number}.js").then(({{ page }}) => console.log(page));' for number in range(5)]
+    small = 'import { shared } from "./shared.js";\nexport const small = () => shared();\n'
+    sources = SOURCES | {
+        "app.js": ENTRY + "\n".join(loads),
+        "shared.js": SOURCES["shared.js"] + f'export const large = "{"x" * OWN_FILE_BYTES}";\n',
+        "small.js": small,
+        "later.js": 'import "./small.js";\n' + SOURCES["later.js"],
+        "other.js": 'import "./small.js";\n' + SOURCES["other.js"],
+        "page0.js": 'import { large } from "./shared.js";\nexport const page = large.length;\n',
+    }
+    sources |= {f"page{number}.js": "export const page = 0;\n" for number in range(1, 5)}
+    bundles = join(sources)
+    assert "let calls" in bundles["bundles/app.js"]
+    (tmp_path / "joined").mkdir()
+    assert sorted(run(tmp_path / "joined", bundles)) == sorted(run(tmp_path, sources))
 
 
 def test_file_of_another_version_is_refused(tmp_path: Path) -> None:
