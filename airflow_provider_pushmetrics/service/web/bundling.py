@@ -137,14 +137,14 @@ class Bundler:
         head = f"export const $modules = {{}}, $version = {mark};"
         bundles = {self._entry: self._join(head, self._entry, "")}
         check = f'if ($version !== {mark}) throw new Error("The web interface was updated: reload the page");'
-        head = f'import {{ $modules, $version }} from "./{_flatten(self._entry)}";{check}'
+        first = f'import {{ $modules, $version }} from "./{_flatten(self._entry)}";'
         for name in list(self._files)[1:]:
             needed = "".join(f'import "./{_flatten(other)}";' for other in self._find_needed(name))
             foot = ""
             if name in self._lazy:
                 exports = ", ".join(self._modules[name].exports)
                 foot = f"export const {{ {exports} }} = $modules[{json.dumps(name)}];\n"
-            bundles[name] = self._join(needed + head, name, foot)
+            bundles[name] = self._join(first + needed + check, name, foot)
         return {FOLDER + _flatten(name): bundle for name, bundle in bundles.items()}
 
     def _find_needed(self, name: str) -> list[str]:
