@@ -235,7 +235,8 @@ async def test_only_a_few_readings_may_hang(clock: Clock) -> None:
         await turn_until(partial(backend.has_begun, min(number, MAX_GIVEN_UP + 1)))
         clock.now += AGES.give_up
     backend.end(0, "first")
-    await turn_until(lambda: authenticates(current.gates, "first"))
+    await turn_until(lambda: current._given_up == MAX_GIVEN_UP - 1)  # its thread has ended
+    assert authenticates(current.gates, "first")
     await current.get()
     await turn_until(lambda: len(backend.begun) == MAX_GIVEN_UP + 2)
     for number in range(1, MAX_GIVEN_UP + 2):
