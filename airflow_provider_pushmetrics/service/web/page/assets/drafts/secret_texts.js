@@ -1,5 +1,9 @@
 // Which fields and texts contain a credential, and are not stored in the browser.
 
+import { isHarmless } from "./harmless_values.js";
+import { findSetNames, hasNamedLiteral } from "./jinja_literals.js";
+import { KEY, PASSWORD } from "./secret_names.js";
+
 /** Names of fields that never reach the storage. */
 const SECRET_NAME =
   /token|secret|passw|pwd|credential|authorization|api_?key|private_?key|access_?key|headers|uri\b|dsn/i;
@@ -21,37 +25,26 @@ const CREDENTIAL = new RegExp(
   "i",
 );
 
-const PASSWORD = "passw(?:or)?d|passphrase|pwd|secret|authorization|(?<=[?&][\\w-]{0,30})sig(?:nature)?";
-const KEY = "token|(?:access|account|api|auth|private|secret|shared)[_-]?(?:access[_-]?)?key";
+const NAME = `(?:(?<password>${PASSWORD})|${KEY})`;
 const ASSIGNED = new RegExp(
-  `(?:(?<password>${PASSWORD})|${KEY})["'\`]?\\s*(?:=>|:=|=(?![=>])|(?<colon>:(?![:=])))\\s*`,
+  `${NAME}\\\\{0,3}["'\`]?\\s*(?:=>|:=|==(?=\\s*["'\`])|=(?![=>])|(?<colon>:(?![:=])))\\s*`,
   "gi",
 );
-const IN_CLAUSE = /\b(?<password>password|secret|token|identified\s+by)\s+(?=')/gi;
+/** In SQL a text may follow a name directly, or behind tags of Jinja. */
+const TAGS = "(?:(?:\\{\\{[^{}]*\\}\\}|\\{%[^%]*%\\})\\s*)*";
+const IN_CLAUSE = new RegExp(`${NAME}\\s+(?=${TAGS}(?:[a-z]?&?'|\\$\\w{0,20}\\$))`, "gi");
+const IDENTIFIED = new RegExp(
+  `\\bidentified\\s+(?:(?:with|via)\\s+["'\`]?\\w+["'\`]?\\s+)?(?<password>by|as)\\s+` +
+    `(?=${TAGS}["']|(?<=\\buser\\s{1,9}\\S{1,64}\\s{1,9}identified\\s{1,9}by\\s{1,9}))`,
+  "gi",
+);
+const BLOCK_SET = new RegExp(`\\{%[-+]?\\s*set\\s+\\w{0,64}?${NAME}\\s*[-+]?%\\}\\s*`, "gi");
+const VALUE = /["'`]?[^\s"'`=]/y;
 
 /** What stands before an assigned name: that of a table, or the beginning of a parameter of a URL. */
 const TABLE = /\.["`]?\w*$/;
 const OF_URL = /[?&][\w-]*$/;
 const LONGEST_NAME = 64;
-
-const END = "(?=[\\s\"'`,;)\\]}&<]|::|\\.(?:\\s|$)|$)";
-const TEMPLATE = "(?:(?:bearer|basic|token)\\s+)?(?:\\{\\{[^{}]*\\}\\}|\\{%[^%]*%\\})+";
-const COLUMN = `\\w{0,30}(?:${PASSWORD}|${KEY}|key|id)`;
-const [VALUE, PARAMETER, CONSTANT, OBJECT, EXPRESSION, NUMBER, PLACEHOLDER, OTHER_COLUMN] = [
-  "[\"'`]?[^\\s\"'`=]",
-  `${TEMPLATE}${END}|(["'\`])${TEMPLATE}\\1`,
-  `(?:null|true|false|default)${END}`,
-  "\\{\\s*[\"'}]",
-  `\\(\\s*select\\b|(?:[a-z_]\\w{0,20}\\(\\s*)?(?:${[
-    TEMPLATE,
-    "\\$\\d+|\\?|%s|%\\(\\w+\\)s",
-    `[:@]${COLUMN}`,
-    `(?:(?:\\w{1,30}|"\\w{1,30}")\\.){1,3}(?:${COLUMN}|"${COLUMN}")`,
-  ].join("|")})${END}`,
-  `\\d{1,9}(?:\\.\\d+)?${END}`,
-  `[:@][a-z_]\\w{0,20}${END}`,
-  `[a-z_]\\w{0,30}\\.[a-z_]\\w{0,19}${END}`,
-].map((source) => new RegExp(source, "iy"));
 
 /** @param {string} name */
 export const isSecretName = (name) => SECRET_NAME.test(name);
@@ -63,28 +56,28 @@ export const isSecretName = (name) => SECRET_NAME.test(name);
  * @param {string} text
  */
 export function hasSecret(text) {
-  if (CREDENTIAL.test(text)) return true;
-  return [ASSIGNED, IN_CLAUSE].some((pattern) =>
-    [...text.matchAll(pattern)].some((found) => isSecretAssigned(text, found)),
+  if (CREDENTIAL.test(text) || hasNamedLiteral(text)) return true;
+  const setNames = findSetNames(text);
+  return [ASSIGNED, IN_CLAUSE, IDENTIFIED, BLOCK_SET].some((pattern) =>
+    [...text.matchAll(pattern)].some((found) => isSecretAssigned(text, found, setNames)),
   );
 }
 
 /**
  * @param {string} text
  * @param {RegExpExecArray} found The name, and what is before the value.
+ * @param {Set<string>} setNames
  */
-function isSecretAssigned(text, found) {
+function isSecretAssigned(text, found, setNames) {
   const from = found.index + found[0].length;
-  const is = (/** @type {RegExp} */ pattern) => {
-    pattern.lastIndex = from;
-    return pattern.test(text);
-  };
-  if (!is(VALUE) || is(PARAMETER)) return false;
+  VALUE.lastIndex = from;
+  if (!VALUE.test(text)) return false;
   const before = text.slice(Math.max(0, found.index - LONGEST_NAME), found.index);
-  if (OF_URL.test(before)) return true;
-  const isPassword = Boolean(found.groups?.password);
-  if (is(CONSTANT) || (!isPassword && is(NUMBER))) return false;
-  if (found.groups?.colon) return !is(OBJECT);
-  if (is(EXPRESSION)) return false;
-  return isPassword || !(is(PLACEHOLDER) || (TABLE.test(before) && is(OTHER_COLUMN)));
+  const assigned = {
+    isPassword: found.groups?.password !== undefined,
+    isOfUrl: OF_URL.test(before),
+    isOfObject: found.groups?.colon !== undefined,
+    isOfTable: TABLE.test(before),
+  };
+  return !isHarmless(text, from, assigned, setNames);
 }
