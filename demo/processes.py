@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +24,9 @@ from demo.errors import DemoError
 
 MARKER_VARIABLE = "PUSHMETRICS_DEMO_FOLDER"
 REAP_SECONDS = 30
+STOP_SECONDS = 30
+"""How long a killed process may take to end: storage that does not answer, or a debugger, may hold it."""
+
 PR_SET_CHILD_SUBREAPER = 36
 """From ``linux/prctl.h``; other systems have no equivalent, and their init reaps orphans."""
 
@@ -87,17 +90,30 @@ class DemoProcesses:
                 members |= set(one.children(recursive=True))
         return set(filter(is_alive, members))
 
-    def stop(self) -> None:
-        """Kill every process, also those that are started meanwhile."""
+    def stop(self, *, timeout_seconds: float = STOP_SECONDS) -> None:
+        """
+        Kill every process, also those that are started meanwhile.
+
+        :raises DemoError: if some are still there after this time.
+        """
+        deadline = time.monotonic() + timeout_seconds
         members = set[psutil.Process]()
-        # One that is about to end has no environment any more, so it is looked for among those found before.
-        while members := self.find_members() | set(filter(is_alive, members)):
+        while members := self._find_left(members):
             for member in members:
                 with suppress(psutil.Error):
                     member.kill()
             psutil.wait_procs(members, timeout=0.2)
+            if time.monotonic() >= deadline and (left := self._find_left(members)):
+                raise DemoError(
+                    f"not ended {timeout_seconds:g} s after SIGKILL: {describe(left)}. End what holds it,"
+                    " such as a debugger or storage that does not answer, and run `make stop` again."
+                )
         for child in self._children:
             child.wait(REAP_SECONDS)  # its main thread may have ended before the others
+
+    def _find_left(self, members: set[psutil.Process]) -> set[psutil.Process]:
+        """Find those that run. One that is about to end has lost its environment, but was found before."""
+        return self.find_members() | set(filter(is_alive, members))
 
     def _is_marked(self, process: psutil.Process) -> bool:
         with suppress(psutil.Error, OSError):  # it belongs to another user, or has just ended
@@ -106,9 +122,22 @@ class DemoProcesses:
 
 
 def is_alive(process: psutil.Process) -> bool:
+    """Return whether a process runs; one whose main thread has ended is a zombie, and runs until all have."""
     with suppress(psutil.Error):
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+        return process.is_running() and (
+            process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
+        )
     return False
+
+
+def describe(processes: Iterable[psutil.Process]) -> str:
+    """Write the ids of processes, with their names and states."""
+    texts = dict[int, str]()
+    for one in processes:
+        texts[one.pid] = f"process {one.pid}"
+        with suppress(psutil.Error):
+            texts[one.pid] += f" ({one.name()}, {one.status()})"
+    return ", ".join(text for _, text in sorted(texts.items()))
 
 
 def read_tail(log: Path, lines: int = 15) -> str:

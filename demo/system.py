@@ -119,9 +119,9 @@ class DemoSystem:
 
     def stop(self) -> None:
         """Stop everything that was started."""
-        self.processes.stop()
         self.service.close()
         self.airflow.close()
+        self.processes.stop()
 
     def list_access(self) -> dict[str, str]:
         """List the URLs and credentials that a person or a program needs to use the system."""

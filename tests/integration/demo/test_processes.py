@@ -17,6 +17,7 @@ from demo.processes import MARKER_VARIABLE, DemoProcesses, is_alive, read_tail
 from demo.settings import build_base_environment
 from tests.fakes.waiting import wait_until
 
+ROOT = Path(__file__).resolve().parents[3]
 SLEEP = "import time; time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); {SLEEP}"
 ORPHANING = (
@@ -33,6 +34,24 @@ import subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", {RENAMED!r}], start_new_session=True)
 time.sleep(600)
 """
+
+WITHOUT_MAIN_THREAD = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(600,)).start()
+print("up", flush=True)
+ctypes.CDLL(None).pthread_exit(None)
+"""
+TRACING = f"""
+import ctypes, os, subprocess, sys, time
+trace = ctypes.CDLL(None, use_errno=True).ptrace
+trace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+child = subprocess.Popen([sys.executable, "-c", {SLEEP!r}], env={{{MARKER_VARIABLE!r}: sys.argv[1]}})
+SEIZE, STOP_AT_EXIT = 0x4206, 0x40
+failed = trace(SEIZE, child.pid, None, STOP_AT_EXIT)
+print(os.strerror(ctypes.get_errno()) if failed else child.pid, flush=True)
+time.sleep(600)
+"""
+"""A debugger: its child, which has the marker, does not end by SIGKILL as long as this program runs."""
 
 
 @pytest.fixture(name="processes")
@@ -95,6 +114,47 @@ def test_a_renamed_process_that_ignores_signals_is_stopped_after_its_parent_died
     assert left.cmdline()[0].startswith("airflow scheduler -- DagFileProcessorManager")
     later.stop()
     assert not is_alive(left)
+
+
+@pytest.fixture(name="held")
+def hold_process(tmp_path: Path) -> Iterator[int]:
+    """Run a process of the demo in ``.demo`` that no signal ends before the test does, and give its id."""
+    command = [sys.executable, "-c", TRACING, str(tmp_path / ".demo")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as debugger:
+        assert debugger.stdout
+        said = debugger.stdout.readline().strip()
+        try:
+            if not said.isdecimal():
+                pytest.skip(f"a process must not trace its child here: {said}")
+            yield int(said)
+        finally:
+            debugger.kill()
+    wait_until(lambda: not psutil.pid_exists(int(said)) or not is_alive(psutil.Process(int(said))))
+
+
+def test_a_process_that_sigkill_does_not_end_is_named_and_stopping_ends(held: int, tmp_path: Path) -> None:
+    with pytest.raises(
+        DemoError, match=rf"not ended 1 s after SIGKILL: process {held} \(.*`make stop` again"
+    ):
+        DemoProcesses(tmp_path / ".demo").stop(timeout_seconds=1)
+
+
+@pytest.mark.slow
+def test_stopping_fails_with_the_id_of_the_process_that_is_left(held: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-B", "-m", "demo", "--stop"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    stopped = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert (stopped.returncode, stopped.stderr) == (1, "")
+    assert f"not ended 30 s after SIGKILL: process {held} (" in stopped.stdout
+
+
+def test_a_process_whose_main_thread_has_ended_is_alive(processes: DemoProcesses, tmp_path: Path) -> None:
+    child = psutil.Process(start(processes, tmp_path, WITHOUT_MAIN_THREAD).pid)
+    wait_for_output(tmp_path)
+    wait_until(lambda: child.status() == psutil.STATUS_ZOMBIE)
+    assert processes.find_members() == {child}
+    processes.stop()
+    assert not is_alive(child)
 
 
 def test_processes_of_another_folder_are_left_alone(processes: DemoProcesses, tmp_path: Path) -> None:
