@@ -66,7 +66,6 @@ from airflow_provider_pushmetrics.service.api.conventions.methods import list_me
 from airflow_provider_pushmetrics.service.api.conventions.routers import add_routes
 from airflow_provider_pushmetrics.service.reports.block_graph import PlanError
 from airflow_provider_pushmetrics.service.reports.block_types import ContentError
-from airflow_provider_pushmetrics.service.reports.parameter_types import ParameterValueError
 from airflow_provider_pushmetrics.service.results.stored_result import ResultError, ResultGoneError
 from airflow_provider_pushmetrics.service.runtime import ServiceParts, assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
@@ -87,6 +86,7 @@ from airflow_provider_pushmetrics.serving.http.compression import Compression
 from airflow_provider_pushmetrics.serving.http.headers import NoStore
 from airflow_provider_pushmetrics.serving.http.request_spans import RequestSpans
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
+from airflow_provider_pushmetrics.serving.parameter_types import ParameterValueError
 from airflow_provider_pushmetrics.serving.process_start import UNAVAILABLE
 
 ROUTERS = (

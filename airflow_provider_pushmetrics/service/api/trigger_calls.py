@@ -15,7 +15,6 @@ from airflow_provider_pushmetrics.service.api.conventions.document import TRIGGE
 from airflow_provider_pushmetrics.service.api.conventions.fields import IdempotencyKey, Reference
 from airflow_provider_pushmetrics.service.api.conventions.routers import make_router
 from airflow_provider_pushmetrics.service.api.schemas.triggers import TriggeredRun
-from airflow_provider_pushmetrics.service.reports.parameter_types import ParameterValueError
 from airflow_provider_pushmetrics.service.reports.parameters import (
     TOKEN,
     merge_parameters,
@@ -28,6 +27,7 @@ from airflow_provider_pushmetrics.service.runs.submission import (
     check_idempotency_key,
 )
 from airflow_provider_pushmetrics.service.runs.triggers import CalledTrigger, TriggerCall
+from airflow_provider_pushmetrics.serving.parameter_types import ParameterValueError
 from airflow_provider_pushmetrics.serving.traces import get_traceparent
 from airflow_provider_pushmetrics.tracing import STARTED_BY, TRACEPARENT, TaskOrigin, parse_traceparent
 

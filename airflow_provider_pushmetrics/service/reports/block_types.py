@@ -23,12 +23,12 @@ from airflow_provider_pushmetrics.service.reports.block_graph import (
     collect_templates,
 )
 from airflow_provider_pushmetrics.service.reports.message_blocks import HTML, MARKDOWN, PLAIN_TEXT
-from airflow_provider_pushmetrics.service.reports.parameter_types import CONVERSIONS, MAX_CHOICES, Parameter
 from airflow_provider_pushmetrics.service.results.attachments import MEDIA_TYPES
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 from airflow_provider_pushmetrics.service.templates.markup import check_markup_template
 from airflow_provider_pushmetrics.service.templates.rendering import check_sql_template, parse_template
 from airflow_provider_pushmetrics.serving.json_bodies import MAX_DEPTH, is_deeper_than
+from airflow_provider_pushmetrics.serving.parameter_types import CONVERSIONS, MAX_CHOICES, Parameter
 
 ALIASES: Mapping[str, str] = {"query": SQL, "sql_query": SQL, "markdown": TEXT}
 """Aliases of block types."""

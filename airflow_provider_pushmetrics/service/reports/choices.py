@@ -13,11 +13,11 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.models import Block, BlockResult
 from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
 from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER, SQL, hash_content
-from airflow_provider_pushmetrics.service.reports.parameter_types import MAX_CHOICES, Parameter
 from airflow_provider_pushmetrics.service.results.columns import read_values
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.results.values import write_text
 from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.serving.parameter_types import MAX_CHOICES, Parameter
 
 MAX_QUERY_CHOICES = 100_000
 """If a query has more different values, no value is accepted."""

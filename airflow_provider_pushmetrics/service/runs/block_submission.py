@@ -16,7 +16,6 @@ from airflow_provider_pushmetrics.service.reports.block_graph import (
     plan_with_query,
 )
 from airflow_provider_pushmetrics.service.reports.choices import set_query_choices
-from airflow_provider_pushmetrics.service.reports.parameter_types import Parameter, apply_parameters
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.pending_limit import UNLIMITED, PendingLimit
@@ -25,6 +24,7 @@ from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.webhooks.run_events import build_run_event, read_ended_run
+from airflow_provider_pushmetrics.serving.parameter_types import Parameter, apply_parameters
 
 
 def accept_query_run(

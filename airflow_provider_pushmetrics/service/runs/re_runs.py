@@ -8,11 +8,11 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.models import Run
 from airflow_provider_pushmetrics.service.reports.choices import set_query_choices
-from airflow_provider_pushmetrics.service.reports.parameter_types import Parameter, apply_parameters
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.pending_limit import UNLIMITED, PendingLimit
 from airflow_provider_pushmetrics.service.runs.submission import read_parameters
 from airflow_provider_pushmetrics.service.storage.database import Database
+from airflow_provider_pushmetrics.serving.parameter_types import Parameter, apply_parameters
 
 
 def read_re_run_parameters(database: Database, results: ResultStore, run_id: int) -> list[Parameter]:

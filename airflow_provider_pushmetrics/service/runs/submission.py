@@ -33,11 +33,6 @@ from airflow_provider_pushmetrics.service.reports.block_graph import (
     plan_with_query,
 )
 from airflow_provider_pushmetrics.service.reports.choices import needs_choices, set_query_choices
-from airflow_provider_pushmetrics.service.reports.parameter_types import (
-    Parameter,
-    ParameterValueError,
-    apply_parameters,
-)
 from airflow_provider_pushmetrics.service.reports.parameters import write_fingerprint
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
 from airflow_provider_pushmetrics.service.results.store import ResultStore
@@ -49,6 +44,11 @@ from airflow_provider_pushmetrics.service.storage.database import Database, exec
 from airflow_provider_pushmetrics.service.storage.ids import generate_flow_run_id, generate_uid
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.webhooks.run_events import build_run_event, read_ended_run
+from airflow_provider_pushmetrics.serving.parameter_types import (
+    Parameter,
+    ParameterValueError,
+    apply_parameters,
+)
 
 # Built once: building them takes as long as executing them.
 SELECT_TEMPLATES = (
@@ -325,13 +325,14 @@ def end_as_cancelled(session: Session, run: AnyRun, blocks: Iterable[PlannedBloc
     recorded = {result.block_id for result in run.results}
     for block in blocks:
         if block.id not in recorded:
-            run.results.append(_build_not_run(block))
+            run.results.append(build_result(block, NOT_RUN, f"not finished, because {CANCELLED_ERROR}"))
     session.flush()
     session.refresh(run, ["results"])
     return True
 
 
-def _build_not_run(block: PlannedBlock) -> BlockResult:
+def build_result(block: PlannedBlock, status: str, error: str | None) -> BlockResult:
+    """Build the result of a block that was not run."""
     return BlockResult(
         block_id=block.id,
         block_uid=block.uid,
@@ -339,8 +340,9 @@ def _build_not_run(block: PlannedBlock) -> BlockResult:
         position=block.position,
         name=block.name,
         type=block.type,
-        status=NOT_RUN,
-        error=f"not finished, because {CANCELLED_ERROR}",
+        status=status,
+        error=error,
+        is_truncated=False,
     )
 
 

@@ -22,9 +22,9 @@ from airflow_provider_pushmetrics.service.api.conventions.shapes import (
 )
 from airflow_provider_pushmetrics.service.api.reports import build_draft
 from airflow_provider_pushmetrics.service.api.schemas.blocks import CancelledBlockRun, NewBlock
-from airflow_provider_pushmetrics.service.models import Block, BlockResult, Report, StandaloneQueryRun
+from airflow_provider_pushmetrics.service.models import Block, Report, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.reports.authoring import check_block_content
-from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER, PlannedBlock
+from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER
 from airflow_provider_pushmetrics.service.reports.block_types import (
     ContentError,
     check_block_type,
@@ -37,6 +37,7 @@ from airflow_provider_pushmetrics.service.runs.block_submission import (
     give_run,
 )
 from airflow_provider_pushmetrics.service.runs.newest_results import compare_unsaved_result
+from airflow_provider_pushmetrics.service.runs.submission import build_result
 from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, parse_id
 from airflow_provider_pushmetrics.service.web.notebook import NewestBlockResult, build_newest_result
 
@@ -104,7 +105,8 @@ def show_block_run(
             return wrap(None)
         block = find_own_block(run)
         found = (one for one in run.results if one.block_id == block.id)
-        result = next(found, None) or _build_missing(run, block)
+        # None was recorded if the run failed as a whole.
+        result = next(found, None) or build_result(block, run.status, run.error)
         return wrap(build_newest_result(compare_unsaved_result(session, result, run, block)))
 
 
@@ -139,15 +141,3 @@ def _find_run(session: Session, reference: str, run_id: str, caller: Caller) -> 
     if run is None or run.report_id != report.id:
         raise HTTPException(404, NOT_FOUND)
     return run
-
-
-def _build_missing(run: StandaloneQueryRun, block: PlannedBlock) -> BlockResult:
-    """Build the result of a block of which none was recorded: its run failed as a whole."""
-    return BlockResult(
-        block_uid=block.uid,
-        name=block.name,
-        type=block.type,
-        status=run.status,
-        error=run.error,
-        is_truncated=False,
-    )

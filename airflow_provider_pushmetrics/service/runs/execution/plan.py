@@ -37,10 +37,10 @@ from airflow_provider_pushmetrics.service.reports.block_graph import (
     read_graph,
     select_with_needs,
 )
-from airflow_provider_pushmetrics.service.reports.parameter_types import Parameter
 from airflow_provider_pushmetrics.service.results.files.base import PICTURES_ENDING, ROWS_ENDING
 from airflow_provider_pushmetrics.service.storage.database import execute_core
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid
+from airflow_provider_pushmetrics.serving.parameter_types import Parameter
 
 MAX_RECORDED_ERROR_LENGTH = 4000
 

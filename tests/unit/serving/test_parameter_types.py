@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_pushmetrics.service.reports.parameter_types import (
+from airflow_provider_pushmetrics.serving.parameter_types import (
     CONVERSIONS,
     Parameter,
     ParameterValueError,
