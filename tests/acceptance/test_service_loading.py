@@ -154,8 +154,9 @@ def test_editor_is_loaded_when_a_form_with_sql_is_opened_and_not_before(visit: V
     traffic = open_signed_in(visit)
     visit.open("app/reports")
     visit.follow("Departure delays")
-    expect(visit.page.get_by_role("button", name="Run", exact=True).first).to_be_visible()
-    assert [url for url in traffic.begun if "codemirror" in url] == []
+    visit.press("Edit origin")
+    expect(visit.page.get_by_label("Default")).to_be_visible()
+    assert [url for url in traffic.begun if "codemirror" in url or "sql_element" in url] == []
     visit.press("Edit by_carrier")
     expect(visit.page.locator("sql-editor").first).to_be_visible()
     visit.page.locator("sql-editor .cm-content").first.wait_for()

@@ -61,22 +61,6 @@ def read_lines(editor: Locator) -> list[str]:
     return editor.locator(".cm-line").all_inner_texts()
 
 
-def test_editor_is_loaded_when_a_form_with_sql_is_opened_and_not_before(
-    service: ServiceProcess, visit: Visit
-) -> None:
-    report = make_report(service, "Lazy")
-    loaded: list[str] = []
-    visit.page.on("request", lambda request: loaded.append(request.url))
-    page = visit.enter(f"app/reports/{report['id']}")
-    page.get_by_role("button", name="Edit carrier").click()
-    expect(page.get_by_label("Default")).to_be_visible()
-    assert [url for url in loaded if "codemirror" in url or "sql_element" in url] == []
-    page.get_by_role("button", name="Edit worst").click()
-    expect(get_editor(page)).to_be_visible()
-    assert [url.rpartition("/")[2] for url in loaded if "codemirror" in url] == ["codemirror.js"]
-    assert all(url.startswith(visit.base_url) for url in loaded)
-
-
 def test_what_is_typed_in_the_editor_is_saved(service: ServiceProcess, visit: Visit) -> None:
     report = make_report(service, "Typed")
     editor = open_editor(visit, report)
