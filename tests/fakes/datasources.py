@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from airflow_provider_pushmetrics.service.datasources.base import Source, Stopper
-from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
+from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits, RowCutter
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 
 
@@ -21,6 +21,14 @@ def fetch_table(
     bound = BoundSql(tuple(sql.split("{}")) if values else (sql,), values)
     with source.query(bound, Stopper(), limits=limits, time_zone=time_zone) as rows:
         return pa.Table.from_batches(rows.batches, rows.schema)
+
+
+def fetch_first_rows(source: Source, sql: str, count: int) -> list[dict[str, Any]]:
+    """Run a query with a row limit, and give its rows."""
+    cutter, limits = RowCutter(count), QueryLimits(max_rows=count)
+    with source.query(BoundSql((sql,), ()), Stopper(), limits=limits, time_zone="UTC") as rows:
+        first: list[dict[str, Any]] = pa.Table.from_batches(cutter.cut(rows.batches), rows.schema).to_pylist()
+    return first
 
 
 def fetch_rows(source: Source, sql: str, *values: Any, **options: Any) -> list[dict[str, Any]]:

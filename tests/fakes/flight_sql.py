@@ -44,13 +44,17 @@ class FlightSqlServer(flight.FlightServerBase):  # type: ignore[misc]
     Answers queries by a DuckDB database in memory.
 
     :param login: The user and the password that it takes; anybody without.
+    :param tls: Its certificate and its key; it speaks without TLS otherwise.
     """
 
-    def __init__(self, login: tuple[str, str] | None = None) -> None:
+    def __init__(self, login: tuple[str, str] | None = None, tls: tuple[bytes, bytes] | None = None) -> None:
         middleware = {"login": _Logins(login)} if login else {}
         # The login is in a header of the handshake, which the middleware reads.
         super().__init__(
-            ("127.0.0.1", 0), middleware=middleware, auth_handler=_NoHandshake() if login else None
+            ("127.0.0.1", 0),
+            tls_certificates=[tls] if tls else None,
+            middleware=middleware,
+            auth_handler=_NoHandshake() if login else None,
         )
         self._database = duckdb.connect()
         self._prepared: dict[bytes, tuple[str, list[Any]]] = {}
@@ -125,9 +129,11 @@ class _Login(flight.ServerMiddleware):  # type: ignore[misc]
 
 
 @contextmanager
-def run_flight_sql(login: tuple[str, str] | None = None) -> Iterator[FlightSqlServer]:
+def run_flight_sql(
+    login: tuple[str, str] | None = None, tls: tuple[bytes, bytes] | None = None
+) -> Iterator[FlightSqlServer]:
     """Run a server on a free port of the loopback interface."""
-    with FlightSqlServer(login) as server:
+    with FlightSqlServer(login, tls) as server:
         yield server
 
 

@@ -47,7 +47,7 @@ from airflow_provider_pushmetrics.service.datasources.urls import (
     build_source_url,
     describe_source,
     parse_source_url,
-    restore_password,
+    restore_masked,
 )
 from airflow_provider_pushmetrics.service.models import DataSource
 from airflow_provider_pushmetrics.service.runtime import ServiceParts
@@ -220,14 +220,14 @@ def _check_url(
     """
     Check the URL of a database.
 
-    :param stored: The database that it replaces; its password replaces a masked one.
+    :param stored: The database that it replaces; what is masked in the URL is taken from it.
     :param is_tried: Whether the database must answer now.
     :return: Its kind, and its location before encryption.
     :raises HTTPException: 422 if it cannot be used.
     """
     try:
         if stored is not None:
-            text = restore_password(text, _build_url(parts, stored))
+            text = restore_masked(text, _build_url(parts, stored))
         kind, location = parse_source_url(text)
     except ValueError as error:
         raise HTTPException(422, f"sqlalchemy_uri: {error}") from None

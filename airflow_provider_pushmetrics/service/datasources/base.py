@@ -140,4 +140,4 @@ class Source(Protocol):
         """
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; those of running queries when they have ended."""

@@ -19,7 +19,12 @@ from sqlalchemy.engine import URL
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsEndpointError
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
-from airflow_provider_pushmetrics.service.datasources.urls import FILE_BACKENDS, find_socket
+from airflow_provider_pushmetrics.service.datasources.urls import (
+    FILE_BACKENDS,
+    FLIGHT_SQL,
+    find_socket,
+    is_set,
+)
 from airflow_provider_pushmetrics.service.egress.ip_ranges import Zone, find_range
 from airflow_provider_pushmetrics.service.egress.rules import PRIVATE_OPTION, EgressRules, parse_host
 from airflow_provider_pushmetrics.service.egress.transport import BoundedResolver, Resolver
@@ -81,6 +86,9 @@ class HostGuard:
         """
         Check the server of a database, and replace its name in the URL by its address.
 
+        PostgreSQL and Flight SQL get the addresses by the option ``hostaddr``, and keep the name for the
+        certificate.
+
         :raises SourceError: if it must not be connected to, or its name cannot be resolved.
         """
         backend = url.get_backend_name()
@@ -96,7 +104,10 @@ class HostGuard:
             )
         if _checks_certificate(url):
             return url  # the certificate is verified for the name, so no other server is accepted
-        return url.set(host=min(addresses, key=lambda address: ":" in address))
+        address = min(addresses, key=lambda one: ":" in one)
+        if backend == FLIGHT_SQL:
+            return url.update_query_dict({"hostaddr": address})
+        return url.set(host=address)
 
     def _find_addresses(self, url: URL) -> list[str]:
         """Find the addresses of a server that may be connected to; none for a socket."""
@@ -153,10 +164,15 @@ class HostGuard:
         return Place(frozenset(known or {THIS_MACHINE}), url.port or default, url.database or url.username)
 
 
+def sort_addresses(url: URL) -> URL:
+    """Sort the addresses of a checked URL: some names change their order with each lookup."""
+    addresses = str(url.query.get("hostaddr", "")).split(",")
+    return url.update_query_dict({"hostaddr": ",".join(sorted(addresses))}) if len(addresses) > 1 else url
+
+
 def _checks_certificate(url: URL) -> bool:
     """Return whether a driver only accepts a certificate for the host's name."""
-    check = str(url.query.get("ssl_check_hostname", "true")).lower()
-    return "ssl_ca" in url.query and check in ("true", "1")
+    return "ssl_ca" in url.query and is_set(url, "ssl_check_hostname", default=True)
 
 
 def _refuse(what: str, fault: str, zone: Zone) -> SourceError:

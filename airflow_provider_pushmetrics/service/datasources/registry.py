@@ -18,13 +18,14 @@ from airflow_provider_pushmetrics.service.datasources.base import Source, Source
 from airflow_provider_pushmetrics.service.datasources.duckdb.objects import ObjectFolder
 from airflow_provider_pushmetrics.service.datasources.duckdb.pool import open_duckdb_pool
 from airflow_provider_pushmetrics.service.datasources.duckdb.spill import delete_unused_folders
-from airflow_provider_pushmetrics.service.datasources.hosts import HostGuard
+from airflow_provider_pushmetrics.service.datasources.hosts import HostGuard, sort_addresses
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
 from airflow_provider_pushmetrics.service.datasources.locations import SourcePlaces, is_object_url
 from airflow_provider_pushmetrics.service.datasources.urls import (
     CLOUDS,
     DUCKDB,
     FILE_BACKENDS,
+    FLIGHT_SQL,
     SQLITE,
     build_source_url,
     find_file_options,
@@ -42,7 +43,7 @@ SELECT_SOURCES = select(DataSource.id, DataSource.kind, DataSource.location_encr
     DataSource.id.in_(bindparam("ids", expanding=True))
 )
 
-ADBC_KINDS = CLOUDS | {"flightsql"}
+ADBC_KINDS = CLOUDS | {FLIGHT_SQL}
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ class SourceRegistry:
 
     def open(self, source_id: Any) -> Source:
         """
-        Open a database, or return the open one. Databases whose rows were changed or deleted are closed.
+        Open a database, or return the open one.
+
+        Databases whose rows were changed or deleted are closed, after their running queries.
 
         :raises SourceError: if there is none with this id, or it must not be connected to.
         """
@@ -100,7 +103,7 @@ class SourceRegistry:
         url = self.locate(*rows[source_id])
         with self._lock:
             known = self._open.get(source_id)
-            if known is None or known.url != url:
+            if known is None or sort_addresses(known.url) != sort_addresses(url):
                 self._evict({source_id} & set(self._open))
                 known = self._open[source_id] = OpenSource(self._make_source(url), url)
             return known.source

@@ -14,6 +14,7 @@ from airflow_provider_pushmetrics.service.datasources.locations import has_safe_
 
 DUCKDB = "duckdb"
 SQLITE = "sqlite"
+FLIGHT_SQL = "flightsql"
 
 FILE_BACKENDS = frozenset({DUCKDB, SQLITE})
 
@@ -21,7 +22,10 @@ CLOUDS = frozenset({"snowflake", "bigquery"})
 """Their drivers connect to the vendor: the host of their URL is the name of an account."""
 
 NOT_A_URL = "must be a database URL, such as postgresql://user:password@host/database"
-MASKED_PASSWORD = "***"  # noqa: S105 (a mask)
+MASK = "***"
+"""Stands for a stored value that is not shown."""
+
+ENCODED_MASK = "%2A%2A%2A"
 
 VALUE = re.compile(r"[\w.,:+/-]{1,200}\Z")
 UTF8 = re.compile(r"utf-?8\Z", re.IGNORECASE)
@@ -29,10 +33,14 @@ UTF8MB4 = re.compile(r"utf8mb4\Z", re.IGNORECASE)
 """In other encodings, quoted text can mean something else at the server: 0x5C is ¥ in some."""
 
 SECONDS = re.compile(r"[1-9][0-9]?\Z")
+SET_FLAGS = frozenset({"true", "1"})
 FLAG = re.compile(r"(true|false|1|0)\Z", re.IGNORECASE)
 PATH = re.compile(r"[^\x00]{1,1000}\Z")
 SEARCH_PATH = re.compile(r"-c ?search_path=[\w,$\"]{1,200}\Z")
 SSL_MODE = re.compile(r"(disable|allow|prefer|require|verify-ca|verify-full)\Z")
+ENCRYPTION = re.compile(r"(off|request|require|strict)\Z", re.IGNORECASE)
+"""Some versions of FreeTDS take other values for ``off``."""
+
 SOCKET = re.compile(r"/[^\x00,]{0,100}\Z")
 ACCOUNT = re.compile(r"[A-Za-z0-9_.-]{1,255}\Z")
 CLOUD_NAMES = re.compile(r"[\w$.-]{0,255}(/[\w$.-]{0,255})?\Z")
@@ -116,7 +124,7 @@ BACKENDS: Mapping[str, Backend] = {
         "pymssql",
         "mssql",
         aliases=frozenset({"mssql"}),
-        options={"appname": VALUE, "charset": UTF8, "tds_version": VALUE, "encryption": VALUE},
+        options={"appname": VALUE, "charset": UTF8, "tds_version": VALUE, "encryption": ENCRYPTION},
     ),
     "oracle": Backend(
         "oracle+oracledb",
@@ -132,8 +140,8 @@ BACKENDS: Mapping[str, Backend] = {
         options={"role": VALUE, "warehouse": VALUE},
     ),
     "bigquery": Backend("bigquery", "adbc_driver_bigquery", "bigquery"),
-    "flightsql": Backend(
-        "flightsql", "adbc_driver_flightsql", "flightsql", options={"dialect": VALUE, "tls": FLAG}
+    FLIGHT_SQL: Backend(
+        FLIGHT_SQL, "adbc_driver_flightsql", "flightsql", options={"dialect": VALUE, "tls": FLAG}
     ),
     SQLITE: Backend("sqlite+pysqlite", "sqlite3", aliases=frozenset({"sqlite"})),
     DUCKDB: Backend("duckdb", "duckdb"),
@@ -184,10 +192,15 @@ def build_source_url(kind: str, location: str) -> URL:
 
 
 def describe_source(url: URL) -> str:
-    """Build the URL of a database for display, without its password and its options."""
+    """
+    Build the URL of a database for display, with its password, files and socket masked.
+
+    It has all other options, so that a client can change a part of it and write it back.
+    """
     if is_object_url(url.database or ""):
         return str(url.database)
-    return url.set(query={}).render_as_string(hide_password=True)
+    masked = url.update_query_dict(dict.fromkeys(_find_paths(url), MASK))
+    return masked.render_as_string(hide_password=True).replace(ENCODED_MASK, MASK)
 
 
 def find_socket(url: URL) -> str | None:
@@ -203,19 +216,26 @@ def find_file_options(url: URL) -> dict[str, str]:
     return {name: str(value) for name, value in url.query.items() if name in names}
 
 
-def restore_password(text: str, stored: URL) -> str:
-    """
-    Replace the masked password of a changed URL by the stored one.
+def is_set(url: URL, flag: str, *, default: bool = False) -> bool:
+    """Return whether an option with the pattern ``FLAG`` is true, in each of its spellings."""
+    return str(url.query.get(flag, default)).lower() in SET_FLAGS
 
-    :raises ValueError: if the URL names another user or server than the stored one: who changes where a
-        password is sent must know it.
+
+def restore_masked(text: str, stored: URL) -> str:
+    """
+    Replace what is masked in a changed URL by the stored password, files and socket.
+
+    :raises ValueError: if something is masked, and the URL names another user or server than the stored one:
+        who changes where a password is sent must know it.
     """
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
         return text
-    if url.password != MASKED_PASSWORD:
+    paths = {name: value for name, value in _find_paths(url).items() if value == MASK}
+    if url.password != MASK and not paths:
         return text
+    url = url.update_query_dict({name: stored.query.get(name, MASK) for name in paths})
     if (url.get_backend_name(), url.username, url.host, url.port, find_socket(url)) != (
         stored.get_backend_name(),
         stored.username,
@@ -223,8 +243,21 @@ def restore_password(text: str, stored: URL) -> str:
         stored.port,
         find_socket(stored),
     ):
-        raise ValueError("names another user or server, so it needs the password: write it in place of ***")
-    return url.set(password=stored.password).render_as_string(hide_password=False)
+        raise ValueError(
+            "names another user or server, so it needs the password and the files: write them in place of ***"
+        )
+    if url.password == MASK:
+        url = url.set(password=stored.password)
+    return url.render_as_string(hide_password=False)
+
+
+def _find_paths(url: URL) -> dict[str, str]:
+    """Find the options of a URL that name files or a socket of this machine."""
+    socket = find_socket(url)
+    backend = BACKENDS.get(url.get_backend_name())
+    if socket is None or backend is None or backend.socket is None:
+        return find_file_options(url)
+    return {**find_file_options(url), backend.socket: socket}
 
 
 def _find_backend(url: URL) -> tuple[str, Backend]:
@@ -293,3 +326,5 @@ def _check_options(url: URL, name: str, backend: Backend) -> None:
             raise ValueError(f"has the option {option!r} more than once")
         if not pattern.match(value):
             raise ValueError(f"has a value for the option {option!r} that is not allowed")
+    if is_set(url, "ssl_check_hostname") and "ssl_ca" not in url.query:
+        raise ValueError("has the option 'ssl_check_hostname', which checks nothing without 'ssl_ca'")

@@ -20,6 +20,7 @@ START_PAUSE_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
 failures = ThrottledLog(log)
+interrupt_failures = ThrottledLog(log)
 
 
 class Watch:
@@ -63,10 +64,17 @@ class Watch:
         seconds = max(0.0, min(self.began + WATCH_SECONDS, deadline) - time.monotonic())
         while not self._is_over.wait(seconds):
             if time.monotonic() >= deadline:
-                self.stopper.stop(f"the query took longer than {self._timeout_seconds:g} s and was stopped.")
+                self._stop(f"the query took longer than {self._timeout_seconds:g} s and was stopped.")
             elif (reason := _try_to_find(self._find_reason)) is not None:
-                self.stopper.stop(reason)
+                self._stop(reason)
             seconds = min(WATCH_SECONDS, max(deadline - time.monotonic(), 0.01))
+
+    def _stop(self, reason: str) -> None:
+        """Stop the query; if the driver fails to, the next check tries again."""
+        try:
+            self.stopper.stop(reason)
+        except Exception as error:  # without this handler the watch would end
+            interrupt_failures.error("cannot interrupt a query: %s", describe_fault(error))
 
 
 class WatchStarter:

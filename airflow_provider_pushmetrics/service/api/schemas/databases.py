@@ -55,7 +55,10 @@ class DatabaseChange(RequestBody):
     sqlalchemy_uri: SourceUrl | None = Field(
         None, examples=["duckdb:///flights.duckdb"], validation_alias=AliasChoices("sqlalchemy_uri", "url")
     )
-    """The new URL; the password ``***`` keeps the stored one."""
+    """
+    The new URL, with all its options: those that it does not have are removed. While user and server stay the
+    same, ``***`` keeps the stored password, file or socket.
+    """
 
 
 class DatabaseTrial(RequestBody):
@@ -65,7 +68,7 @@ class DatabaseTrial(RequestBody):
         examples=["duckdb:///flights.duckdb"], validation_alias=AliasChoices("sqlalchemy_uri", "url")
     )
     database: int | ShortText | None = None
-    """The id or uid of the database to replace, for its password if the URL has ``***``."""
+    """The id or uid of the database to replace, for the password, files or socket if the URL has ``***``."""
 
 
 class UnformattedSql(RequestBody):
@@ -86,7 +89,7 @@ class DatabaseRow(TypedDict):
     backend: Annotated[str, Field(examples=["postgresql"])]
     """The kind of the database, by SQLAlchemy's name."""
     sqlalchemy_uri: Annotated[str, Field(examples=["postgresql://reader:***@db/shop"])]
-    """The URL, without its password."""
+    """The URL; ``***`` stands for its password, and for the files and the socket in its options."""
     expose_in_sqllab: Annotated[bool, Field(examples=[True])]
     """Always true: SQL blocks can query every database."""
     created_on: Moment

@@ -29,7 +29,7 @@ SERVER_MESSAGE = re.compile(r"\b(?:ERROR|FATAL):\s+(.*)", re.DOTALL)
 
 class LazyDatabase:
     """
-    A database that is opened when it is first used, for all threads.
+    A database that is opened when it is first used, for all threads, and closed after its last user.
 
     Threads that find it closed open it at the same time: in line, each would wait for the timeouts of all.
 
@@ -44,16 +44,39 @@ class LazyDatabase:
         self._secrets = secrets
         self._lock = threading.Lock()
         self._database: adbc_driver_manager.AdbcDatabase | None = None
+        self._users = 0
+        self._is_kept = True
 
-    def open(self) -> adbc_driver_manager.AdbcDatabase:
+    def acquire(self) -> adbc_driver_manager.AdbcDatabase:
         """
-        Open the database, unless it is open.
+        Open the database, unless it is open. The caller releases it after its use.
 
         :raises SourceError: with the database's message.
         """
         with self._lock:
-            if self._database is not None:
-                return self._database
+            self._users += 1
+            known = self._database
+        if known is not None:
+            return known
+        try:
+            return self._open()
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Close the database after its last use, if it is not kept open."""
+        with self._lock:
+            self._users -= 1
+        self._close_unused()
+
+    def close(self) -> None:
+        """Close the database as soon as it has no users."""
+        with self._lock:
+            self._is_kept = False
+        self._close_unused()
+
+    def _open(self) -> adbc_driver_manager.AdbcDatabase:
         try:
             opened = self._connect()
         except FAILURES as error:
@@ -66,12 +89,14 @@ class LazyDatabase:
         opened.close()
         return known
 
-    def close(self) -> None:
-        """Close the database, if it is open."""
+    def _close_unused(self) -> None:
         with self._lock:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
+            if self._is_kept or self._users or self._database is None:
+                return
+            unused, self._database = self._database, None
+        # A connection that could not be closed keeps its database open; that is no failure of the next query.
+        with suppress(*FAILURES, RuntimeError):
+            unused.close()
 
 
 class AdbcSession:
@@ -86,7 +111,7 @@ class AdbcSession:
 
     def __init__(
         self,
-        database: adbc_driver_manager.AdbcDatabase,
+        database: LazyDatabase,
         stopper: Stopper,
         secrets: tuple[str, ...] = (),
         *,
@@ -98,11 +123,24 @@ class AdbcSession:
         self._secrets = secrets
 
     def __enter__(self) -> AdbcSession:
-        with self.translating():
-            self._connection = adbc_driver_manager.AdbcConnection(self._database)
-            if self._has_transactions:
-                self._connection.set_autocommit(False)
+        database = self._database.acquire()
+        try:
+            self._connection = self._connect(database)
+        except BaseException:
+            self._database.release()
+            raise
         return self
+
+    def _connect(self, database: adbc_driver_manager.AdbcDatabase) -> adbc_driver_manager.AdbcConnection:
+        with self.translating():
+            connection = adbc_driver_manager.AdbcConnection(database)
+            try:
+                if self._has_transactions:
+                    connection.set_autocommit(False)
+            except FAILURES:
+                connection.close()
+                raise
+            return connection
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -113,7 +151,10 @@ class AdbcSession:
         except FAILURES:
             pass  # the connection is broken, or in the middle of a result: it can only be closed
         finally:
-            self._connection.close()
+            try:
+                self._connection.close()
+            finally:
+                self._database.release()
 
     def execute(self, sql: str) -> None:
         """
@@ -167,7 +208,6 @@ class AdbcSession:
         """
         with self._open_statement(sql) as statement:
             statement.set_options(**{name.replace("__", "."): value for name, value in options.items()})
-            self._stopper.register(statement.cancel)
             is_complete = False
 
             def read() -> Iterator[pa.RecordBatch]:
@@ -197,13 +237,16 @@ class AdbcSession:
 
     @contextmanager
     def _open_statement(self, sql: str) -> Iterator[adbc_driver_manager.AdbcStatement]:
+        """Open a statement that can be stopped in all it does: describing it may wait for a lock."""
         with self.translating():
             statement = adbc_driver_manager.AdbcStatement(self._connection)
+        self._stopper.register(lambda: _cancel(statement))
         try:
             with self.translating():
                 statement.set_sql_query(sql)
             yield statement
         finally:
+            self._stopper.register(None)
             statement.close()
 
 

@@ -32,11 +32,11 @@ from airflow_provider_pushmetrics.service.datasources.columns.row_batches import
 )
 from airflow_provider_pushmetrics.service.datasources.drivers.adbc import AdbcSession, LazyDatabase
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
-from airflow_provider_pushmetrics.service.datasources.urls import BACKENDS
+from airflow_provider_pushmetrics.service.datasources.urls import BACKENDS, FLIGHT_SQL, is_set
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 from airflow_provider_pushmetrics.service.templates.dialects import get_dialect
 
-FLIGHT_SQL = "flightsql"
+TLS_NAME = "adbc.flight.sql.client_option.tls_override_hostname"
 
 
 class AdbcSource:
@@ -64,7 +64,7 @@ class AdbcSource:
         """Run a query; queries may run concurrently, each on its own connection."""
         text = sql.write(lambda number: "?")
         with (
-            AdbcSession(self._database.open(), stopper, self._secrets, has_transactions=False) as session,
+            AdbcSession(self._database, stopper, self._secrets, has_transactions=False) as session,
             session.stream_described(text, sql.values) as (schema, batches),
         ):
             if not schema.names:
@@ -110,18 +110,25 @@ def build_options(url: URL) -> dict[str, Any]:
 
     ``snowflake://user:password@account/database/schema?warehouse=w`` is the driver's own form;
     ``bigquery://project/dataset`` uses the machine's credentials;
-    ``flightsql://user:password@host:port?tls=true&dialect=postgresql`` sets the dialect of the server's SQL.
+    ``flightsql://user:password@host:port?tls=true&dialect=postgresql`` sets the dialect of the server's SQL;
+    ``hostaddr`` is its address.
     """
     if url.drivername == "snowflake":
         return {"uri": url.render_as_string(hide_password=False).removeprefix("snowflake://")}
     if url.drivername == "bigquery":
         dataset = {"adbc.bigquery.sql.dataset_id": url.database} if url.database else {}
         return {"db_kwargs": {"adbc.bigquery.sql.project_id": url.host or "", **dataset}}
-    scheme = "grpc+tls" if url.query.get("tls") == "true" else "grpc"
-    login = {"username": url.username, "password": None if url.password is None else str(url.password)}
+    scheme = "grpc+tls" if is_set(url, "tls") else "grpc"
+    host = str(url.query.get("hostaddr", url.host))
+    options = {
+        "username": url.username,
+        "password": None if url.password is None else str(url.password),
+        # The server is connected to at its address, and proves its name.
+        TLS_NAME: url.host if is_set(url, "tls") and host != url.host else None,
+    }
     return {
-        "uri": f"{scheme}://{url.host}:{url.port or 31337}",
-        "db_kwargs": {name: value for name, value in login.items() if value is not None},
+        "uri": f"{scheme}://{f'[{host}]' if ':' in host else host}:{url.port or 31337}",
+        "db_kwargs": {name: value for name, value in options.items() if value is not None},
     }
 
 

@@ -9,7 +9,8 @@ again, as one that reads it as ``double``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from airflow_provider_pushmetrics.service.datasources.base import (
 from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
 from airflow_provider_pushmetrics.service.datasources.columns.mysql import Field, build_batch, list_columns
 from airflow_provider_pushmetrics.service.datasources.columns.row_batches import convert_batches
+from airflow_provider_pushmetrics.service.datasources.drivers.keepalive import disconnect, enable_keepalive
 from airflow_provider_pushmetrics.service.datasources.drivers.mysql_metadata import DescribingConnection
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy import (
     CONNECT_SECONDS,
@@ -60,6 +62,12 @@ NO_TIME_ZONE = 1298
 CUT_VALUE_WARNINGS = frozenset({1260, 1301})
 """Truncation by group_concat(), and values larger than max_allowed_packet, which become NULL."""
 
+MAX_WARNINGS = 65_535
+"""How many warnings of a query a server can keep."""
+
+REACTION_SECONDS = 10
+"""A server whose query does not end within this time after it was interrupted is disconnected."""
+
 ALL_ROWS = 2**64 - 1
 FAILURES = (pymysql.Error, OSError, pa.ArrowException, ValueError)
 
@@ -73,10 +81,21 @@ class LimitedConnection(DescribingConnection):
 
     max_packet_bytes: int = 0
     _packet_bytes = 0
+    _read_timeout: int | None
 
     def end_connecting(self) -> None:
         """Let rows take any time from now on; the time limit of the query stops it."""
         self._read_timeout = None
+        enable_keepalive(self._sock)
+
+    def disconnect(self) -> None:
+        """End the connection in another thread than that which reads it."""
+        if self._sock is not None:
+            disconnect(self._sock)
+
+    def limit_reading(self) -> None:
+        """Let no packet take longer than connecting from now on."""
+        self._read_timeout = CONNECT_SECONDS
 
     def _read_packet(self, *args: Any, **kwargs: Any) -> Any:
         self._packet_bytes = 0
@@ -137,8 +156,7 @@ class MySqlSource:
     def _run(self, sql: BoundSql, stopper: Stopper, limits: QueryLimits, time_zone: str) -> Iterator[Any]:
         """Run a query on its own connection, and return the cursor for its rows."""
         with self._connect(limits) as connection:
-            thread = connection.thread_id()
-            stopper.register(lambda: self._kill(thread))
+            stopper.register(self._make_interrupt(connection))
             cursor = connection.cursor(SSCursor)
             try:
                 _begin(connection, limits, time_zone)
@@ -165,13 +183,35 @@ class MySqlSource:
             temp_dir=self._temp_dir,
         ) as rows:
             yield rows
+        if cursor._result.unbuffered_active:
+            self._check_before_end(cursor, limits)
+
+    def _check_before_end(self, cursor: Any, limits: QueryLimits) -> None:
+        """
+        Check the rows of a query whose own LIMIT is larger than that of the block, so that it has more rows.
+
+        :raises SourceError: if a value was truncated, or the server does not stop in time and send its
+            warnings.
+        """
+        connection = cursor.connection
+        connection.limit_reading()
+        try:
+            self._kill(connection.thread_id())
+            with suppress(pymysql.OperationalError):  # it was interrupted
+                cursor._result._finish_unbuffered_query()
+            _refuse_cut_values(connection)
+        except (pymysql.Error, OSError) as error:
+            raise SourceError(
+                "the server does not stop after the last row that is wanted: use a LIMIT of at most"
+                f" {limits.max_rows:,} in the query."
+            ) from error
 
     def _stop(self, connection: LimitedConnection, cursor: Any) -> None:
         """End a query with unread rows: closing its cursor would read all of them."""
         result = cursor._result
         if result is not None and result.unbuffered_active:
             if connection.open:
-                self._kill(connection.thread_id())
+                self._try_to_kill(connection.thread_id())
                 connection._force_close()
             result.unbuffered_active = False
 
@@ -190,12 +230,27 @@ class MySqlSource:
             if connection.open:
                 connection.close()
 
+    def _make_interrupt(self, connection: LimitedConnection) -> Callable[[], None]:
+        """Make what interrupts a query. It is called until the query has ended."""
+        thread = connection.thread_id()
+        began: float | None = None
+
+        def interrupt() -> None:
+            nonlocal began
+            began = began or time.monotonic()
+            if time.monotonic() - began < REACTION_SECONDS:
+                self._try_to_kill(thread)
+            else:
+                connection.disconnect()  # the server, or the way to it, has disappeared
+
+        return interrupt
+
+    def _try_to_kill(self, thread_id: int) -> None:
+        with suppress(pymysql.Error, OSError):
+            self._kill(thread_id)
+
     def _kill(self, thread_id: int) -> None:
-        with (
-            suppress(pymysql.Error, OSError),
-            self._connect(DEFAULT_LIMITS) as connection,
-            connection.cursor() as cursor,
-        ):
+        with self._connect(DEFAULT_LIMITS) as connection, connection.cursor() as cursor:
             cursor.execute(f"KILL QUERY {thread_id}")
 
     @contextmanager
@@ -278,13 +333,30 @@ def _quote(name: str) -> str:
 
 
 def _begin(connection: LimitedConnection, limits: QueryLimits, time_zone: str) -> None:
-    """Begin the transaction. The timeout ends a query that would continue after this process is killed."""
+    """
+    Begin the transaction.
+
+    The timeout ends a query that would continue after this process is killed.
+
+    The server truncates some values with only a warning, which it sends after the last row. The other
+    settings let it truncate no value that can be stored, keep this warning among many others, and end the
+    result at the row limit.
+    """
     seconds = limits.timeout_seconds + TIMEOUT_MARGIN_SECONDS
     is_mariadb = "MariaDB" in connection.get_server_info()
     timeout = f"max_statement_time = {seconds}" if is_mariadb else f"max_execution_time = {seconds * 1000}"
+    largest = f"CAST(GREATEST(@@group_concat_max_len, {connection.max_packet_bytes}) AS UNSIGNED)"
+    settings = [
+        "time_zone = %s",
+        timeout,
+        f"group_concat_max_len = {largest}",
+        f"max_error_count = {MAX_WARNINGS}",
+        f"sql_select_limit = {limits.max_rows + 1}",
+    ]
     with connection.cursor() as cursor:
-        cursor.execute("SET SESSION time_zone = %s", ("+00:00" if time_zone == UTC else time_zone,))
-        cursor.execute(f"SET SESSION {timeout}")
+        cursor.execute(
+            f"SET SESSION {', SESSION '.join(settings)}", ("+00:00" if time_zone == UTC else time_zone,)
+        )
         for setting in MYSQL.transaction_settings:
             cursor.execute(setting)
         cursor.execute("START TRANSACTION READ ONLY")
@@ -302,18 +374,20 @@ def _read_batches(cursor: Any, fields: Sequence[Field]) -> Iterator[pa.RecordBat
     rows: list[Any] = []
     size = 0
     for row in cursor.fetchall_unbuffered():
-        rows.append(row)
-        size += sum(map(len, filter(None, row)))
         if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES:
             yield build_batch(fields, rows)
             rows, size = [], 0
+        rows.append(row)
+        size += sum(map(len, filter(None, row)))
+    # Before the last rows, because a reader that has all rows it wants does not ask for more.
+    if cursor._result.warning_count:
+        _refuse_cut_values(cursor.connection)
     if rows:
         yield build_batch(fields, rows)
-    _refuse_cut_values(cursor)
 
 
-def _refuse_cut_values(cursor: Any) -> None:
+def _refuse_cut_values(connection: Any) -> None:
     """Refuse a result in which the server truncated a value or replaced it by NULL, with only a warning."""
-    for _, code, message in (cursor._result.warning_count and cursor.connection.show_warnings()) or ():
+    for _, code, message in connection.show_warnings():
         if int(code) in CUT_VALUE_WARNINGS:
             raise SourceError(f"the server truncated a value: {message}.")

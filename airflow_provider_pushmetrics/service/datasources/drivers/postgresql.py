@@ -43,6 +43,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.row_batches import
     pick_at,
 )
 from airflow_provider_pushmetrics.service.datasources.drivers.adbc import AdbcSession, LazyDatabase
+from airflow_provider_pushmetrics.service.datasources.drivers.keepalive import LIBPQ_OPTIONS
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy import (
     CONNECT_SECONDS,
     SqlAlchemyBrowser,
@@ -84,7 +85,7 @@ class PostgresSource:
         """Run a query; queries may run concurrently, each on its own connection."""
         sql = strip_end(sql, "postgres")
         text = write_constants(sql)
-        with AdbcSession(self._database.open(), stopper, self._secrets) as session:
+        with AdbcSession(self._database, stopper, self._secrets) as session:
             self._begin(session, limits, time_zone)
             schema = session.describe(text)
             if not schema.names:
@@ -126,11 +127,12 @@ class PostgresSource:
 
 def build_uri(url: URL) -> str:
     """
-    Write the URL for libpq, with a connect timeout.
+    Write the URL for libpq, with a connect timeout and keepalive.
 
     ADBC uses UTF-8, but keeps libpq's encoding, which is by default that of the database.
     """
-    url = url.update_query_dict({"client_encoding": "UTF8"})
+    options = {name: str(value) for name, value in LIBPQ_OPTIONS.items()}
+    url = url.update_query_dict({"client_encoding": "UTF8", **options})
     if "connect_timeout" not in url.query:
         url = url.update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
     return url.set(drivername="postgresql").render_as_string(hide_password=False)

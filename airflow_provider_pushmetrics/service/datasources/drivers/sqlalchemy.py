@@ -25,6 +25,7 @@ from airflow_provider_pushmetrics.service.datasources.base import (
 from airflow_provider_pushmetrics.service.datasources.catalog import Catalog
 from airflow_provider_pushmetrics.service.datasources.columns.python_values import list_columns, read_batches
 from airflow_provider_pushmetrics.service.datasources.columns.row_batches import convert_batches
+from airflow_provider_pushmetrics.service.datasources.drivers.keepalive import LIBPQ_OPTIONS
 from airflow_provider_pushmetrics.service.datasources.drivers.sqlalchemy_catalog import SqlCatalog
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.datasources.read_only import make_read_only
@@ -42,11 +43,7 @@ CATALOG_READ_SECONDS = 30
 CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
     "psycopg": {
         "connect_timeout": CONNECT_SECONDS,
-        # The end of a server that is gone without a word; libpq waits for hours.
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "tcp_user_timeout": CATALOG_READ_SECONDS * 1000,
+        **LIBPQ_OPTIONS,
         # Named statements outlive their transaction, which poolers such as PgBouncer do not support.
         "prepare_threshold": None,
     },
@@ -56,7 +53,8 @@ CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
         "write_timeout": CATALOG_READ_SECONDS,
     },
     "pymssql": {"login_timeout": CONNECT_SECONDS},
-    "oracledb": {"tcp_connect_timeout": float(CONNECT_SECONDS)},
+    # The system looks each minute whether the server is still there.
+    "oracledb": {"tcp_connect_timeout": float(CONNECT_SECONDS), "expire_time": 1},
 }
 """Connect arguments by driver; an option of the URL replaces one."""
 

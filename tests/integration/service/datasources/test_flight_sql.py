@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import adbc_driver_flightsql
+import adbc_driver_manager
 import pytest
 
-from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError
+from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError, Stopper
+from airflow_provider_pushmetrics.service.datasources.drivers.adbc import AdbcSession, LazyDatabase
 from airflow_provider_pushmetrics.service.datasources.limits import QueryLimits
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
+from tests.fakes.certificates import make_tls
 from tests.fakes.datasources import fetch_rows, stopping_after
 from tests.fakes.flight_sql import FlightSqlServer, run_flight_sql
 from tests.integration.service.conftest import Api
@@ -69,6 +76,73 @@ async def test_wrong_password_is_refused_when_the_database_is_saved(api: Api) ->
         answer = await save(api, server.port, "hunter22")
     assert (answer.status_code, "the login is not known" in answer.text) == (422, True)
     assert "hunter22" not in answer.text
+
+
+@pytest.mark.parametrize("flag", ["true", "TRUE", "True", "1"])
+async def test_server_without_tls_gets_no_password_if_tls_is_wanted(api: Api, flag: str) -> None:
+    with run_flight_sql(("reader", PASSWORD)) as server:
+        url = f"flightsql://reader:p%40ss%2Fword@127.0.0.1:{server.port}?tls={flag}"
+        body = {"database_name": f"tls {flag}", "sqlalchemy_uri": url}
+        answer = await api.client.post("/api/v1/database/", json=body)
+    assert (answer.status_code, "TLS handshake" in answer.text) == (422, True), answer.text
+
+
+QUERY_BY_NAME = """
+import sys
+from pathlib import Path
+from sqlalchemy.engine import make_url
+from airflow_provider_pushmetrics.service.datasources.connection_check import check_connection
+from airflow_provider_pushmetrics.service.datasources.drivers.adbc_drivers import AdbcSource
+from airflow_provider_pushmetrics.service.datasources.hosts import HostGuard
+from airflow_provider_pushmetrics.service.egress.rules import EgressRules
+
+guard = HostGuard(EgressRules(allow_loopback=True), make_url("sqlite://"))
+check_connection(AdbcSource(guard.pin(make_url(sys.argv[1])), Path(sys.argv[2])))
+"""
+"""It trusts the file of the environment, which the driver reads once in a process."""
+
+
+@pytest.mark.parametrize(
+    ("name", "certified", "problem"),
+    [
+        ("localhost", "localhost", ""),
+        ("127.0.0.1", "127.0.0.1", ""),
+        ("localhost", "other.example", "certificate is valid for other.example, not localhost"),
+        ("127.0.0.1", "localhost", "doesn't contain any IP SANs"),
+    ],
+)
+def test_server_proves_its_name_by_an_ordinary_certificate(
+    name: str, certified: str, problem: str, tmp_path: Path
+) -> None:
+    make_tls(tmp_path, certified)
+    certificate, begin, key = (tmp_path / "server.pem").read_bytes().partition(b"-----BEGIN PRIVATE")
+    with run_flight_sql(tls=(certificate, begin + key)) as server:
+        url = f"flightsql://{name}:{server.port}?tls=true"
+        result = subprocess.run(
+            [sys.executable, "-c", QUERY_BY_NAME, url, str(tmp_path)],
+            env={**os.environ, "SSL_CERT_FILE": str(tmp_path / "server.pem")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (result.returncode == 0, problem in result.stderr) == (not problem, True), result.stderr
+
+
+def test_database_is_closed_after_its_last_query(flight_sql_server: FlightSqlServer) -> None:
+    opened: list[adbc_driver_manager.AdbcDatabase] = []
+
+    def connect() -> adbc_driver_manager.AdbcDatabase:
+        opened.append(adbc_driver_flightsql.connect(f"grpc://127.0.0.1:{flight_sql_server.port}"))
+        return opened[-1]
+
+    database = LazyDatabase(connect, ())
+    for count in (1, 2):  # the second by who found it before it was closed
+        with AdbcSession(database, Stopper(), has_transactions=False) as session:
+            database.close()
+            assert session.fetch("SELECT 1 AS v").to_pylist() == [{"v": 1}]
+        assert len(opened) == count
+        with pytest.raises(adbc_driver_manager.Error):
+            adbc_driver_manager.AdbcConnection(opened[-1])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
 from airflow_provider_pushmetrics.service.datasources.drivers.mysql import MySqlSource
-from tests.fakes.datasources import fetch_rows, fetch_table
+from tests.fakes.datasources import fetch_first_rows, fetch_rows, fetch_table
 
 pytestmark = pytest.mark.mariadb
 
@@ -149,9 +149,53 @@ def test_time_zone_that_the_server_does_not_know_is_refused(mariadb: MySqlSource
         fetch_rows(mariadb, "SELECT 1 AS v", time_zone="Europe/Paris")
 
 
-def test_value_that_the_server_cuts_fails_the_query(mariadb: MySqlSource, connection: Any) -> None:
+def test_group_concat_is_truncated_by_no_setting_of_the_server(mariadb: MySqlSource) -> None:
+    (row,) = fetch_rows(mariadb, "SELECT group_concat(repeat('x', 100000)) AS v FROM seq_1_to_100")
+    assert len(row["v"]) == 100 * 100_000 + 99
+    (row,) = fetch_rows(mariadb, "SELECT json_arrayagg(repeat('x', 100000)) AS v FROM seq_1_to_100")
+    assert len(row["v"]) == 100 * 100_003 + 1
+    with pytest.raises(SourceError, match="a row has more than 33,554,432 bytes"):
+        fetch_rows(mariadb, "SELECT group_concat(repeat('x', 1000000)) AS v FROM seq_1_to_50")
+
+
+TOO_LARGE = "repeat('x', if(seq = {row}, 2000000000, 1)) AS v"
+"""Larger than a packet of the server, which makes it NULL with a warning."""
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"SELECT {TOO_LARGE} FROM seq_1_to_3",
+        f"SELECT {TOO_LARGE} FROM seq_1_to_100000",
+        f"(SELECT {TOO_LARGE} FROM seq_1_to_100000) UNION ALL SELECT 'y'",
+        f"SELECT {TOO_LARGE} FROM seq_1_to_3 ORDER BY seq LIMIT 3",
+        f"SELECT {TOO_LARGE} FROM seq_1_to_10000000 LIMIT 9000000",
+    ],
+)
+@pytest.mark.parametrize("limit", [1, 2, 10_000, 20_000])
+def test_value_that_the_server_truncates_fails_the_query_at_each_limit(
+    mariadb: MySqlSource, sql: str, limit: int
+) -> None:
     with pytest.raises(SourceError, match="the server truncated a value"):
-        fetch_rows(mariadb, "SELECT group_concat(repeat('x', 100000)) AS v FROM seq_1_to_100")
+        fetch_first_rows(mariadb, sql.format(row=1), limit)
+
+
+def test_truncated_value_is_noticed_among_many_warnings(mariadb: MySqlSource) -> None:
+    sql = f"SELECT {TOO_LARGE}, concat('a', seq) + 0 AS n FROM seq_1_to_3000"
+    with pytest.raises(SourceError, match="the server truncated a value"):
+        fetch_first_rows(mariadb, sql.format(row=3000), 5000)
+    assert len(fetch_first_rows(mariadb, sql.format(row=0), 5000)) == 3000
+
+
+def test_query_with_a_larger_limit_of_its_own_gives_the_first_rows(mariadb: MySqlSource) -> None:
+    sql = "SELECT seq, concat('a', seq) + 0 AS n FROM seq_1_to_10000000 LIMIT 9000000"
+    assert [row["seq"] for row in fetch_first_rows(mariadb, sql, 12_000)] == list(range(1, 12_001))
+
+
+@pytest.mark.parametrize("limit", [1, 9_999, 10_000, 10_001, 20_000])
+def test_server_is_asked_for_one_row_more_than_the_limit(mariadb: MySqlSource, limit: int) -> None:
+    sql = f"SELECT seq, {TOO_LARGE} FROM seq_1_to_100000".format(row=limit + 2)
+    assert [row["seq"] for row in fetch_first_rows(mariadb, sql, limit)] == list(range(1, limit + 1))
 
 
 @pytest.mark.parametrize("value", ["it's \\ % %s \"", "\\' or 1=1 -- "])

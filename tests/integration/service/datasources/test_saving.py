@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import duckdb
 import pytest
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from airflow_provider_pushmetrics.service.models import DataSource
 from tests.integration.service.conftest import Api
@@ -145,6 +145,27 @@ async def test_masked_password_is_the_stored_one_for_the_same_server_only(api: A
         await try_unsaved(api, elsewhere, database=row["uid"]),
     ):
         assert (status, "needs the password" in message) == (422, True)
+
+
+async def test_shown_url_is_written_back_with_all_its_options(
+    api: Api, tmp_path: Path, closed_port: int
+) -> None:
+    (tmp_path / "ca.pem").touch()
+    options = f"sslmode=verify-full&sslrootcert={tmp_path}/ca.pem&options=-c%20search_path%3Dsales"
+    url = f"postgresql://me:{SECRET}@127.0.0.1:{closed_port}/shop?{options}"
+    row = await api.add_database(url, skip_test=True)
+    shown, before = row["sqlalchemy_uri"], read_location(api, row["id"])
+    assert "sslmode=verify-full&sslrootcert=***" in shown
+    assert str(tmp_path) not in shown
+    moved = shown.replace("/shop?", "/sales?")
+    assert await change(api, row["uid"], moved, skip_test="true") == (200, "")
+    assert read_location(api, row["id"]) == before.set(database="sales")
+
+
+def read_location(api: Api, database_id: int) -> URL:
+    with api.parts.database.reading() as session:
+        source = session.get_one(DataSource, database_id)
+        return make_url(api.parts.cipher.decrypt(source.location_encrypted))
 
 
 async def test_members_who_are_no_admins_try_nothing_unsaved(api: Api) -> None:

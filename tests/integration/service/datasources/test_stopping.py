@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psutil
+import psycopg
+import pymysql
 import pytest
+from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
 from airflow_provider_pushmetrics.service.datasources.base import Source, SourceError, Stopper
@@ -56,6 +61,52 @@ def test_endless_query_is_stopped_at_once(kind: str, sql: str, request: pytest.F
                 pass
         assert time.monotonic() - began < 0.5 + SECONDS_TO_STOP
     assert len(fetch_rows(source, "SELECT 1 AS v")) == 1
+
+
+@contextmanager
+def lock_table_of_postgres(url: str) -> Iterator[None]:
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS locked (v int)")
+        connection.commit()
+        connection.execute("SET idle_in_transaction_session_timeout = '90s'")
+        connection.execute("LOCK TABLE locked IN ACCESS EXCLUSIVE MODE")
+        yield
+        connection.execute("SELECT 1")  # it has the lock all the time
+
+
+@contextmanager
+def lock_table_of_mariadb(url: str) -> Iterator[None]:
+    server = make_url(url)
+    with pymysql.connect(host=server.host, port=server.port or 0, database=server.database) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE IF NOT EXISTS locked (v int)")
+            cursor.execute("LOCK TABLES locked WRITE")
+        yield
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "lock"),
+    [
+        pytest.param("postgres", "postgres_server_url", lock_table_of_postgres, marks=postgres),
+        pytest.param("mariadb", "mariadb_url", lock_table_of_mariadb, marks=mariadb),
+    ],
+)
+def test_query_that_waits_for_a_lock_is_stopped(
+    kind: str,
+    url: str,
+    lock: Callable[[str], AbstractContextManager[None]],
+    request: pytest.FixtureRequest,
+) -> None:
+    source: Source = request.getfixturevalue(kind)
+    sql = BoundSql(("SELECT v FROM locked",), ())
+    with (
+        lock(request.getfixturevalue(url)),
+        stopping_after(0.5) as stopper,
+        pytest.raises(SourceError, match=r"^it was stopped\.$"),
+        source.query(sql, stopper, limits=QueryLimits(), time_zone="UTC"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 from airflow_provider_pushmetrics.service.datasources.base import SourceError, Stopper
 from airflow_provider_pushmetrics.service.datasources.drivers.adbc import clean_message
 from airflow_provider_pushmetrics.service.datasources.drivers.adbc_drivers import (
+    TLS_NAME,
     AdbcSource,
     build_options,
     import_driver,
@@ -69,6 +70,21 @@ def test_missing_driver_names_the_extra(kind: str, tmp_path: Path) -> None:
         (
             "flightsql://user:p%40ss@host:5000?tls=true",
             {"uri": "grpc+tls://host:5000", "db_kwargs": {"username": "user", "password": "p@ss"}},
+        ),
+        ("flightsql://host?tls=1", {"uri": "grpc+tls://host:31337", "db_kwargs": {}}),
+        ("flightsql://host?tls=TRUE", {"uri": "grpc+tls://host:31337", "db_kwargs": {}}),
+        ("flightsql://host?tls=False", {"uri": "grpc://host:31337", "db_kwargs": {}}),
+        (
+            "flightsql://db.example.com:5000?tls=true&hostaddr=93.184.216.34",
+            {"uri": "grpc+tls://93.184.216.34:5000", "db_kwargs": {TLS_NAME: "db.example.com"}},
+        ),
+        (
+            "flightsql://db.example.com?hostaddr=2606:2800::1",
+            {"uri": "grpc://[2606:2800::1]:31337", "db_kwargs": {}},
+        ),
+        (
+            "flightsql://[2606:2800::1]?tls=1&hostaddr=2606:2800::1",
+            {"uri": "grpc+tls://[2606:2800::1]:31337", "db_kwargs": {}},
         ),
         ("flightsql://host", {"uri": "grpc://host:31337", "db_kwargs": {}}),
     ],

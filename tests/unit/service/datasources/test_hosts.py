@@ -8,7 +8,11 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
-from airflow_provider_pushmetrics.service.datasources.hosts import HostGuard, is_local_address
+from airflow_provider_pushmetrics.service.datasources.hosts import (
+    HostGuard,
+    is_local_address,
+    sort_addresses,
+)
 from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 
 PUBLIC = "93.184.216.34"
@@ -99,6 +103,19 @@ def test_postgresql_is_connected_to_at_the_addresses_that_were_checked() -> None
 
 def test_others_are_connected_to_at_the_address_that_was_checked() -> None:
     assert make_guard().pin(make_url("mysql+pymysql://me@both/shop")).host == PUBLIC
+
+
+def test_flight_sql_is_connected_to_at_the_address_that_was_checked_and_proves_its_name() -> None:
+    pinned = make_guard().pin(make_url("flightsql://me@both?tls=true"))
+    assert (pinned.host, pinned.query["hostaddr"]) == ("both", PUBLIC)
+
+
+def test_order_of_the_addresses_makes_no_other_database() -> None:
+    url = make_url("postgresql+psycopg://me@both/shop?hostaddr=")
+    one, other, third = (url.update_query_dict({"hostaddr": text}) for text in ("b,a", "a,b", "a,c"))
+    assert sort_addresses(one) == sort_addresses(other) != sort_addresses(third)
+    plain = make_url("mysql+pymysql://me@both/shop")
+    assert sort_addresses(plain) == plain
 
 
 def test_name_stays_where_the_certificate_must_be_for_it() -> None:

@@ -6,7 +6,12 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.service.datasources import urls
-from airflow_provider_pushmetrics.service.datasources.urls import BACKENDS, describe_source, restore_password
+from airflow_provider_pushmetrics.service.datasources.urls import (
+    BACKENDS,
+    describe_source,
+    is_set,
+    restore_masked,
+)
 
 SECRET = "s3cret-word"
 
@@ -30,6 +35,8 @@ def parse_source_url(text: str) -> tuple[str, str]:
         ("mysql://me@db/shop?charset=utf8mb4", "mysql+pymysql://me@db/shop?charset=utf8mb4"),
         ("mariadb+pymysql://me@db/shop", "mariadb+pymysql://me@db/shop"),
         ("mssql://me@db/shop", "mssql+pymssql://me@db/shop"),
+        ("mssql://me@db/shop?encryption=Require", "mssql+pymssql://me@db/shop?encryption=Require"),
+        ("mysql://me@db/shop?ssl_ca=ca.pem&ssl_check_hostname=1", None),
         ("oracle://me@db/?service_name=shop", "oracle+oracledb://me@db/?service_name=shop"),
         ("sqlite:///shop.db", "sqlite+pysqlite:///shop.db"),
     ],
@@ -67,6 +74,8 @@ def test_file_of_duckdb_is_stored_as_its_path() -> None:
         (f"mysql://me:{SECRET}@db/shop?charset=sjis", "'charset' that is not allowed"),
         (f"mssql://me:{SECRET}@db/shop?charset=SJIS", "'charset' that is not allowed"),
         (f"postgresql://me:{SECRET}@db/shop?client_encoding=BIG5", "'client_encoding' that is not allowed"),
+        (f"mssql://me:{SECRET}@db/shop?encryption=true", "'encryption' that is not allowed"),
+        (f"mysql://me:{SECRET}@db/shop?ssl_check_hostname=true", "checks nothing without 'ssl_ca'"),
         ("duckdb:///:memory:", "must name a file or a folder"),
         ("duckdb://shop.duckdb", "three slashes"),
     ],
@@ -181,19 +190,61 @@ def test_driver_that_is_not_installed_is_named_with_its_extra() -> None:
         urls.parse_source_url("mysql://me@db/shop", is_installed=lambda module: False)
 
 
-def test_url_is_shown_without_its_password_and_its_options() -> None:
-    url = make_url(f"postgresql+psycopg://me:{SECRET}@db/shop?sslkey=keys/x")
-    assert describe_source(url) == "postgresql+psycopg://me:***@db/shop"
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql+psycopg://me:pw@db/shop?sslkey=x&sslmode=verify-full", "sslkey=***&sslmode=verify-full"),
+        ("postgresql+psycopg://me:pw@/shop?host=/run/pg&application_name=x", "application_name=x&host=***"),
+        ("mysql+pymysql://me:pw@db/shop?ssl_ca=/etc/ca.pem", "ssl_ca=***"),
+        ("flightsql://me:pw@db?tls=true&dialect=postgresql", "dialect=postgresql&tls=true"),
+    ],
+)
+def test_url_is_shown_with_its_options_but_without_its_password_and_paths(url: str, shown: str) -> None:
+    address, _, query = describe_source(make_url(url)).partition("?")
+    assert (address, query) == (url.partition("?")[0].replace(":pw@", ":***@"), shown)
 
 
-STORED = make_url(f"postgresql+psycopg://me:{SECRET}@db/shop")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://me:p%40w@db/shop?options=-c+search_path%3Da%2Cb&sslmode=verify-full",
+        "postgresql+psycopg://me:pw@db/shop?sslmode=require&sslrootcert=ca.pem",
+        "postgresql+psycopg://me@db/shop?sslcert=a.pem&sslkey=b.pem",
+        "postgresql+psycopg://me:pw@/shop?host=%2Frun%2Fpg",
+        "mysql+pymysql://me:pw@db/shop?ssl_ca=ca.pem&ssl_check_hostname=0",
+        "mariadb+pymysql://me:pw@/shop?unix_socket=%2Frun%2Fmysql.sock",
+        "mssql+pymssql://me:pw@db/shop?encryption=require",
+        "oracle+oracledb://me:pw@db/?service_name=shop",
+        "snowflake://me:pw@account/shop?role=r",
+        "flightsql://me:pw@db:1?tls=1",
+        "sqlite+pysqlite:///shop.db",
+    ],
+)
+def test_shown_url_stands_for_the_stored_one(url: str) -> None:
+    stored = make_url(url)
+    shown = describe_source(stored)
+    assert make_url(restore_masked(shown, stored)) == stored
+    renamed = make_url(shown).set(database="other").render_as_string(hide_password=False)
+    assert make_url(restore_masked(renamed, stored)) == stored.set(database="other")
+
+
+@pytest.mark.parametrize(
+    ("flag", "truth"),
+    [("true", True), ("TRUE", True), ("True", True), ("1", True), ("false", False), ("0", False)],
+)
+def test_flag_means_the_same_in_each_spelling_that_is_accepted(flag: str, truth: bool) -> None:
+    _, location = parse_source_url(f"flightsql://db?tls={flag}")
+    assert is_set(make_url(location), "tls") is truth
+
+
+STORED = make_url(f"postgresql+psycopg://me:{SECRET}@db/shop?sslrootcert=ca.pem&sslmode=verify-full")
 
 
 def test_masked_password_stands_for_the_stored_one() -> None:
-    assert restore_password("postgresql+psycopg://me:***@db/other", STORED) == (
+    assert restore_masked("postgresql+psycopg://me:***@db/other", STORED) == (
         f"postgresql+psycopg://me:{SECRET}@db/other"
     )
-    assert restore_password("postgresql+psycopg://me:new@db/other", STORED) == (
+    assert restore_masked("postgresql+psycopg://me:new@db/other", STORED) == (
         "postgresql+psycopg://me:new@db/other"
     )
 
@@ -206,8 +257,10 @@ def test_masked_password_stands_for_the_stored_one() -> None:
         "postgresql://other:***@db/shop",
         "mysql://me:***@db/shop",
         "postgresql://me:***@/shop?host=/tmp",
+        "postgresql://me:***@elsewhere/shop?sslrootcert=***",
+        "postgresql://me@elsewhere/shop?sslrootcert=***",
     ],
 )
 def test_stored_password_is_sent_to_no_other_server(text: str) -> None:
     with pytest.raises(ValueError, match="it needs the password"):
-        restore_password(text, STORED)
+        restore_masked(text, STORED)

@@ -46,6 +46,21 @@ def test_what_ends_soon_is_not_checked_and_what_goes_on_is() -> None:
     assert set(checked) == {"long"}
 
 
+def test_driver_that_fails_to_interrupt_a_query_is_asked_again(caplog: pytest.LogCaptureFixture) -> None:
+    calls, interrupted = list[int](), threading.Event()
+
+    def interrupt() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError("the server does not answer")
+        interrupted.set()
+
+    with watch(0.01, lambda: None) as stopper:
+        stopper.register(interrupt)
+        assert interrupted.wait(120)
+    assert "cannot interrupt a query" in caplog.text
+
+
 def test_query_has_its_timeout_although_the_check_of_its_run_fails(caplog: pytest.LogCaptureFixture) -> None:
     checked, interrupted = threading.Event(), threading.Event()
 
