@@ -45,17 +45,21 @@ def create_workspace(session: Session, name: str, user_id: int) -> Workspace:
 
 
 def delete_workspace(session: Session, workspace: Workspace) -> None:
-    """
-    Delete a workspace with its contents. No event is sent: its subscriptions are deleted too.
+    """Delete a workspace with its contents. No event is sent: its subscriptions are deleted too."""
+    lock_workspace(session, workspace)
+    for kind in CONTENTS:
+        session.execute(delete(kind).where(kind.workspace_id == workspace.id))
+    session.delete(workspace)
 
-    Its row is locked before them: transactions that add to it end before the deletion, or fail after it. Its
-    unfinished runs are locked still earlier: who records one locks it first, and then, by foreign keys, the
-    workspace.
+
+def lock_workspace(session: Session, workspace: Workspace) -> None:
+    """
+    Lock a workspace before its contents are deleted: transactions that add to it end before, or fail later.
+
+    Its unfinished runs are locked still earlier: who records one locks it first, and then, by foreign keys,
+    the workspace.
     """
     for run in (Run, StandaloneQueryRun):
         unfinished = select(run.id).where(run.workspace_id == workspace.id, run.finished_on.is_(None))
         session.scalars(unfinished.order_by(run.id).with_for_update()).all()
     lock_row(session, workspace)
-    for kind in CONTENTS:
-        session.execute(delete(kind).where(kind.workspace_id == workspace.id))
-    session.delete(workspace)

@@ -55,7 +55,7 @@ from airflow_provider_pushmetrics.service.models import (
 )
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.reports import authoring
-from airflow_provider_pushmetrics.service.reports.authoring import check_block_content, list_warnings
+from airflow_provider_pushmetrics.service.reports.authoring import check_block_content
 from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER
 from airflow_provider_pushmetrics.service.reports.block_types import (
     ContentError,
@@ -64,9 +64,10 @@ from airflow_provider_pushmetrics.service.reports.block_types import (
     parse_content,
 )
 from airflow_provider_pushmetrics.service.reports.choices import list_choices
+from airflow_provider_pushmetrics.service.reports.reference_warnings import list_warnings
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
+from airflow_provider_pushmetrics.service.retention.deleted_folders import record_folders
 from airflow_provider_pushmetrics.service.runs.block_submission import accept_query_run, cancel_query_run
-from airflow_provider_pushmetrics.service.runs.execution.plan import list_query_run_folders
 from airflow_provider_pushmetrics.service.storage.clock import format_moment
 from airflow_provider_pushmetrics.service.storage.database import lock_row
 from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, parse_id
@@ -182,9 +183,8 @@ def delete_block(reference: Reference, parts: Parts, caller: Editor) -> Confirma
     """Delete a block, with its own runs and their results."""
     with parts.database.writing() as session:
         block = _lock_block(session, reference, caller)
-        folders = list_query_run_folders(session, block_id=block.id)
+        record_folders(session, StandaloneQueryRun, StandaloneQueryRun.block_id == block.id)
         authoring.delete_block(session, block)
-    parts.results.delete_folders(folders)
     return OK
 
 

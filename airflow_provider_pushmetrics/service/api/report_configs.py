@@ -23,22 +23,23 @@ from airflow_provider_pushmetrics.service.api.schemas.reports import (
     ReportFromYamlResponse,
     SavedReport,
 )
-from airflow_provider_pushmetrics.service.models import DataSource, Report
+from airflow_provider_pushmetrics.service.models import DataSource, Report, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.reports.authoring import (
     BlockChanges,
     ReportDraft,
     create_report,
-    list_warnings,
+    list_pruned,
     rewrite_report,
 )
 from airflow_provider_pushmetrics.service.reports.block_types import ContentError
+from airflow_provider_pushmetrics.service.reports.reference_warnings import list_warnings
 from airflow_provider_pushmetrics.service.reports.yaml_documents import (
     list_databases_by_id,
     parse_config,
     write_config,
     write_diff,
 )
-from airflow_provider_pushmetrics.service.runs.execution.plan import list_query_run_folders
+from airflow_provider_pushmetrics.service.retention.deleted_folders import record_folders
 from airflow_provider_pushmetrics.service.storage.database import lock_row
 
 router = make_router("/api/v1/report", "report as YAML")
@@ -113,8 +114,10 @@ def replace_report_by_yaml(
         report = find_by_reference(session, Report, reference, caller)
         lock_row(session, report)
         before = _write(session, report)
-        folders = list_query_run_folders(session, report_id=report.id)
         savepoint = session.begin_nested()
+        if prune:
+            pruned = [block.id for block in list_pruned(report, draft)]
+            record_folders(session, StandaloneQueryRun, StandaloneQueryRun.block_id.in_(pruned))
         answer: SavedReport | DryRun
         changes = rewrite_report(session, report, draft, prune=prune)
         if not dry_run:
@@ -124,8 +127,6 @@ def replace_report_by_yaml(
             session.refresh(report)
             answer = _describe(before, _write(session, report), changes, list_warnings(report))
             savepoint.rollback()
-        folders -= list_query_run_folders(session, report_id=report.id)
-    parts.results.delete_folders(folders)
     return wrap(answer)
 
 

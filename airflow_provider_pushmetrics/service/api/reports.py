@@ -43,11 +43,12 @@ from airflow_provider_pushmetrics.service.api.schemas.reports import (
     StartedReportRun,
     StartedReportRunResponse,
 )
-from airflow_provider_pushmetrics.service.models import Block, Report, User
+from airflow_provider_pushmetrics.service.models import Block, Report, Run, StandaloneQueryRun, User
 from airflow_provider_pushmetrics.service.reports import authoring
-from airflow_provider_pushmetrics.service.reports.authoring import BlockDraft, ReportDraft, list_warnings
+from airflow_provider_pushmetrics.service.reports.authoring import BlockDraft, ReportDraft
 from airflow_provider_pushmetrics.service.reports.block_types import check_json, parse_content
-from airflow_provider_pushmetrics.service.results.store import list_result_folders
+from airflow_provider_pushmetrics.service.reports.reference_warnings import list_warnings
+from airflow_provider_pushmetrics.service.retention.deleted_folders import record_folders
 from airflow_provider_pushmetrics.service.runs.submission import accept_run, check_idempotency_key
 from airflow_provider_pushmetrics.service.storage.database import lock_row
 
@@ -177,9 +178,9 @@ def delete_report(reference: Reference, parts: Parts, caller: Editor) -> Confirm
     """Delete a report with its blocks, triggers, schedules, runs and results."""
     with parts.database.writing() as session:
         report = _lock_report(session, reference, caller)
-        folders = list_result_folders(session, report_id=report.id)
+        for kind in (Run, StandaloneQueryRun):
+            record_folders(session, kind, kind.report_id == report.id)
         authoring.delete_report(session, report)
-    parts.results.delete_folders(folders)
     return OK
 
 

@@ -31,8 +31,8 @@ from airflow_provider_pushmetrics.service.api.schemas.workspaces import (
     WorkspaceRow,
 )
 from airflow_provider_pushmetrics.service.api.tokens import add_token
-from airflow_provider_pushmetrics.service.models import Workspace
-from airflow_provider_pushmetrics.service.results.store import list_result_folders
+from airflow_provider_pushmetrics.service.models import Run, StandaloneQueryRun, Workspace
+from airflow_provider_pushmetrics.service.retention.deleted_folders import record_folders
 
 router = make_router("/api/v1/workspace", "workspace")
 
@@ -89,9 +89,10 @@ def delete_workspace(reference: Reference, parts: Parts, caller: Admin) -> Confi
     """Delete the workspace that the credential is bound to with everything in it, its tokens too."""
     with parts.database.writing() as session:
         workspace = _find(session, reference, caller)
-        folders = list_result_folders(session, workspace_id=workspace.id)
+        workspaces.lock_workspace(session, workspace)
+        for kind in (Run, StandaloneQueryRun):
+            record_folders(session, kind, kind.workspace_id == workspace.id)
         workspaces.delete_workspace(session, workspace)
-    parts.results.delete_folders(folders)
     return OK
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -34,9 +33,6 @@ from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME, 
 SERVICE_KIND = "service"
 RESULTS = "results/"
 LIST_RESULTS = select(BlockResult.result_file).where(BlockResult.result_file.is_not(None)).distinct()
-
-DELETING_SECONDS = 5.0
-"""How long a deletion of old runs may take: their files are deleted before their rows."""
 
 CLEANUP_MARGIN = timedelta(hours=1)
 """The cleanup compares the times of files, by other clocks, and these are older than their rows."""
@@ -109,12 +105,12 @@ def _require_results(settings: ServiceSettings) -> None:
 
 
 def _refuse_lost(database: Database, missing: Set[str], retention_days: int | None, place: str) -> None:
-    """Refuse missing results, except those beyond the retention, or of runs deleted during the backup."""
-    lost = missing & _list_kept_results(database, retention_days)
-    if lost:
-        time.sleep(DELETING_SECONDS)
-        lost &= _list_kept_results(database, retention_days)
-    if lost:
+    """
+    Refuse missing results, except those beyond the retention, or of runs deleted during the backup.
+
+    The rows of a run are deleted before its files.
+    """
+    if lost := missing & _list_kept_results(database, retention_days):
         raise PushMetricsConfigurationError(
             f"{len(lost)} results of the database are not in {place}, such as {min(lost)!r}: name the"
             " service's data folder with --data or PUSHMETRICS_SERVICE_DATA, and its --results-url if it has"

@@ -36,6 +36,7 @@ from airflow_provider_pushmetrics.service.models.row_counts import DeletedRows, 
 from airflow_provider_pushmetrics.service.models.runs import (
     AnyRun,
     BlockResult,
+    DeletedFolder,
     Run,
     RunLogEntry,
     StandaloneQueryRun,
@@ -44,9 +45,9 @@ from airflow_provider_pushmetrics.service.models.workers import Worker, WorkSign
 
 # fmt: off
 __all__ = [
-    "AnyRun", "ApiToken", "Base", "Block", "BlockResult", "DataSource", "DeletedRows", "Delivery",
-    "DeliveryAttempt", "EndedSession", "Membership", "OutboxEvent", "OutgoingMessage", "Query", "Report",
-    "ReportSchedule", "ReportTrigger", "RetiredSecret", "RowCount", "Run", "RunLogEntry",
+    "AnyRun", "ApiToken", "Base", "Block", "BlockResult", "DataSource", "DeletedFolder", "DeletedRows",
+    "Delivery", "DeliveryAttempt", "EndedSession", "Membership", "OutboxEvent", "OutgoingMessage",
+    "Query", "Report", "ReportSchedule", "ReportTrigger", "RetiredSecret", "RowCount", "Run", "RunLogEntry",
     "StandaloneQueryRun", "Subscription", "User", "WorkSignal", "Worker", "Workspace",
 ]
 # fmt: on

@@ -158,6 +158,21 @@ class BlockResult(Base):
     messages: Mapped[list[OutgoingMessage]] = relationship(order_by=OutgoingMessage.id, viewonly=True)
 
 
+class DeletedFolder(Base):
+    """
+    The folder with the results of a deleted run, which a worker deletes from a time on.
+
+    ``kind`` is the table in which the run was.
+    """
+
+    __tablename__ = "deleted_folder"
+    __table_args__ = (Index(None, "due_on"), {"sqlite_autoincrement": True})
+
+    kind: Mapped[str] = mapped_column(String(16))
+    run_id: Mapped[int] = mapped_column(Integer)
+    due_on: Mapped[datetime]
+
+
 class RunLogEntry(Identified, Base):
     """A line of the log of a run."""
 

@@ -7,7 +7,7 @@ a single query is one ``query.…`` event. Both are written in the transaction o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,14 +16,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.models import Block, DataSource, Query, Report
-from airflow_provider_pushmetrics.service.reports.block_graph import (
-    SQL,
-    MissingReferences,
-    find_missing_references,
-    find_varying_choices,
-    plan_block,
-    plan_waves,
-)
+from airflow_provider_pushmetrics.service.reports.block_graph import SQL, plan_block, plan_waves
 from airflow_provider_pushmetrics.service.reports.block_types import (
     ContentError,
     check_block_type,
@@ -260,30 +253,6 @@ def _check_sql(sql: str, source: DataSource) -> None:
         raise ContentError(str(error)) from None
 
 
-def list_warnings(report: Report) -> list[str]:
-    """List references of blocks to missing names: runs fail for them."""
-    blocks = [plan_block(block) for block in report.blocks]
-    missing, varying = find_missing_references(blocks), find_varying_choices(blocks)
-    return [
-        *(f"block {name!r}: {one}" for name, found in missing.items() for one in _describe(found)),
-        *(
-            f"block {name!r}: the query of its choices uses {', '.join(map(repr, used))}: the choices are"
-            " those of its last run, with the values of that run"
-            for name, used in varying.items()
-        ),
-    ]
-
-
-def _describe(missing: MissingReferences) -> Iterator[str]:
-    for name in sorted(missing.queries):
-        yield f"there is no query {name!r} in the report: its runs fail until there is one"
-    if missing.names:
-        yield (
-            f"no block of the report is called {', '.join(map(repr, sorted(missing.names)))}: runs fail"
-            " unless a trigger gives a value, or the template has a default"
-        )
-
-
 def apply_fields(row: Any, changes: Mapping[str, Any]) -> bool:
     """Set fields of a row; return whether one of them changed."""
     is_changed = False
@@ -369,6 +338,18 @@ def _rewrite_blocks(
             updated.append(draft.name)
     _reorder(session, report, order)
     return BlockChanges(tuple(created), tuple(updated), tuple(deleted))
+
+
+def list_pruned(report: Report, draft: ReportDraft) -> list[Block]:
+    """
+    List the blocks of a report that a document does not have.
+
+    :raises ContentError: if the document has a block of an unknown type.
+    """
+    kept: set[int] = set()
+    for block in draft.blocks:
+        _find_block(report, block, kept)
+    return [block for block in report.blocks if block.id not in kept]
 
 
 def _find_block(report: Report, draft: BlockDraft, kept: set[int]) -> Block | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -13,11 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 import pyarrow as pa
-from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.datasources.base import RowBatches
-from airflow_provider_pushmetrics.service.models import BlockResult, Run, StandaloneQueryRun
 from airflow_provider_pushmetrics.service.results.columns import read_rows
 from airflow_provider_pushmetrics.service.results.files.base import FoundFile, ResultFiles
 from airflow_provider_pushmetrics.service.results.files.folder import FolderFiles, delete_older
@@ -37,6 +35,9 @@ UNFINISHED = "unfinished"
 """The folder of files that are being written, on this machine."""
 
 PARTIAL = ".partial"
+
+FOLDER_NAME = re.compile("[a-z]+(-[a-z]+)*-[0-9]+")
+"""The name of the folder of a run: never a way out of the folder of all results."""
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What writing fails with when the disk, or what a user may have of it, is full."""
@@ -176,7 +177,17 @@ class ResultStore:
             self._files.delete(names)
 
     def delete_folders(self, names: Iterable[str]) -> None:
-        """Delete all results of runs, also those that no run refers to."""
+        """
+        Delete all results of runs, also those that no run refers to.
+
+        :raises ResultError: if a name is none of a folder of results; nothing is deleted then.
+        :raises ObjectStoreError: if the object storage does not answer.
+        :raises OSError: if a folder of this machine cannot be deleted; the others are deleted.
+        """
+        names = list(names)
+        for name in names:
+            if not FOLDER_NAME.fullmatch(name):
+                raise ResultError(f"{name!r} is not the name of a folder of results.")
         self._files.delete_folders(names)
 
     def list_written(self, before: datetime) -> Iterable[str]:
@@ -239,19 +250,3 @@ def open_result(name: str, found: FoundFile) -> StoredResult:
         raise ResultGoneError(f"the result {name!r} is no longer kept.") from None
     except (pa.ArrowException, OSError) as error:
         raise ResultError(f"the result {name!r} is damaged, or cannot be read.") from error
-
-
-def list_result_folders(session: Session, **owner: int) -> set[str]:
-    """
-    List the folders of all results of a workspace or a report.
-
-    :param owner: ``workspace_id`` or ``report_id``.
-    """
-    files = select(BlockResult.result_file).where(
-        BlockResult.result_file.is_not(None),
-        or_(
-            BlockResult.run_id.in_(select(Run.id).filter_by(**owner)),
-            BlockResult.query_run_id.in_(select(StandaloneQueryRun.id).filter_by(**owner)),
-        ),
-    )
-    return {str(name).split("/", 1)[0] for name in session.scalars(files)}

@@ -30,6 +30,7 @@ from airflow_provider_pushmetrics.service.models import (
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.reports.choices import list_choice_results
 from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.retention.deleted_folders import FolderDeletion, record_folders
 from airflow_provider_pushmetrics.service.retention.orphans import delete_orphans
 from airflow_provider_pushmetrics.service.retention.outputs import delete_outputs
 from airflow_provider_pushmetrics.service.runs.execution.plan import name_result_folder
@@ -75,7 +76,7 @@ class Rule:
 
 
 class Cleanup:
-    """Deletes old rows and results in a background thread."""
+    """Deletes old rows and results in a background thread, and in another one the folders of deleted runs."""
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class Cleanup:
         self._result_days = settings.result_retention_days
         self._clock = clock
         self._orphans_deleted_at: datetime | None = None
+        self._folders = FolderDeletion(database, results)
         self._loop = BackgroundLoop(
             "cleanup",
             self.run_once,
@@ -102,10 +104,13 @@ class Cleanup:
     def start(self) -> None:
         """Begin, at once."""
         self._loop.start()
+        self._folders.start()
 
     def stop(self) -> bool:
-        """Stop after the running transaction, and return whether the thread has ended."""
-        return self._loop.stop()
+        """Stop after the running transaction, and return whether the threads have ended."""
+        self._folders.request_stop()
+        has_ended = self._loop.stop()
+        return self._folders.stop() and has_ended
 
     def run_once(self) -> None:
         """Delete what is older than it is kept."""
@@ -164,9 +169,9 @@ class Cleanup:
             return self._delete(session, kind, session.scalars(locked).all())
 
     def _delete(self, session: Session, kind: Kept, ids: Sequence[int]) -> int:
-        """Delete rows, and what is part of them by cascades; files before the rows that name them."""
+        """Delete rows, and what is part of them by cascades; record the folders of runs for later."""
         if issubclass(kind, Run | StandaloneQueryRun):
-            self._results.delete_folders(name_result_folder(kind, run_id) for run_id in ids)
+            record_folders(session, kind, kind.id.in_(ids))
         gone = delete(kind).where(kind.id.in_(ids))
         session.execute(gone.execution_options(synchronize_session=False))
         return len(ids)

@@ -22,6 +22,7 @@ def create_tables() -> None:
     _create_run()
     _create_query_run()
     _create_block_result()
+    _create_deleted_folder()
     _create_run_log()
 
 
@@ -116,6 +117,17 @@ def _create_block_result() -> None:
         is_entity=False,
     )
     index("block_result", "block_id", "id", name="ix_block_result_block")
+
+
+def _create_deleted_folder() -> None:
+    create(
+        "deleted_folder",
+        column("kind", sa.String(16)),
+        column("run_id", sa.Integer),
+        column("due_on", MOMENT),
+        is_entity=False,
+    )
+    index("deleted_folder", "due_on")
 
 
 def _create_run_log() -> None:

@@ -61,7 +61,11 @@ class ResultFiles(Protocol):
         """Delete files, and their folders if those are empty then."""
 
     def delete_folders(self, names: Iterable[str]) -> None:
-        """Delete the folders of runs."""
+        """
+        Delete the folders of runs.
+
+        :raises OSError: if a folder of this machine cannot be deleted; the others are deleted.
+        """
 
     def list_written(self, before: datetime) -> Iterable[str]:
         """List the files written before a time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -58,8 +59,14 @@ class FolderFiles:
                 path.parent.rmdir()
 
     def delete_folders(self, names: Iterable[str]) -> None:
-        for name in names:
-            shutil.rmtree(self._folder / name, ignore_errors=True)  # another process may be first
+        if not self._folder.is_dir():  # it is on a file system that is not mounted now
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._folder))
+        folders = [self._folder / name for name in names]
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)  # another process may be first
+        for folder in folders:
+            if folder.exists():
+                shutil.rmtree(folder)  # raises the reason
 
     def list_written(self, before: datetime) -> Iterator[str]:
         for path in self._list():

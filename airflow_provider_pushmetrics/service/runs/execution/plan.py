@@ -20,7 +20,6 @@ from airflow_provider_pushmetrics.service.models import (
     Query,
     Report,
     Run,
-    StandaloneQueryRun,
 )
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, FINISHED, PENDING, SUCCESS
 from airflow_provider_pushmetrics.service.notifications.message_outbox import MailDraft, SlackDraft
@@ -140,16 +139,6 @@ class RunPlan:
 def name_result_folder(kind: type[AnyRun], run_id: int) -> str:
     """Name the folder of all results of a run."""
     return f"{'run' if kind is Run else 'query-run'}-{run_id}"
-
-
-def list_query_run_folders(session: Session, **owner: int) -> set[str]:
-    """
-    List the folders of the runs of single queries, which are deleted with their block.
-
-    :param owner: ``block_id`` or ``report_id``.
-    """
-    ids = session.scalars(select(StandaloneQueryRun.id).filter_by(**owner))
-    return {name_result_folder(StandaloneQueryRun, run_id) for run_id in ids}
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ async def test_backup_without_its_results_is_refused(tmp_path: Path, database_ur
     assert "there is no folder" in result.stderr
     assert not results.exists(), "a folder that nobody meant is not made"
     results.mkdir()
-    # Both wait for 5 s. In the second, it is not old enough to be deleted.
+    # In the second, it is not old enough to be deleted.
     backups = [
         asyncio.to_thread(back_up, settings, tmp_path / f"{settings.result_retention_days}.tar")
         for settings in (

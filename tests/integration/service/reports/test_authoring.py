@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from airflow_provider_pushmetrics.service.models import OutboxEvent
 from tests.fakes.service_reports import sql
+from tests.fakes.waiting import until
 from tests.integration.service.conftest import Api, read_result
 
 DOCUMENTED: dict[str, list[str]] = {
@@ -323,4 +324,4 @@ async def test_all_results_are_deleted_with_the_report(api: Api) -> None:
     assert list(folder.glob("*.parquet"))
     (folder / "of-a-dead-worker.parquet").write_bytes(b"")
     assert (await api.client.delete(f"/api/v1/report/{made.id}")).is_success
-    assert not folder.exists()
+    await until(lambda: not folder.exists())

@@ -333,7 +333,7 @@ async def test_deleted_report_leaves_no_objects(api: Api) -> None:
     made = api.make_report(q=sql("SELECT 1 AS n"))
     await api.run(made.id)
     assert (await api.client.delete(f"/api/v1/report/{made.id}")).status_code == 200
-    assert not api.parts.results.has_any()
+    await until(lambda: not api.parts.results.has_any())
 
 
 def run_maintenance(command: str, archive: Path, data_dir: Path, results_url: str) -> None:

@@ -120,7 +120,7 @@ async def test_service_deletes_what_ended_more_than_90_days_ago(
     with run_parts(tmp_path / "data", **settings) as parts:
         wait_until(lambda: count_rows(parts.database, Run) == [0])
         assert count_rows(parts.database, *OF_RUNS) == [0] * len(OF_RUNS)
-        assert list(parts.settings.results_dir.glob("run-*")) == []
+        wait_until(lambda: not list(parts.settings.results_dir.glob("run-*")))
         async with open_client(build_app(parts)) as client:
             for path in (f"noteflow_run/{run_id}", f"noteflow_run/{run_id}/get_task_results"):
                 gone = await client.get(f"/api/v1/{path}")

@@ -85,4 +85,5 @@ async def test_results_of_a_block_are_deleted_with_it(api: Api, way: str) -> Non
         assert folders[1].exists()
         answer = await api.client.put(path, content=document)
     assert answer.is_success, answer.text
-    assert [folder.exists() for folder in folders] == [True, False]
+    await until(lambda: not folders[1].exists())
+    assert folders[0].exists()

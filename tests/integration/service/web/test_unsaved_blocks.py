@@ -11,7 +11,7 @@ from airflow_provider_pushmetrics.service.models import BlockResult, StandaloneQ
 from airflow_provider_pushmetrics.testing.isolation import list_cancel_paths
 from tests.fakes.service_reports import ENDLESS
 from tests.fakes.service_subscriber import Subscriber
-from tests.fakes.waiting import until_async
+from tests.fakes.waiting import until, until_async
 from tests.integration.service.conftest import Api, read_accepted, read_result
 
 REGION = {"type": "parameter", "name": "region", "content": {"type": "text", "default": "EMEA"}}
@@ -190,7 +190,7 @@ async def test_result_stays_with_the_block_when_it_is_saved(api: Api) -> None:
     folder = api.parts.settings.results_dir / f"query-run-{ran['run_id']}"
     assert folder.exists()
     read_accepted(await api.client.delete(f"/api/v1/block/{block['uid']}"))
-    assert not folder.exists()
+    await until(lambda: not folder.exists())
 
 
 async def test_result_is_given_to_no_other_block(api: Api) -> None:
@@ -214,7 +214,7 @@ async def test_run_and_result_are_deleted_with_the_report(api: Api) -> None:
     folder = api.parts.settings.results_dir / f"query-run-{ran['run_id']}"
     assert list(folder.glob("*.parquet"))
     read_accepted(await api.client.delete(f"/api/v1/report/{report['id']}"))
-    assert not folder.exists()
+    await until(lambda: not folder.exists())
     with api.parts.database.reading() as session:
         mine = select(StandaloneQueryRun.id).where(StandaloneQueryRun.id == ran["run_id"])
         results = select(BlockResult.id).where(BlockResult.query_run_id == ran["run_id"])
