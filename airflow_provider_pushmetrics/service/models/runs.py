@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import JSON, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from airflow_provider_pushmetrics.service.models.base import (
@@ -120,6 +120,9 @@ class StandaloneQueryRun(Claimable, Identified, Base):
 
 AnyRun: TypeAlias = Run | StandaloneQueryRun
 
+HAS_OUTPUT = text("(type = 'text' OR type = 'chart') AND output IS NOT NULL")
+"""The condition of the outputs that show rows, as the index has it. That of a message is its recipients."""
+
 
 class BlockResult(Base):
     """The outcome of one block in one run; the rows of a query are in a Parquet file beside the database."""
@@ -129,6 +132,13 @@ class BlockResult(Base):
         UniqueConstraint("run_id", "block_id"),
         UniqueConstraint("query_run_id", "block_id"),
         Index("ix_block_result_block", "block_id", "id"),
+        Index(
+            "ix_block_result_output",
+            "finished_on",
+            "id",
+            sqlite_where=HAS_OUTPUT,
+            postgresql_where=HAS_OUTPUT,
+        ),
         {"sqlite_autoincrement": True},
     )
 

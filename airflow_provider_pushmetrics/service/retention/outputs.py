@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, select, update
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import select, update
 
-from airflow_provider_pushmetrics.service.models import AnyRun, BlockResult, Run, StandaloneQueryRun
-from airflow_provider_pushmetrics.service.reports.block_graph import CHART, TEXT
+from airflow_provider_pushmetrics.service.models import BlockResult, Run, StandaloneQueryRun
+from airflow_provider_pushmetrics.service.models.runs import HAS_OUTPUT
 from airflow_provider_pushmetrics.service.runs.execution.plan import name_result_folder
 from airflow_provider_pushmetrics.service.storage.database import Database
 
 OUTPUT_BATCH = 200
-"""How many runs are read, and outputs deleted, in one transaction, for which others wait on SQLite."""
-
-OWNERS: tuple[tuple[type[AnyRun], InstrumentedAttribute[int | None]], ...] = (
-    (Run, BlockResult.run_id),
-    (StandaloneQueryRun, BlockResult.query_run_id),
-)
+"""How many outputs are deleted in one transaction, for which others wait on SQLite."""
 
 
 def delete_outputs(
@@ -32,41 +26,30 @@ def delete_outputs(
 
     :param spared: The folders of runs whose results are kept.
     """
-    count = 0
-    for kind, owner in OWNERS:
-        for run_ids in _list_runs(database, kind, before):
-            if is_stopping():
-                return count
-            wanted = [run_id for run_id in run_ids if name_result_folder(kind, run_id) not in spared]
-            count += _delete(database, owner.in_(wanted), before)
+    columns = (BlockResult.id, BlockResult.run_id, BlockResult.query_run_id)
+    # By the index of the results that have an output: those that were emptied are not read again.
+    old = select(*columns).where(HAS_OUTPUT, BlockResult.finished_on < before)
+    oldest = old.order_by(BlockResult.finished_on, BlockResult.id).limit(OUTPUT_BATCH)
+    count = kept = 0
+    while not is_stopping():
+        with database.reading() as session:  # others can write while they are looked for
+            found = session.execute(oldest.offset(kept)).all()
+        if not found:
+            break
+        wanted = [row.id for row in found if _name_folder(row.run_id, row.query_run_id) not in spared]
+        kept += len(found) - len(wanted)
+        if not wanted:
+            continue
+        count += len(wanted)
+        with database.recording() as session:
+            batch = update(BlockResult).where(BlockResult.id.in_(wanted))
+            emptied = batch.values(output=None, output_html=None)
+            session.execute(emptied.execution_options(synchronize_session=False))
     return count
 
 
-def _list_runs(database: Database, kind: type[AnyRun], before: datetime) -> Iterator[Sequence[int]]:
-    """List the runs that were created before a time, by batches in the order of their ids."""
-    after = 0
-    while True:
-        old = select(kind.id).where(kind.id > after, kind.created_on < before)
-        with database.reading() as session:
-            found = session.scalars(old.order_by(kind.id).limit(OUTPUT_BATCH)).all()
-        if not found:
-            return
-        yield found
-        after = found[-1]
-
-
-def _delete(database: Database, is_of_runs: ColumnElement[bool], before: datetime) -> int:
-    with_output = select(BlockResult.id).where(
-        is_of_runs,
-        BlockResult.type.in_((TEXT, CHART)),
-        BlockResult.output.is_not(None),
-        BlockResult.finished_on < before,
-    )
-    with database.reading() as session:  # others can write while they are looked for
-        found = session.scalars(with_output).all()
-    for start in range(0, len(found), OUTPUT_BATCH):
-        batch = BlockResult.id.in_(found[start : start + OUTPUT_BATCH])
-        with database.recording() as session:
-            emptied = update(BlockResult).where(batch).values(output=None, output_html=None)
-            session.execute(emptied.execution_options(synchronize_session=False))
-    return len(found)
+def _name_folder(run_id: int | None, query_run_id: int | None) -> str:
+    """Name the folder of the results of a run of a report, or else of a single block."""
+    if run_id is not None:
+        return name_result_folder(Run, run_id)
+    return name_result_folder(StandaloneQueryRun, query_run_id or 0)

@@ -117,6 +117,8 @@ def _create_block_result() -> None:
         is_entity=False,
     )
     index("block_result", "block_id", "id", name="ix_block_result_block")
+    with_output = "(type = 'text' OR type = 'chart') AND output IS NOT NULL"
+    index("block_result", "finished_on", "id", name="ix_block_result_output", rows=with_output)
 
 
 def _create_deleted_folder() -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import event, insert, select, update
+from sqlalchemy import text as sql_text
 
 from airflow_provider_pushmetrics.service.models import BlockResult, OutgoingMessage, Run
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.retention.cleanup import Cleanup
-from airflow_provider_pushmetrics.service.retention.outputs import OUTPUT_BATCH
+from airflow_provider_pushmetrics.service.retention.outputs import OUTPUT_BATCH, delete_outputs
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import Database
 from tests.fakes.service_reports import sql
@@ -118,3 +119,44 @@ def test_old_outputs_are_deleted_in_small_transactions_and_others_are_not_writte
     with database.reading() as session:
         kept = session.scalars(select(BlockResult.run_id).where(BlockResult.output.is_not(None))).all()
     assert kept == [runs + 1] * each
+
+
+def list_statements(database: Database) -> list[tuple[str, Any]]:
+    """Delete old outputs, and give the statements of it with their values."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if "FROM" in statement:
+            statements.append((statement, values))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    delete_outputs(database, datetime.now(UTC), (), lambda: False)
+    event.remove(database.engine, "before_cursor_execute", note)
+    return statements
+
+
+def test_old_runs_without_outputs_cost_nothing(database: Database) -> None:
+    """Most old runs have none any more: the outputs that are left are found by an index."""
+    (few,) = list_statements(database)
+    runs = 5 * OUTPUT_BATCH
+    put_runs(database, runs, status="success", created_on=LONG_AGO, finished_on=LONG_AGO)
+    row = {"block_id": 1, "block_uid": "b", "position": 0, "name": "n", "status": "success"}
+    same = {**row, "is_truncated": False, "finished_on": LONG_AGO}
+    with database.writing() as session:
+        ids = session.scalars(select(Run.id)).all()
+        texts = [{**same, "run_id": run_id, "type": "text"} for run_id in ids]
+        mails = [
+            {**same, "run_id": run_id, "block_id": 2, "type": "email", "output": "to a"} for run_id in ids
+        ]
+        for rows in (texts, mails):
+            session.execute(insert(BlockResult), rows)
+    is_sqlite = database.engine.dialect.name == "sqlite"
+    with database.writing() as session:
+        session.execute(sql_text("ANALYZE"))
+    ((statement, values),) = list_statements(database)
+    assert statement == few[0]
+    with database.engine.connect() as connection:
+        explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+        plan = connection.exec_driver_sql(f"{explain} {statement}", values).all()
+    assert "ix_block_result_output" in str(plan), plan
+    assert "Sort" not in str(plan)
