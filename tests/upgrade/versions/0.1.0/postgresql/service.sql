@@ -124,6 +124,20 @@ CREATE SEQUENCE public.data_source_id_seq
     NO MAXVALUE
     CACHE 1;
 ALTER SEQUENCE public.data_source_id_seq OWNED BY public.data_source.id;
+CREATE TABLE public.deleted_folder (
+    kind character varying(16) NOT NULL,
+    run_id integer NOT NULL,
+    due_on timestamp with time zone NOT NULL,
+    id integer NOT NULL
+);
+CREATE SEQUENCE public.deleted_folder_id_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.deleted_folder_id_seq OWNED BY public.deleted_folder.id;
 CREATE TABLE public.deleted_rows (
     workspace_id integer NOT NULL,
     kind character varying(32) NOT NULL,
@@ -527,6 +541,7 @@ ALTER TABLE ONLY public.app_user ALTER COLUMN id SET DEFAULT nextval('public.app
 ALTER TABLE ONLY public.block ALTER COLUMN id SET DEFAULT nextval('public.block_id_seq'::regclass);
 ALTER TABLE ONLY public.block_result ALTER COLUMN id SET DEFAULT nextval('public.block_result_id_seq'::regclass);
 ALTER TABLE ONLY public.data_source ALTER COLUMN id SET DEFAULT nextval('public.data_source_id_seq'::regclass);
+ALTER TABLE ONLY public.deleted_folder ALTER COLUMN id SET DEFAULT nextval('public.deleted_folder_id_seq'::regclass);
 ALTER TABLE ONLY public.deleted_rows ALTER COLUMN id SET DEFAULT nextval('public.deleted_rows_id_seq'::regclass);
 ALTER TABLE ONLY public.delivery ALTER COLUMN id SET DEFAULT nextval('public.delivery_id_seq'::regclass);
 ALTER TABLE ONLY public.delivery_attempt ALTER COLUMN id SET DEFAULT nextval('public.delivery_attempt_id_seq'::regclass);
@@ -547,50 +562,51 @@ ALTER TABLE ONLY public.webhook_subscription ALTER COLUMN id SET DEFAULT nextval
 ALTER TABLE ONLY public.work_signal ALTER COLUMN id SET DEFAULT nextval('public.work_signal_id_seq'::regclass);
 ALTER TABLE ONLY public.worker ALTER COLUMN id SET DEFAULT nextval('public.worker_id_seq'::regclass);
 ALTER TABLE ONLY public.workspace ALTER COLUMN id SET DEFAULT nextval('public.workspace_id_seq'::regclass);
-INSERT INTO public.api_token VALUES (1, 1, 'bootstrap', '9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058', NULL, NULL, NULL, 'KkX9KMEA8DmV', '2026-11-28 01:18:39.419857+00', 1);
-INSERT INTO public.api_token VALUES (1, 1, 'of a user', '58fa4d94200f377968ce3eaf5ab2ef96bbf7d5e19be08374a1a2f98922d1e4bd', 'pmpat_leny1S', NULL, NULL, 'j9SBhCwBwFC6', '2026-11-28 01:18:40.341405+00', 2);
-INSERT INTO public.app_user VALUES ('admin@localhost', 'Admin', '', '2026-11-28 01:18:45.142833+00', 'GPy4HLnGf9fN', '2026-11-28 01:18:39.400981+00', 1);
-INSERT INTO public.block VALUES (1, 0, 'parameter', 'month', NULL, '{"default": 1, "type": "integer", "required": false}', 'ZRdXt5rN1iuw', '2026-11-28 01:18:40.045553+00', 1);
-INSERT INTO public.block VALUES (1, 1, 'parameter', 'text', NULL, '{"default": "{}", "type": "text", "required": false}', 'hikaHr2Z8KmZ', '2026-11-28 01:18:40.065926+00', 2);
-INSERT INTO public.block VALUES (1, 2, 'sql', 'q', NULL, '{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}', 'cFS60c75zPEj', '2026-11-28 01:18:40.10623+00', 3);
-INSERT INTO public.block_result VALUES (1, NULL, 1, 'ZRdXt5rN1iuw', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-28 01:18:40.755264+00', '2026-11-28 01:18:40.794688+00', 1);
-INSERT INTO public.block_result VALUES (1, NULL, 2, 'hikaHr2Z8KmZ', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-28 01:18:40.784443+00', '2026-11-28 01:18:40.81341+00', 2);
-INSERT INTO public.block_result VALUES (1, NULL, 3, 'cFS60c75zPEj', 1, 2, 'q', 'sql', 'success', NULL, NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', 1, 'run-1/cFS60c75zPEj-h7Pztt7sD7wv.parquet', 10000000, 3600, false, '2026-11-28 01:18:40.851193+00', '2026-11-28 01:18:40.988374+00', 3);
-INSERT INTO public.block_result VALUES (2, NULL, 1, 'ZRdXt5rN1iuw', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-28 01:18:41.396508+00', '2026-11-28 01:18:41.397165+00', 4);
-INSERT INTO public.block_result VALUES (2, NULL, 2, 'hikaHr2Z8KmZ', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-28 01:18:41.398591+00', '2026-11-28 01:18:41.431166+00', 5);
-INSERT INTO public.block_result VALUES (2, NULL, 3, 'cFS60c75zPEj', 1, 2, 'q', 'sql', 'failed', 'malformed JSON', NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', NULL, NULL, 10000000, 3600, false, '2026-11-28 01:18:41.456693+00', '2026-11-28 01:18:41.497116+00', 6);
-INSERT INTO public.data_source VALUES (1, 'empty MNnniP9Uc2Ov', 'sqlite', 'gAAAAABrCivwwZaYczVhGjtWmZO0l0iMrGyb1f5n-VugejpiZJjKxcPRvVvy83HJm6NcljqYnWCgSrlROYbkgXzCX7aOnpElkez5TQpRT7sf6HHilIkvsyo=', 'zMrxJUk9cW3z', '2026-11-28 01:18:40.022698+00', 1);
-INSERT INTO public.delivery VALUES (1, 1, 1, 'report.run', 'delivered', 1, 0, NULL, '2026-11-28 01:18:41.063706+00', '2026-11-28 01:18:41.24048+00', 'n4qD3MrWv7Mh', '2026-11-28 01:18:41.068063+00', 1);
-INSERT INTO public.delivery VALUES (1, 2, 1, 'report.run', 'delivered', 1, 0, NULL, '2026-11-28 01:18:41.566973+00', '2026-11-28 01:18:41.655588+00', 'C5qYcdXQHGI6', '2026-11-28 01:18:41.567322+00', 2);
-INSERT INTO public.delivery_attempt VALUES (1, 1, '2026-11-28 01:18:41.103437+00', 128, 202, NULL, '{"id": 1, "outcome": "accepted"}', 1);
-INSERT INTO public.delivery_attempt VALUES (2, 1, '2026-11-28 01:18:41.603601+00', 43, 202, NULL, '{"id": 2, "outcome": "accepted"}', 2);
+INSERT INTO public.api_token VALUES (1, 1, 'bootstrap', '9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058', NULL, NULL, NULL, 'opccgOkMzGFN', '2026-11-28 04:39:05.129346+00', 1);
+INSERT INTO public.api_token VALUES (1, 1, 'of a user', '862dfc0094a3bc473cd15210ef4c0480108c57f5debca72f6d37922f9e873071', 'pmpat_aFDBKL', NULL, NULL, 'CVVVLrXrSQYr', '2026-11-28 04:39:05.250707+00', 2);
+INSERT INTO public.app_user VALUES ('admin@localhost', 'Admin', '', '2026-11-28 04:39:08.226977+00', 'SePa3X876Uzi', '2026-11-28 04:39:05.126058+00', 1);
+INSERT INTO public.block VALUES (1, 0, 'parameter', 'month', NULL, '{"default": 1, "type": "integer", "required": false}', 'C3dQw3IBcDKk', '2026-11-28 04:39:05.218878+00', 1);
+INSERT INTO public.block VALUES (1, 1, 'parameter', 'text', NULL, '{"default": "{}", "type": "text", "required": false}', 'xt7IT1Jx0FgA', '2026-11-28 04:39:05.224847+00', 2);
+INSERT INTO public.block VALUES (1, 2, 'sql', 'q', NULL, '{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}', 'NKELjuH98KG3', '2026-11-28 04:39:05.226319+00', 3);
+INSERT INTO public.block_result VALUES (1, NULL, 2, 'xt7IT1Jx0FgA', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-28 04:39:05.314545+00', '2026-11-28 04:39:05.318477+00', 1);
+INSERT INTO public.block_result VALUES (1, NULL, 1, 'C3dQw3IBcDKk', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-28 04:39:05.312987+00', '2026-11-28 04:39:05.324741+00', 2);
+INSERT INTO public.block_result VALUES (1, NULL, 3, 'NKELjuH98KG3', 1, 2, 'q', 'sql', 'success', NULL, NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', 1, 'run-1/NKELjuH98KG3-UAGqbXObfRmx.parquet', 10000000, 3600, false, '2026-11-28 04:39:05.328551+00', '2026-11-28 04:39:05.344999+00', 3);
+INSERT INTO public.block_result VALUES (2, NULL, 1, 'C3dQw3IBcDKk', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-28 04:39:05.438245+00', '2026-11-28 04:39:05.440227+00', 4);
+INSERT INTO public.block_result VALUES (2, NULL, 2, 'xt7IT1Jx0FgA', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-28 04:39:05.438876+00', '2026-11-28 04:39:05.442114+00', 5);
+INSERT INTO public.block_result VALUES (2, NULL, 3, 'NKELjuH98KG3', 1, 2, 'q', 'sql', 'failed', 'malformed JSON', NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', NULL, NULL, 10000000, 3600, false, '2026-11-28 04:39:05.444414+00', '2026-11-28 04:39:05.451237+00', 6);
+INSERT INTO public.data_source VALUES (1, 'empty H7jsMw5bBAuv', 'sqlite', 'gAAAAABrClrpJfFeOqP5VqPQv-SbIoq-dQgKfsclI7XyObtfQhjviCVyJ3O8LyARfXR6Rr7QG4Ni7Ms9n2_bk2v5b0ddFQFaXY5j4FsvV-gmkqTStLySvQ0=', 'j8L1m7IxcqSg', '2026-11-28 04:39:05.211829+00', 1);
+INSERT INTO public.delivery VALUES (1, 1, 1, 'report.run', 'delivered', 1, 0, NULL, '2026-11-28 04:39:05.352673+00', '2026-11-28 04:39:05.404072+00', 'bURMBH2AhtAw', '2026-11-28 04:39:05.354133+00', 1);
+INSERT INTO public.delivery VALUES (1, 2, 1, 'report.run', 'delivered', 1, 0, NULL, '2026-11-28 04:39:05.456883+00', '2026-11-28 04:39:05.47437+00', 'UaqpHk6MMPpn', '2026-11-28 04:39:05.457091+00', 2);
+INSERT INTO public.delivery_attempt VALUES (1, 1, '2026-11-28 04:39:05.369291+00', 29, 202, NULL, '{"id": 1, "outcome": "accepted"}', 1);
+INSERT INTO public.delivery_attempt VALUES (2, 1, '2026-11-28 04:39:05.46313+00', 9, 202, NULL, '{"id": 2, "outcome": "accepted"}', 2);
 INSERT INTO public.membership VALUES (1, 1, 'Admin', 1);
-INSERT INTO public.outbox_event VALUES (1, 'report.run', 1, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:40287/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:40287/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-28T01:18:40+00:00"}', NULL, 'msg_dutZ8l125LmgDdm3H3nOL924', '2026-11-28 01:18:41.048538+00', 1);
-INSERT INTO public.outbox_event VALUES (1, 'report.run', 2, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:40287/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:40287/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-28T01:18:41+00:00"}', NULL, 'msg_UECgAbQoc1dTC8H7pCZd9lCN', '2026-11-28 01:18:41.565855+00', 2);
+INSERT INTO public.outbox_event VALUES (1, 'report.run', 1, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:44783/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:44783/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-28T04:39:05+00:00"}', NULL, 'msg_aDLhCGqDxJo7t7jRArMEXCcu', '2026-11-28 04:39:05.350969+00', 1);
+INSERT INTO public.outbox_event VALUES (1, 'report.run', 2, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:44783/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:44783/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-28T04:39:05+00:00"}', NULL, 'msg_hEGgsQ46u3esxxzYdLbWUUUK', '2026-11-28 04:39:05.455028+00', 2);
 INSERT INTO public.pushmetrics_service_version VALUES ('0.1_0001');
-INSERT INTO public.query VALUES (1, 3, 'Lt873kVpvaQc', '2026-11-28 01:18:40.12088+00', 1);
-INSERT INTO public.report VALUES (1, 'Made by a test', '', 'report', NULL, 'UTC', NULL, '2026-11-28 01:18:40.029722+00', 'OcvPQC5CBBM0', '2026-11-28 01:18:40.029742+00', 1);
-INSERT INTO public.run VALUES (1, 1, 'success', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', NULL, 'TIfBeAwCeuSe', '2026-11-28 01:18:40.029722+00', 0, '08374feb-1692-424c-bb22-3470384c5f48', NULL, 0, 1, NULL, NULL, NULL, NULL, '2026-11-28 01:18:40.622102+00', '2026-11-28 01:18:40.960945+00', NULL, 'hawXo988vsb5', '2026-11-28 01:18:40.475905+00', 1);
-INSERT INTO public.run VALUES (1, 1, 'failed', 'webhook', '{"text": "{"}', '{"month": 1, "text": "{"}', NULL, 'TIfBeAwCeuSe', '2026-11-28 01:18:40.029722+00', 0, '6dc2ce48-82ce-45bb-b72c-cf6de55c5594', NULL, 0, 1, NULL, NULL, NULL, NULL, '2026-11-28 01:18:41.393478+00', '2026-11-28 01:18:41.486086+00', 'block ''q'': malformed JSON', 'qONidDvl844w', '2026-11-28 01:18:41.307528+00', 2);
-INSERT INTO public.run VALUES (1, 1, 'pending', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', 'b27f962ebe4c82286ed10ee20c1d734697928d1565156db3', NULL, NULL, 0, '424e5515-17e3-4392-9709-5980cd49b015', NULL, 0, 1, NULL, 'Airflow user_dag.run_report (run manual__2026-01-01, try 1)', NULL, NULL, NULL, NULL, NULL, 'kovR0C1LmlKC', '2026-11-28 01:18:45.483551+00', 3);
-INSERT INTO public.run_log VALUES (1, 1, '08374feb-1692-424c-bb22-3470384c5f48', NULL, 'INFO', 'the run begins', 'g86zdCCsra0X', '2026-11-28 01:18:40.645833+00', 1);
-INSERT INTO public.run_log VALUES (1, 1, '08374feb-1692-424c-bb22-3470384c5f48', 'ZRdXt5rN1iuw', 'INFO', 'block ''month'': success', 'OoamQzg9qQSt', '2026-11-28 01:18:40.804403+00', 2);
-INSERT INTO public.run_log VALUES (1, 1, '08374feb-1692-424c-bb22-3470384c5f48', 'hikaHr2Z8KmZ', 'INFO', 'block ''text'': success', 'RdRZQMwghpZk', '2026-11-28 01:18:40.816952+00', 3);
-INSERT INTO public.run_log VALUES (1, 1, '08374feb-1692-424c-bb22-3470384c5f48', 'cFS60c75zPEj', 'INFO', 'block ''q'': success, 1 rows', 'PQvIbl6qA8Lk', '2026-11-28 01:18:41.043004+00', 4);
-INSERT INTO public.run_log VALUES (1, 1, '08374feb-1692-424c-bb22-3470384c5f48', NULL, 'INFO', 'the run ends: success', 'CmIq1kmzPDii', '2026-11-28 01:18:41.043011+00', 5);
-INSERT INTO public.run_log VALUES (1, 2, '6dc2ce48-82ce-45bb-b72c-cf6de55c5594', NULL, 'INFO', 'the run begins', 'hvnW9IRQuHJ8', '2026-11-28 01:18:41.39499+00', 6);
-INSERT INTO public.run_log VALUES (1, 2, '6dc2ce48-82ce-45bb-b72c-cf6de55c5594', 'ZRdXt5rN1iuw', 'INFO', 'block ''month'': success', 's8ApgJUDKEWC', '2026-11-28 01:18:41.413529+00', 7);
-INSERT INTO public.run_log VALUES (1, 2, '6dc2ce48-82ce-45bb-b72c-cf6de55c5594', 'hikaHr2Z8KmZ', 'INFO', 'block ''text'': success', 'mQs4DA2v11fI', '2026-11-28 01:18:41.432656+00', 8);
-INSERT INTO public.run_log VALUES (1, 2, '6dc2ce48-82ce-45bb-b72c-cf6de55c5594', 'cFS60c75zPEj', 'ERROR', 'block ''q'': failed, malformed JSON', 'KtApQ0JOSMsU', '2026-11-28 01:18:41.516874+00', 9);
-INSERT INTO public.run_log VALUES (1, 2, '6dc2ce48-82ce-45bb-b72c-cf6de55c5594', NULL, 'INFO', 'the run ends: failed', 'wlduwr17PZAW', '2026-11-28 01:18:41.516881+00', 10);
-INSERT INTO public.webhook VALUES (1, true, '80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261', 'gAAAAABrCivwVwa8LRmUzM9w_c6e9FQCzjR1KbI1sehqQQ8MWl4MAz2OIdxeWRjaI-NYgx2v3Anw2O0QKFKyy30ZD0tQ4cOonew1SOpuNMAZZpN0DlVnHbvUX7VLvGrlKZ8p1x-L0Zxr', NULL, NULL, NULL, '2026-11-28 01:18:40.129309+00', 'ce6oGKiJHQEU', '2026-11-28 01:18:40.13028+00', 1);
-INSERT INTO public.webhook_subscription VALUES (1, 'receiver', 'http://127.0.0.1:36523/webhooks/demo?token=sender-token-0123456789', '["report.run"]', true, 'gAAAAABrCivw-_chaSBgYjzAtjWSk25rFeBK9XNL5NifXHzgyYOPINemZCW6QekQ1aOk9ok47fNqUX7hLDSsBaAHoNicEjPEvWkDoL_PlrALNGmFGImvVO-WsN3z8qTSwtUaZe5IuqnH3xYq6LBQJu15xJuUxdyCYQ==', NULL, '2026-11-28 01:18:40.274836+00', 1, NULL, NULL, NULL, 'ebhBQm908l0R', '2026-11-28 01:18:40.274868+00', 1);
-INSERT INTO public.workspace VALUES ('Main Workspace', 'A19TnTPvCMs1', '2026-11-28 01:18:39.413256+00', 1);
+INSERT INTO public.query VALUES (1, 3, 'ALdT26Ppf0PU', '2026-11-28 04:39:05.227341+00', 1);
+INSERT INTO public.report VALUES (1, 'Made by a test', '', 'report', NULL, 'UTC', NULL, '2026-11-28 04:39:05.215993+00', 'ynSFF9lRP7T7', '2026-11-28 04:39:05.216021+00', 1);
+INSERT INTO public.run VALUES (1, 1, 'success', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', NULL, 'hWnnvkkDyRuZ', '2026-11-28 04:39:05.215993+00', 0, 'e8eb1171-d79e-4057-aad6-4464136fe111', NULL, 0, 1, NULL, NULL, NULL, NULL, '2026-11-28 04:39:05.299271+00', '2026-11-28 04:39:05.342308+00', NULL, 'd4kRajvTvlAw', '2026-11-28 04:39:05.271316+00', 1);
+INSERT INTO public.run VALUES (1, 1, 'failed', 'webhook', '{"text": "{"}', '{"month": 1, "text": "{"}', NULL, 'hWnnvkkDyRuZ', '2026-11-28 04:39:05.215993+00', 0, '3894aef9-6312-4f36-baee-cfa72bed3bf4', NULL, 0, 1, NULL, NULL, NULL, NULL, '2026-11-28 04:39:05.431989+00', '2026-11-28 04:39:05.449566+00', 'block ''q'': malformed JSON', 'Sdrdwbk12tgt', '2026-11-28 04:39:05.417191+00', 2);
+INSERT INTO public.run VALUES (1, 1, 'pending', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', 'b27f962ebe4c82286ed10ee20c1d734697928d1565156db3', NULL, NULL, 0, '793dc787-0b3c-4660-8f09-fd94bf1172e4', NULL, 0, 1, NULL, 'Airflow user_dag.run_report (run manual__2026-01-01, try 1)', NULL, NULL, NULL, NULL, NULL, 'dVZnkmEPPvEK', '2026-11-28 04:39:08.285766+00', 3);
+INSERT INTO public.run_log VALUES (1, 1, 'e8eb1171-d79e-4057-aad6-4464136fe111', NULL, 'INFO', 'the run begins', 'wtjnOG4sehvb', '2026-11-28 04:39:05.309113+00', 1);
+INSERT INTO public.run_log VALUES (1, 1, 'e8eb1171-d79e-4057-aad6-4464136fe111', 'xt7IT1Jx0FgA', 'INFO', 'block ''text'': success', 'v5nff6Hoe5t6', '2026-11-28 04:39:05.321137+00', 2);
+INSERT INTO public.run_log VALUES (1, 1, 'e8eb1171-d79e-4057-aad6-4464136fe111', 'C3dQw3IBcDKk', 'INFO', 'block ''month'': success', 'BUqfX8lHkf7Y', '2026-11-28 04:39:05.325928+00', 3);
+INSERT INTO public.run_log VALUES (1, 1, 'e8eb1171-d79e-4057-aad6-4464136fe111', 'NKELjuH98KG3', 'INFO', 'block ''q'': success, 1 rows', 'Z9oHKdPmTcgr', '2026-11-28 04:39:05.349837+00', 4);
+INSERT INTO public.run_log VALUES (1, 1, 'e8eb1171-d79e-4057-aad6-4464136fe111', NULL, 'INFO', 'the run ends: success', 'ClWa2alAxqy3', '2026-11-28 04:39:05.349843+00', 5);
+INSERT INTO public.run_log VALUES (1, 2, '3894aef9-6312-4f36-baee-cfa72bed3bf4', NULL, 'INFO', 'the run begins', 'LsxgDPwQOkPX', '2026-11-28 04:39:05.434253+00', 6);
+INSERT INTO public.run_log VALUES (1, 2, '3894aef9-6312-4f36-baee-cfa72bed3bf4', 'C3dQw3IBcDKk', 'INFO', 'block ''month'': success', 'ncdFf6PmRCo0', '2026-11-28 04:39:05.441451+00', 7);
+INSERT INTO public.run_log VALUES (1, 2, '3894aef9-6312-4f36-baee-cfa72bed3bf4', 'xt7IT1Jx0FgA', 'INFO', 'block ''text'': success', 'uVBwKN7dxyg4', '2026-11-28 04:39:05.442718+00', 8);
+INSERT INTO public.run_log VALUES (1, 2, '3894aef9-6312-4f36-baee-cfa72bed3bf4', 'NKELjuH98KG3', 'ERROR', 'block ''q'': failed, malformed JSON', 'OOF5uxXjpdm2', '2026-11-28 04:39:05.453463+00', 9);
+INSERT INTO public.run_log VALUES (1, 2, '3894aef9-6312-4f36-baee-cfa72bed3bf4', NULL, 'INFO', 'the run ends: failed', 'hEzoDTQs6c5M', '2026-11-28 04:39:05.453471+00', 10);
+INSERT INTO public.webhook VALUES (1, true, '80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261', 'gAAAAABrClrpytaOW7wAq1Hi9Wda4L9VN9lA5diWjaMQ7AHu7pfU261-OccnNwnahI2OPoVUel5aJVnYbXNrtQg8Nd6YFbDUQaZqykFnCd-TfCIdXM7kn5hd0pcB4qAZmCahDE_ONHWW', NULL, NULL, NULL, '2026-11-28 04:39:05.229309+00', 'h31JK4EbQmOt', '2026-11-28 04:39:05.229846+00', 1);
+INSERT INTO public.webhook_subscription VALUES (1, 'receiver', 'http://127.0.0.1:34421/webhooks/demo?token=sender-token-0123456789', '["report.run"]', true, 'gAAAAABrClrpqvjyP8mvVkxjHITLN5Qqs2yFzditRDO97puVAuro-02PuwLpnyiSi8ubNIImqgjh8HHNBINeVOxvUvj5XpFkUWNU71YrfY5_pznCqTf7c1SgUS2_HD7qIZ2qoz8b_P8oUkAEPWVTgr5IrtzysOuSFg==', NULL, '2026-11-28 04:39:05.242036+00', 1, NULL, NULL, NULL, 'j81YOPnfl1g7', '2026-11-28 04:39:05.242051+00', 1);
+INSERT INTO public.workspace VALUES ('Main Workspace', 'nSoS0GJCvPEI', '2026-11-28 04:39:05.127204+00', 1);
 SELECT pg_catalog.setval('public.api_token_id_seq', 2, true);
 SELECT pg_catalog.setval('public.app_user_id_seq', 1, true);
 SELECT pg_catalog.setval('public.block_id_seq', 3, true);
 SELECT pg_catalog.setval('public.block_result_id_seq', 6, true);
 SELECT pg_catalog.setval('public.data_source_id_seq', 1, true);
+SELECT pg_catalog.setval('public.deleted_folder_id_seq', 1, false);
 SELECT pg_catalog.setval('public.deleted_rows_id_seq', 1, false);
 SELECT pg_catalog.setval('public.delivery_attempt_id_seq', 2, true);
 SELECT pg_catalog.setval('public.delivery_id_seq', 2, true);
@@ -621,6 +637,8 @@ ALTER TABLE ONLY public.block_result
     ADD CONSTRAINT pk_block_result PRIMARY KEY (id);
 ALTER TABLE ONLY public.data_source
     ADD CONSTRAINT pk_data_source PRIMARY KEY (id);
+ALTER TABLE ONLY public.deleted_folder
+    ADD CONSTRAINT pk_deleted_folder PRIMARY KEY (id);
 ALTER TABLE ONLY public.deleted_rows
     ADD CONSTRAINT pk_deleted_rows PRIMARY KEY (id);
 ALTER TABLE ONLY public.delivery
@@ -726,6 +744,8 @@ ALTER TABLE ONLY public.worker
 ALTER TABLE ONLY public.workspace
     ADD CONSTRAINT uq_workspace_uid UNIQUE (uid);
 CREATE INDEX ix_block_result_block ON public.block_result USING btree (block_id, id);
+CREATE INDEX ix_block_result_output ON public.block_result USING btree (finished_on, id) WHERE ((((type)::text = 'text'::text) OR ((type)::text = 'chart'::text)) AND (output IS NOT NULL));
+CREATE INDEX ix_deleted_folder_due_on ON public.deleted_folder USING btree (due_on);
 CREATE INDEX ix_deleted_rows_workspace_id_kind ON public.deleted_rows USING btree (workspace_id, kind);
 CREATE INDEX ix_delivery_age ON public.delivery USING btree (workspace_id, created_on);
 CREATE INDEX ix_delivery_claimed ON public.delivery USING btree (worker_id) WHERE ((worker_id IS NOT NULL) AND (finished_on IS NULL));

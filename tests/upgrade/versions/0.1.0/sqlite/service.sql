@@ -15,8 +15,8 @@ CREATE TABLE api_token (
 	CONSTRAINT fk_api_token_user_id FOREIGN KEY(user_id) REFERENCES app_user (id), 
 	CONSTRAINT fk_api_token_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "api_token" VALUES(1,1,'bootstrap','9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058',NULL,NULL,NULL,'HtatNscCPbld','2026-11-28 01:18:23.293178',1);
-INSERT INTO "api_token" VALUES(1,1,'of a user','dece5255e9b44461bf9b707d5d49245e4cd0cc7c0ed5f4e1c6d899daafa37923','pmpat_TNagw3',NULL,NULL,'c3BZ24UxUigU','2026-11-28 01:18:23.653130',2);
+INSERT INTO "api_token" VALUES(1,1,'bootstrap','9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058',NULL,NULL,NULL,'ewVfUz7Zwr5q','2026-11-28 04:39:00.108110',1);
+INSERT INTO "api_token" VALUES(1,1,'of a user','908119f9b0ac54e91a77cc1f287adbb8d38ad8ed6a2b20786d3b2d0e6f938af4','pmpat_-5EO2D',NULL,NULL,'l7Ncp6n4UBBn','2026-11-28 04:39:00.209483',2);
 CREATE TABLE app_user (
 	email VARCHAR(320) NOT NULL, 
 	first_name VARCHAR(255) NOT NULL, 
@@ -28,7 +28,7 @@ CREATE TABLE app_user (
 	CONSTRAINT uq_app_user_email UNIQUE (email), 
 	CONSTRAINT uq_app_user_uid UNIQUE (uid)
 );
-INSERT INTO "app_user" VALUES('admin@localhost','Admin','','2026-11-28 01:18:28.014280','XX49NKmtXlJb','2026-11-28 01:18:23.282362',1);
+INSERT INTO "app_user" VALUES('admin@localhost','Admin','','2026-11-28 04:39:03.462483','D3CG8Ns8nj32','2026-11-28 04:39:00.105978',1);
 CREATE TABLE block (
 	report_id INTEGER NOT NULL, 
 	position INTEGER NOT NULL, 
@@ -43,9 +43,9 @@ CREATE TABLE block (
 	CONSTRAINT uq_block_uid UNIQUE (uid), 
 	CONSTRAINT fk_block_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE
 );
-INSERT INTO "block" VALUES(1,0,'parameter','month',NULL,'{"default": 1, "type": "integer", "required": false}','e82TTrDJ8L5d','2026-11-28 01:18:23.547513',1);
-INSERT INTO "block" VALUES(1,1,'parameter','text',NULL,'{"default": "{}", "type": "text", "required": false}','ks2s4nsnkBZl','2026-11-28 01:18:23.557664',2);
-INSERT INTO "block" VALUES(1,2,'sql','q',NULL,'{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}','KOFYQikGkrZ6','2026-11-28 01:18:23.564875',3);
+INSERT INTO "block" VALUES(1,0,'parameter','month',NULL,'{"default": 1, "type": "integer", "required": false}','WkyHOwbyaDUT','2026-11-28 04:39:00.185485',1);
+INSERT INTO "block" VALUES(1,1,'parameter','text',NULL,'{"default": "{}", "type": "text", "required": false}','w8Hl8t4fJcvA','2026-11-28 04:39:00.186981',2);
+INSERT INTO "block" VALUES(1,2,'sql','q',NULL,'{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}','YGlsZdC9NWka','2026-11-28 04:39:00.187679',3);
 CREATE TABLE block_result (
 	run_id INTEGER, 
 	query_run_id INTEGER, 
@@ -73,12 +73,12 @@ CREATE TABLE block_result (
 	CONSTRAINT fk_block_result_run_id FOREIGN KEY(run_id) REFERENCES run (id) ON DELETE CASCADE, 
 	CONSTRAINT fk_block_result_query_run_id FOREIGN KEY(query_run_id) REFERENCES query_run (id) ON DELETE CASCADE
 );
-INSERT INTO "block_result" VALUES(1,NULL,1,'e82TTrDJ8L5d',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-28 01:18:23.820350','2026-11-28 01:18:23.821688',1);
-INSERT INTO "block_result" VALUES(1,NULL,2,'ks2s4nsnkBZl',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-28 01:18:23.834013','2026-11-28 01:18:23.834716',2);
-INSERT INTO "block_result" VALUES(1,NULL,3,'KOFYQikGkrZ6',1,2,'q','sql','success',NULL,NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',1,'run-1/KOFYQikGkrZ6-wJwcjAUGwcx7.parquet',10000000,3600,0,'2026-11-28 01:18:23.840313','2026-11-28 01:18:24.590841',3);
-INSERT INTO "block_result" VALUES(2,NULL,1,'e82TTrDJ8L5d',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-28 01:18:24.768146','2026-11-28 01:18:24.768631',4);
-INSERT INTO "block_result" VALUES(2,NULL,2,'ks2s4nsnkBZl',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-28 01:18:24.774485','2026-11-28 01:18:24.775084',5);
-INSERT INTO "block_result" VALUES(2,NULL,3,'KOFYQikGkrZ6',1,2,'q','sql','failed','malformed JSON',NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',NULL,NULL,10000000,3600,0,'2026-11-28 01:18:24.799319','2026-11-28 01:18:24.805269',6);
+INSERT INTO "block_result" VALUES(1,NULL,1,'WkyHOwbyaDUT',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-28 04:39:00.251872','2026-11-28 04:39:00.252872',1);
+INSERT INTO "block_result" VALUES(1,NULL,2,'w8Hl8t4fJcvA',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-28 04:39:00.253962','2026-11-28 04:39:00.254205',2);
+INSERT INTO "block_result" VALUES(1,NULL,3,'YGlsZdC9NWka',1,2,'q','sql','success',NULL,NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',1,'run-1/YGlsZdC9NWka-dhUZT7eBuJlL.parquet',10000000,3600,0,'2026-11-28 04:39:00.255770','2026-11-28 04:39:00.444195',3);
+INSERT INTO "block_result" VALUES(2,NULL,1,'WkyHOwbyaDUT',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-28 04:39:00.550676','2026-11-28 04:39:00.552479',4);
+INSERT INTO "block_result" VALUES(2,NULL,2,'w8Hl8t4fJcvA',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-28 04:39:00.554687','2026-11-28 04:39:00.555094',5);
+INSERT INTO "block_result" VALUES(2,NULL,3,'YGlsZdC9NWka',1,2,'q','sql','failed','malformed JSON',NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',NULL,NULL,10000000,3600,0,'2026-11-28 04:39:00.555533','2026-11-28 04:39:00.557545',6);
 CREATE TABLE data_source (
 	workspace_id INTEGER NOT NULL, 
 	name VARCHAR(255) NOT NULL, 
@@ -91,7 +91,13 @@ CREATE TABLE data_source (
 	CONSTRAINT uq_data_source_uid UNIQUE (uid), 
 	CONSTRAINT fk_data_source_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "data_source" VALUES(1,'empty aOgpJ1ArO9ty','sqlite','gAAAAABrCivfzXIN3eJLlSR5UJUVg-B_F4wJVZv6ZZKMCqizZcUfGp89Tu0eTPsJuw3GXXIHexyEbycWC87geehUXu7DFfKJe9FvrD1zYTDbXFb2PW12Fgk=','pp9X7Jjb2Pqp','2026-11-28 01:18:23.535439',1);
+INSERT INTO "data_source" VALUES(1,'empty OJmZHpDEZW2Z','sqlite','gAAAAABrClrkIpqk6A4zWrGParByhlQZokG_ymaXSFRq3Y7kC1xOPDzcuuXcWCmOAmG4XL6YZ3NCyMy4fQF2GQlqsDasW92vqKNxzRnoO7nqW5bugAZJ-aA=','QQCYksmgXqFO','2026-11-28 04:39:00.183872',1);
+CREATE TABLE deleted_folder (
+	kind VARCHAR(16) NOT NULL, 
+	run_id INTEGER NOT NULL, 
+	due_on DATETIME NOT NULL, 
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT
+);
 CREATE TABLE deleted_rows (
 	workspace_id INTEGER NOT NULL, 
 	kind VARCHAR(32) NOT NULL, 
@@ -119,8 +125,8 @@ CREATE TABLE delivery (
 	CONSTRAINT fk_delivery_event_id FOREIGN KEY(event_id) REFERENCES outbox_event (id) ON DELETE CASCADE, 
 	CONSTRAINT fk_delivery_subscription_id FOREIGN KEY(subscription_id) REFERENCES webhook_subscription (id) ON DELETE CASCADE
 );
-INSERT INTO "delivery" VALUES(1,1,1,'report.run','delivered',1,0,NULL,'2026-11-28 01:18:24.599074','2026-11-28 01:18:24.717715','YSjDRxZLAO1y','2026-11-28 01:18:24.599541',1);
-INSERT INTO "delivery" VALUES(1,2,1,'report.run','delivered',1,0,NULL,'2026-11-28 01:18:24.805983','2026-11-28 01:18:24.878444','jRdhkG0p5jDp','2026-11-28 01:18:24.806084',2);
+INSERT INTO "delivery" VALUES(1,1,1,'report.run','delivered',1,0,NULL,'2026-11-28 04:39:00.448943','2026-11-28 04:39:00.503787','r2QYtgA7KBmA','2026-11-28 04:39:00.449377',1);
+INSERT INTO "delivery" VALUES(1,2,1,'report.run','delivered',1,0,NULL,'2026-11-28 04:39:00.558079','2026-11-28 04:39:00.599272','G1H68O7iE2FD','2026-11-28 04:39:00.558155',2);
 CREATE TABLE delivery_attempt (
 	delivery_id INTEGER NOT NULL, 
 	number INTEGER NOT NULL, 
@@ -133,8 +139,8 @@ CREATE TABLE delivery_attempt (
 	CONSTRAINT uq_delivery_attempt_delivery_id_number UNIQUE (delivery_id, number), 
 	CONSTRAINT fk_delivery_attempt_delivery_id FOREIGN KEY(delivery_id) REFERENCES delivery (id) ON DELETE CASCADE
 );
-INSERT INTO "delivery_attempt" VALUES(1,1,'2026-11-28 01:18:24.674706',40,202,NULL,'{"id": 1, "outcome": "accepted"}',1);
-INSERT INTO "delivery_attempt" VALUES(2,1,'2026-11-28 01:18:24.872753',5,202,NULL,'{"id": 2, "outcome": "accepted"}',2);
+INSERT INTO "delivery_attempt" VALUES(1,1,'2026-11-28 04:39:00.495275',7,202,NULL,'{"id": 1, "outcome": "accepted"}',1);
+INSERT INTO "delivery_attempt" VALUES(2,1,'2026-11-28 04:39:00.595307',3,202,NULL,'{"id": 2, "outcome": "accepted"}',2);
 CREATE TABLE ended_session (
 	sid VARCHAR(32) NOT NULL, 
 	until DATETIME NOT NULL, 
@@ -186,8 +192,8 @@ CREATE TABLE outbox_event (
 	CONSTRAINT uq_outbox_event_uid UNIQUE (uid), 
 	CONSTRAINT fk_outbox_event_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "outbox_event" VALUES(1,'report.run',1,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:44691/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:44691/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-28T01:18:24+00:00"}',NULL,'msg_TaKr4D7JYKISKdgzikX67GU5','2026-11-28 01:18:24.598172',1);
-INSERT INTO "outbox_event" VALUES(1,'report.run',2,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:44691/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:44691/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-28T01:18:24+00:00"}',NULL,'msg_MKgwSzjDx8ozBuirTLMMlk2j','2026-11-28 01:18:24.805879',2);
+INSERT INTO "outbox_event" VALUES(1,'report.run',1,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:35919/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:35919/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-28T04:39:00+00:00"}',NULL,'msg_lfTGiD4NCURHYuC4bMVMXa5f','2026-11-28 04:39:00.448184',1);
+INSERT INTO "outbox_event" VALUES(1,'report.run',2,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:35919/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:35919/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-28T04:39:00+00:00"}',NULL,'msg_uMWO4yaGbp7tKyacBWRXvbfV','2026-11-28 04:39:00.557991',2);
 CREATE TABLE pushmetrics_service_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT pushmetrics_service_version_pkc PRIMARY KEY (version_num)
@@ -204,7 +210,7 @@ CREATE TABLE "query" (
 	CONSTRAINT fk_query_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE, 
 	CONSTRAINT fk_query_block_id FOREIGN KEY(block_id) REFERENCES block (id) ON DELETE CASCADE
 );
-INSERT INTO "query" VALUES(1,3,'EUM9S8mvv9jN','2026-11-28 01:18:23.565752',1);
+INSERT INTO "query" VALUES(1,3,'ThShpkja0JHV','2026-11-28 04:39:00.188219',1);
 CREATE TABLE query_run (
 	workspace_id INTEGER NOT NULL, 
 	report_id INTEGER NOT NULL, 
@@ -249,7 +255,7 @@ CREATE TABLE report (
 	CONSTRAINT fk_report_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id), 
 	CONSTRAINT fk_report_owner_id FOREIGN KEY(owner_id) REFERENCES app_user (id)
 );
-INSERT INTO "report" VALUES(1,'Made by a test','','report',NULL,'UTC',NULL,'2026-11-28 01:18:23.545992','IX44xAjqP5Di','2026-11-28 01:18:23.546020',1);
+INSERT INTO "report" VALUES(1,'Made by a test','','report',NULL,'UTC',NULL,'2026-11-28 04:39:00.184567','HIIe4cjg0nR4','2026-11-28 04:39:00.184578',1);
 CREATE TABLE retired_secret (
 	subscription_id INTEGER NOT NULL, 
 	secret_encrypted TEXT NOT NULL, 
@@ -296,9 +302,9 @@ CREATE TABLE run (
 	CONSTRAINT fk_run_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id), 
 	CONSTRAINT fk_run_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE
 );
-INSERT INTO "run" VALUES(1,1,'success','webhook','{"month": 2}','{"month": 2, "text": "{}"}',NULL,'yUe0iWt1pNE7','2026-11-28 01:18:23.545992',0,'7513f63d-7180-437a-9aff-bc4f456cf484',NULL,0,1,NULL,NULL,NULL,NULL,'2026-11-28 01:18:23.806530','2026-11-28 01:18:24.589646',NULL,'Y0xI71jykCvB','2026-11-28 01:18:23.718908',1);
-INSERT INTO "run" VALUES(1,1,'failed','webhook','{"text": "{"}','{"month": 1, "text": "{"}',NULL,'yUe0iWt1pNE7','2026-11-28 01:18:23.545992',0,'1c4f3c4f-c368-4a14-afa0-724174364e33',NULL,0,1,NULL,NULL,NULL,NULL,'2026-11-28 01:18:24.767212','2026-11-28 01:18:24.804849','block ''q'': malformed JSON','xOPg69yEyOzk','2026-11-28 01:18:24.736785',2);
-INSERT INTO "run" VALUES(1,1,'pending','webhook','{"month": 2}','{"month": 2, "text": "{}"}','b27f962ebe4c82286ed10ee20c1d734697928d1565156db3',NULL,NULL,0,'07c2dbe5-2497-48a4-8ff9-26f0cbb96b0f',NULL,0,1,NULL,'Airflow user_dag.run_report (run manual__2026-01-01, try 1)',NULL,NULL,NULL,NULL,NULL,'Eo8UVFvC60rn','2026-11-28 01:18:28.164706',3);
+INSERT INTO "run" VALUES(1,1,'success','webhook','{"month": 2}','{"month": 2, "text": "{}"}',NULL,'hBio2X1Dv5Jv','2026-11-28 04:39:00.184567',0,'9bfd6655-984c-4895-9d05-9f0c12d0f5fc',NULL,0,1,NULL,NULL,NULL,NULL,'2026-11-28 04:39:00.250107','2026-11-28 04:39:00.443059',NULL,'FDo1Oc6Q31ls','2026-11-28 04:39:00.218089',1);
+INSERT INTO "run" VALUES(1,1,'failed','webhook','{"text": "{"}','{"month": 1, "text": "{"}',NULL,'hBio2X1Dv5Jv','2026-11-28 04:39:00.184567',0,'4bdf7863-4b15-46fa-8d60-8a8d06a6b8f7',NULL,0,1,NULL,NULL,NULL,NULL,'2026-11-28 04:39:00.547813','2026-11-28 04:39:00.557292','block ''q'': malformed JSON','rkRcb9jwnCAG','2026-11-28 04:39:00.509258',2);
+INSERT INTO "run" VALUES(1,1,'pending','webhook','{"month": 2}','{"month": 2, "text": "{}"}','b27f962ebe4c82286ed10ee20c1d734697928d1565156db3',NULL,NULL,0,'98aef333-99fc-4193-9627-e96e742f9825',NULL,0,1,NULL,'Airflow user_dag.run_report (run manual__2026-01-01, try 1)',NULL,NULL,NULL,NULL,NULL,'D3ViQLmZzaUk','2026-11-28 04:39:03.508602',3);
 CREATE TABLE run_log (
 	workspace_id INTEGER NOT NULL, 
 	run_id INTEGER NOT NULL, 
@@ -313,16 +319,16 @@ CREATE TABLE run_log (
 	CONSTRAINT fk_run_log_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id), 
 	CONSTRAINT fk_run_log_run_id FOREIGN KEY(run_id) REFERENCES run (id) ON DELETE CASCADE
 );
-INSERT INTO "run_log" VALUES(1,1,'7513f63d-7180-437a-9aff-bc4f456cf484',NULL,'INFO','the run begins','YnNateEg3Glh','2026-11-28 01:18:23.808134',1);
-INSERT INTO "run_log" VALUES(1,1,'7513f63d-7180-437a-9aff-bc4f456cf484','e82TTrDJ8L5d','INFO','block ''month'': success','D70S7YFmVS69','2026-11-28 01:18:23.822581',2);
-INSERT INTO "run_log" VALUES(1,1,'7513f63d-7180-437a-9aff-bc4f456cf484','ks2s4nsnkBZl','INFO','block ''text'': success','UZTuvBom58Se','2026-11-28 01:18:23.835007',3);
-INSERT INTO "run_log" VALUES(1,1,'7513f63d-7180-437a-9aff-bc4f456cf484','KOFYQikGkrZ6','INFO','block ''q'': success, 1 rows','xUVebnnyayWU','2026-11-28 01:18:24.595372',4);
-INSERT INTO "run_log" VALUES(1,1,'7513f63d-7180-437a-9aff-bc4f456cf484',NULL,'INFO','the run ends: success','vlGGGBkW9fqq','2026-11-28 01:18:24.595380',5);
-INSERT INTO "run_log" VALUES(1,2,'1c4f3c4f-c368-4a14-afa0-724174364e33',NULL,'INFO','the run begins','wfpoBL4b9Gur','2026-11-28 01:18:24.767634',6);
-INSERT INTO "run_log" VALUES(1,2,'1c4f3c4f-c368-4a14-afa0-724174364e33','e82TTrDJ8L5d','INFO','block ''month'': success','xOeE38K4jJXl','2026-11-28 01:18:24.768857',7);
-INSERT INTO "run_log" VALUES(1,2,'1c4f3c4f-c368-4a14-afa0-724174364e33','ks2s4nsnkBZl','INFO','block ''text'': success','uaRmpjWC9oun','2026-11-28 01:18:24.775307',8);
-INSERT INTO "run_log" VALUES(1,2,'1c4f3c4f-c368-4a14-afa0-724174364e33','KOFYQikGkrZ6','ERROR','block ''q'': failed, malformed JSON','vFmGQOPJFQJa','2026-11-28 01:18:24.805720',9);
-INSERT INTO "run_log" VALUES(1,2,'1c4f3c4f-c368-4a14-afa0-724174364e33',NULL,'INFO','the run ends: failed','Db0pPoKbBQOL','2026-11-28 01:18:24.805726',10);
+INSERT INTO "run_log" VALUES(1,1,'9bfd6655-984c-4895-9d05-9f0c12d0f5fc',NULL,'INFO','the run begins','CIMPMoRR2tcq','2026-11-28 04:39:00.251404',1);
+INSERT INTO "run_log" VALUES(1,1,'9bfd6655-984c-4895-9d05-9f0c12d0f5fc','WkyHOwbyaDUT','INFO','block ''month'': success','R96rU4QD2fEX','2026-11-28 04:39:00.253566',2);
+INSERT INTO "run_log" VALUES(1,1,'9bfd6655-984c-4895-9d05-9f0c12d0f5fc','w8Hl8t4fJcvA','INFO','block ''text'': success','EfbVIppL8gbh','2026-11-28 04:39:00.254362',3);
+INSERT INTO "run_log" VALUES(1,1,'9bfd6655-984c-4895-9d05-9f0c12d0f5fc','YGlsZdC9NWka','INFO','block ''q'': success, 1 rows','jnRrJWgxY0GF','2026-11-28 04:39:00.447706',4);
+INSERT INTO "run_log" VALUES(1,1,'9bfd6655-984c-4895-9d05-9f0c12d0f5fc',NULL,'INFO','the run ends: success','sw26KKiKtpdW','2026-11-28 04:39:00.447712',5);
+INSERT INTO "run_log" VALUES(1,2,'4bdf7863-4b15-46fa-8d60-8a8d06a6b8f7',NULL,'INFO','the run begins','WaQwINUIB5nL','2026-11-28 04:39:00.548174',6);
+INSERT INTO "run_log" VALUES(1,2,'4bdf7863-4b15-46fa-8d60-8a8d06a6b8f7','WkyHOwbyaDUT','INFO','block ''month'': success','Hiw5LfbFZljW','2026-11-28 04:39:00.552745',7);
+INSERT INTO "run_log" VALUES(1,2,'4bdf7863-4b15-46fa-8d60-8a8d06a6b8f7','w8Hl8t4fJcvA','INFO','block ''text'': success','iMmtH5veSqkv','2026-11-28 04:39:00.555258',8);
+INSERT INTO "run_log" VALUES(1,2,'4bdf7863-4b15-46fa-8d60-8a8d06a6b8f7','YGlsZdC9NWka','ERROR','block ''q'': failed, malformed JSON','fIvQz05PuFMe','2026-11-28 04:39:00.557856',9);
+INSERT INTO "run_log" VALUES(1,2,'4bdf7863-4b15-46fa-8d60-8a8d06a6b8f7',NULL,'INFO','the run ends: failed','GmESjT6Wm027','2026-11-28 04:39:00.557861',10);
 CREATE TABLE schedule (
 	workspace_id INTEGER NOT NULL, 
 	report_id INTEGER NOT NULL, 
@@ -362,7 +368,7 @@ CREATE TABLE webhook (
 	CONSTRAINT uq_webhook_uid UNIQUE (uid), 
 	CONSTRAINT fk_webhook_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE
 );
-INSERT INTO "webhook" VALUES(1,1,'80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261','gAAAAABrCivf7MsrzxSbX2UzleNb0z0bG1TEeJcWLDLd22ygQWMaGhhmdJozEMIbpfXYg_fILrKeo17nX9fRaQ5oC9xbqkY77kkL_-P41wCro4dXP_Q9cnxZMNCTp1XDlGW9_yWc3cK0',NULL,NULL,NULL,'2026-11-28 01:18:23.568862','cnuI782Xf35K','2026-11-28 01:18:23.570161',1);
+INSERT INTO "webhook" VALUES(1,1,'80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261','gAAAAABrClrkWEsY1lGVNXKIN2MRUM97k4DF8n9qxGSmq4P3OigT6UrbjEa-axe9eS2hNbrlfineOKUlpNodtrSIvP8eC7frMOUyIKAOf_brm6NVcrWu30lPBc8gLKgAF3yyjxbj5dyZ',NULL,NULL,NULL,'2026-11-28 04:39:00.188565','aijvC6KgRSjs','2026-11-28 04:39:00.189118',1);
 CREATE TABLE webhook_subscription (
 	workspace_id INTEGER NOT NULL, 
 	name VARCHAR(255) NOT NULL, 
@@ -382,7 +388,7 @@ CREATE TABLE webhook_subscription (
 	CONSTRAINT uq_webhook_subscription_uid UNIQUE (uid), 
 	CONSTRAINT fk_webhook_subscription_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "webhook_subscription" VALUES(1,'receiver','http://127.0.0.1:38883/webhooks/demo?token=sender-token-0123456789','["report.run"]',1,'gAAAAABrCivfHnE31CClTk9HNkvVObyn_jRPeYpsqEHPh28PdnyLXQmqphbzcCmuKurw8C5wju0gpPxunt0UB9sASn70UeDOXmCSyPv52YGzZTGdxvxKIn7kQQr6ht_4dVmksFXsMxIxoF7IRePWmitqLA882kf0TA==',NULL,'2026-11-28 01:18:23.625400',1,NULL,NULL,NULL,'h763bn9NBg27','2026-11-28 01:18:23.625428',1);
+INSERT INTO "webhook_subscription" VALUES(1,'receiver','http://127.0.0.1:33689/webhooks/demo?token=sender-token-0123456789','["report.run"]',1,'gAAAAABrClrkv76ao34pjDfpDzs5TA1xdDcZpYUHMLjYnaWlSGYsLg0EvjKoRJc_Z9LGa4fgaJdU305gb31PRoj0e1W5HKq1dSxum9oKQNMnG94GTcqQHTjyjYIk09RCBDBT-SW_Os-LVBi520EkIKd1wnwvic5xuw==',NULL,'2026-11-28 04:39:00.204502',1,NULL,NULL,NULL,'rGXVJNijzDni','2026-11-28 04:39:00.204518',1);
 CREATE TABLE work_signal (
 	name VARCHAR(16) NOT NULL, 
 	version INTEGER NOT NULL, 
@@ -409,7 +415,7 @@ CREATE TABLE workspace (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	CONSTRAINT uq_workspace_uid UNIQUE (uid)
 );
-INSERT INTO "workspace" VALUES('Main Workspace','imZFcBksEtj9','2026-11-28 01:18:23.283043',1);
+INSERT INTO "workspace" VALUES('Main Workspace','XFu9PqgIeBZX','2026-11-28 04:39:00.106482',1);
 CREATE INDEX ix_ended_session_until ON ended_session (until);
 CREATE INDEX ix_membership_workspace_id ON membership (workspace_id);
 CREATE INDEX ix_worker_beat_on ON worker (beat_on);
@@ -432,6 +438,8 @@ CREATE INDEX ix_query_run_age ON query_run (workspace_id, created_on);
 CREATE INDEX ix_query_run_waiting ON query_run (workspace_id, report_id, created_on, lost_workers) WHERE worker_id IS NULL AND finished_on IS NULL;
 CREATE INDEX ix_query_run_claimed ON query_run (worker_id) WHERE worker_id IS NOT NULL AND finished_on IS NULL;
 CREATE INDEX ix_block_result_block ON block_result (block_id, id);
+CREATE INDEX ix_block_result_output ON block_result (finished_on, id) WHERE (type = 'text' OR type = 'chart') AND output IS NOT NULL;
+CREATE INDEX ix_deleted_folder_due_on ON deleted_folder (due_on);
 CREATE INDEX ix_run_log_flow_run_id ON run_log (flow_run_id);
 CREATE INDEX ix_run_log_run_id ON run_log (run_id);
 CREATE INDEX ix_run_log_list ON run_log (workspace_id, id);
