@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 __all__ = [
+    "HAS_XCOM_BACKEND",
+    "LINK_PREFIX",
     "AirflowRuntimeError",
     "AssetWatcher",
     "BaseEventTrigger",
@@ -29,15 +31,18 @@ __all__ = [
     "RetryPolicy",
     "SharedStreamProducer",
     "amask_secret",
+    "fetch_task_state",
     "get_listener_manager",
     "has_airflow",
     "has_listeners",
     "list_asset_stores",
     "mask_secret",
+    "read_link",
     "read_variable",
     "redact_secrets",
     "require_airflow",
     "run_in_thread",
+    "store_link",
     "store_xcoms",
 ]
 
@@ -81,6 +86,26 @@ def require_airflow(since: str, feature: str, instead: str, *, version: str = ai
         )
 
 
+async def fetch_task_state(ti: Any) -> str | None:
+    """
+    Fetch the state of a trigger's task instance (Airflow 3.0 and later); None if it has none, or is gone.
+
+    :raises Exception: what Airflow raises if the state cannot be read.
+    """
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    found = await run_in_thread(
+        RuntimeTaskInstance.get_task_states,
+        dag_id=ti.dag_id,
+        map_index=ti.map_index,
+        task_ids=[ti.task_id],
+        run_ids=[ti.run_id],
+    )
+    name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}_{ti.map_index}"
+    state: str | None = found.get(ti.run_id, {}).get(name)
+    return state
+
+
 async def store_xcoms(ti: Any, xcoms: Mapping[str, Any]) -> dict[str, Any]:
     """
     Store XComs of a task instance from the triggerer; return those that an event must carry.
@@ -90,10 +115,35 @@ async def store_xcoms(ti: Any, xcoms: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not has_airflow("3.0"):
         return dict(xcoms)
-    whose = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
     for key, value in xcoms.items():
-        await run_in_thread(partial(XCom.set, key=key, value=value, **whose))
+        is_raw = key.startswith(LINK_PREFIX) and HAS_XCOM_BACKEND
+        write = XCom._set_xcom_in_db if is_raw else XCom.set
+        await run_in_thread(partial(write, key=key, value=value, **_identify(ti)))
     return {}
+
+
+def store_link(ti: Any, key: str, url: str) -> None:
+    """
+    Store a link of a running task, without a custom XCom backend on Airflow 3.
+
+    Airflow's interface reads links without the backend too, and shows what the backend has made of them. It
+    stores them again in that way when a worker ends the task, but not when a trigger does.
+    """
+    if HAS_XCOM_BACKEND:
+        XCom._set_xcom_in_db(key=key, value=url, **_identify(ti))
+    else:
+        ti.xcom_push(key=key, value=url)
+
+
+def read_link(key: str, ti_key: Any) -> str:
+    """Read a link that ``store_link`` has stored; empty if there is none."""
+    if HAS_XCOM_BACKEND:
+        return XCom._get_xcom_db_ref(key=key, **_identify(ti_key)).value or ""
+    return XCom.get_value(key=key, ti_key=ti_key) or ""
+
+
+def _identify(ti: Any) -> dict[str, Any]:
+    return {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
 
 
 def list_asset_stores(stores: Any) -> list[Any]:
@@ -142,6 +192,17 @@ except ImportError:  # before Airflow 3.1
         from airflow.utils.log.secrets_masker import (  # type: ignore[import-not-found, no-redef, unused-ignore]
             redact as _redact,
         )
+
+try:
+    from airflow.sdk.bases.xcom import BaseXCom
+except ImportError:  # before Airflow 3.0, which reads links by their backend too
+    BaseXCom = XCom  # type: ignore[misc, unused-ignore]
+
+LINK_PREFIX = "_link_"
+"""How the keys of the XComs begin in which Airflow 3 searches links."""
+
+HAS_XCOM_BACKEND = XCom is not BaseXCom
+"""Whether a custom XCom backend of Airflow 3 is configured."""
 
 try:
     from airflow.sdk.exceptions import AirflowRuntimeError

@@ -142,7 +142,13 @@ class PushMetricsDeliveryUnknownError(PushMetricsError):
 
     If its result cannot be determined, a task fails with a subclass that is also an ``AirflowFailException``,
     so that Airflow does not retry it.
+
+    :param retry_after_seconds: The ``Retry-After`` of a response that does not tell the result, such as 503.
     """
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class PushMetricsUntrustedUrlError(PushMetricsError):

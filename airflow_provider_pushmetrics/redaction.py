@@ -63,6 +63,11 @@ def redact(text: str, *known_secrets: str | None) -> str:
     return text
 
 
+def strip_query(url: str) -> str:
+    """Remove the query and the fragment of a URL: either may have a token, under any name."""
+    return url.partition("#")[0].partition("?")[0]
+
+
 def _join_forms(secrets: Iterable[str]) -> str:
     """Build the expression for secrets; longer ones come before their prefixes."""
     return "|".join(map(re.escape, sorted(_list_forms(secrets), key=len, reverse=True)))

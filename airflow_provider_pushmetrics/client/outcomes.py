@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsRunFailed,
     PushMetricsUnavailableError,
 )
+from airflow_provider_pushmetrics.redaction import strip_query
 from airflow_provider_pushmetrics.storable import make_storable
 
 T = TypeVar("T")
@@ -84,7 +85,9 @@ class RunOutcome:
             for query in self.queries
         )
         said = f"Run {self.run_id} of report {self.report_id} succeeded"
-        return f"{said}{f' ({rows})' if rows else ''}: {self.outputs_url or 'its URL is unknown'}"
+        return (
+            f"{said}{f' ({rows})' if rows else ''}: {strip_query(self.outputs_url or 'its URL is unknown')}"
+        )
 
     def explain_unknown(self) -> str | None:
         """Explain why the outcome is unknown; None if it is known."""
@@ -99,7 +102,7 @@ class RunOutcome:
         block = self.outputs.find_failed_block() if self.outputs else None
         where = f" at block {block.name!r}: {block.error or 'no message'}" if block else ""
         run = f"run {self.run_id} of report {self.report_id!r}"
-        return f"{run} ended with status {self.status}{where}. See {self.outputs_url}"
+        return f"{run} ended with status {self.status}{where}. See {strip_query(str(self.outputs_url))}"
 
 
 def find_outputs_url(finished: FinishedRun, credentials: Credentials) -> str | None:

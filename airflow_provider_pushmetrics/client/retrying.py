@@ -56,7 +56,8 @@ def _decide_wait(
     if may_have_arrived and not request.is_repeatable:
         raise PushMetricsDeliveryUnknownError(
             f"{error}. It may have arrived, and sending it again could start a second run, so it was not"
-            " repeated. Check in PushMetrics whether the run was started."
+            " repeated. Check in PushMetrics whether the run was started.",
+            retry_after_seconds=error.retry_after_seconds,
         ) from None  # its message contains the cause
     wait_seconds = policy.compute_wait(attempt, error.retry_after_seconds)
     if wait_seconds is None:

@@ -7,9 +7,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow.providers.common.compat.sdk import BaseOperatorLink
 
+from airflow_provider_pushmetrics.compat import LINK_PREFIX, read_link, store_link
 from airflow_provider_pushmetrics.exceptions import PushMetricsUntrustedUrlError
+from airflow_provider_pushmetrics.redaction import strip_query
 from airflow_provider_pushmetrics.storable import clean_text
 
 if TYPE_CHECKING:
@@ -28,22 +30,31 @@ class StoredLink(BaseOperatorLink):
     @classmethod
     def build_key(cls) -> str:
         """Build the XCom's key as Airflow 3 builds it from the class's name."""
-        return f"_link_{cls.__name__}"
+        return f"{LINK_PREFIX}{cls.__name__}"
 
     @classmethod
     def persist(cls, context: Context, url: str) -> None:
         """Store the link as soon as it is known, so that it is available while the task runs."""
-        context["ti"].xcom_push(key=cls.build_key(), value=clean_text(url))
+        store_link(context["ti"], cls.build_key(), clean_text(url))
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Get the stored link; empty if there is none."""
-        return XCom.get_value(key=self.build_key(), ti_key=ti_key) or ""
+        return read_link(self.build_key(), ti_key)
 
 
 class PushMetricsRunLink(StoredLink):
-    """A link to the outputs of the run that a task started or found; browsers see their page."""
+    """
+    A link to the outputs of the run that a task started or found; browsers see their page.
+
+    Without the query of an event's URL, which may have a token.
+    """
 
     name = "PushMetrics run"
+
+    @classmethod
+    def persist(cls, context: Context, url: str) -> None:
+        """Store the link without its query."""
+        super().persist(context, strip_query(url))
 
 
 class PushMetricsReportLink(StoredLink):
@@ -85,7 +96,7 @@ def build_event_url(receiver_url: str | None, event_id: int) -> str | None:
 def persist_event_links(context: Context, found: Mapping[str, Any], hook: PushMetricsHook) -> None:
     """Store the links to an event, its report and its run; none to an origin that is not trusted."""
     for key, url in list_event_links(found, hook.settings).items():
-        context["ti"].xcom_push(key=key, value=clean_text(url))
+        store_link(context["ti"], key, clean_text(url))
 
 
 def list_event_links(found: Mapping[str, Any], settings: PushMetricsSettings) -> dict[str, str]:
@@ -100,5 +111,5 @@ def list_event_links(found: Mapping[str, Any], settings: PushMetricsSettings) ->
     with suppress(PushMetricsUntrustedUrlError):
         if isinstance(run_url, str):
             settings.build_credentials().refuse_untrusted(run_url)
-            links[PushMetricsRunLink.build_key()] = run_url
+            links[PushMetricsRunLink.build_key()] = strip_query(run_url)
     return links

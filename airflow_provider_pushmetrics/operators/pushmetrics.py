@@ -19,7 +19,6 @@ from airflow_provider_pushmetrics.client.outcomes import (
     find_outputs_url,
     refuse_failure,
 )
-from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_POLL_INTERVAL_SECONDS, WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.compat import require_airflow
@@ -38,6 +37,7 @@ from airflow_provider_pushmetrics.links.pushmetrics import (
     persist_links,
 )
 from airflow_provider_pushmetrics.metrics import count_finished_run, find_team, time_wait
+from airflow_provider_pushmetrics.operators.run_cancellation import cancel_run
 from airflow_provider_pushmetrics.operators.run_correlation import RunCorrelation
 from airflow_provider_pushmetrics.operators.run_outcome import OutcomeRules, build_timeout, compute_deadline
 from airflow_provider_pushmetrics.operators.run_request import RunRequest, read_request
@@ -115,13 +115,14 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         block with the name of a parameter; needs an API token. If False, a warning is logged where an API
         token exists.
     :param cancel_on_kill: Cancel the run when the task is killed, or when a user marks or clears it, if
-        PushMetrics supports it. Before Airflow 3.3, the run of a deferred task continues.
+        PushMetrics supports it. Before Airflow 3.3, the run of a deferred task continues. With
+        ``on_clear="reuse"``, only if a deferred task is marked.
     :param partition_by: The parameter whose value is the partition key of the asset events of ``outlets``,
         such as ``month``; needs Airflow 3.3.
     :param deferrable: Wait in the triggerer, without holding a worker slot.
     :param defer_after: Seconds that a deferrable task waits on the worker first, by default 10; 0 for none.
     :param end_from_trigger: End a deferred task in the triggerer if its run succeeded: None if nothing is
-        lost by it (needs Airflow 3.3), False never, True also if the success callback then runs elsewhere.
+        lost by it (needs Airflow 3.3), False never, True also if overridden methods are then skipped.
         A worker handles everything else, so that retries count.
     :return: The run: ``report_id``, ``run_id``, ``status``, ``outputs_url`` and ``queries``, each query with
         ``query_id``, ``query_name``, ``query_result`` (the URL of its result), ``status``, ``row_count``,
@@ -225,15 +226,8 @@ class PushMetricsTriggerReportOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Cancel the run that the task waits for, if the server supports it."""
-        run_id = self._watched_run_id
-        if run_id is None or not self.cancel_on_kill or not self.hook.settings.api_token:
-            return
-        try:
-            was_cancelled = self.hook.cancel_run(run_id, policy=ONE_ATTEMPT)
-        except PushMetricsError as error:
-            self.log.warning("run %d could not be cancelled: %s", run_id, error)
-        else:
-            self.log.info("Run %d was%s cancelled", run_id, "" if was_cancelled else " not")
+        if self._watched_run_id is not None and self.cancel_on_kill:
+            cancel_run(self.hook, self.log, self._watched_run_id, is_reused=self.on_clear == "reuse")
 
     @retry_only_if_useful
     def execute_complete(self, context: Context, event: dict[str, Any]) -> RunResult:
@@ -360,6 +354,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
                     is_in_loop=self._state.is_in_loop,
                 ),
                 on_truncated=self.on_truncated,
+                on_clear=self.on_clear,
             ),
             method_name="execute_complete",
             timeout=margin,

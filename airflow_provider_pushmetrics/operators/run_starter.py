@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_pushmetrics.client.models import Run, RunStatus, TriggeredRun
+from airflow_provider_pushmetrics.client.protocol import Call, Pause
+from airflow_provider_pushmetrics.client.retry_policy import RetryPolicy
+from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY
 from airflow_provider_pushmetrics.client.waits import RunTarget, read_run
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAuthError,
@@ -101,7 +104,7 @@ class RunStarter:
             started = self._call(target)
         except PushMetricsDeliveryUnknownError as error:
             self.log.warning("%s", error)
-            return self._resolve_unanswered(target)
+            return self._resolve_unanswered(target, error)
         return self._identify(started)
 
     def _resume(self, kept: StartedRun) -> RunTarget:
@@ -124,43 +127,52 @@ class RunStarter:
             self.state.save_run(target, is_accepted=True)
         return target
 
-    def _resolve_unanswered(self, target: RunTarget) -> RunTarget:
+    def _resolve_unanswered(
+        self, target: RunTarget, error: PushMetricsDeliveryUnknownError | None = None
+    ) -> RunTarget:
         """
         Find the run of a call without a response.
 
+        :param error: The error of the call, if this try has made it.
         :raises PushMetricsUnconfirmedRun: if it is unknown whether there is one, so that no retry starts a
             second run.
         """
         if self.hook.honours_idempotency_keys():
             self.log.info("PushMetrics supports idempotency keys: calling again with the same one is safe")
-            return self._identify(self._call_again(target))
+            return self._identify(self._call_again(target, error))
         # Without the newest run before the call, every run of the report would count as new.
         can_list_runs = self.correlation.can_list_runs and target.after_run_id is not None
         try:
             found = self.correlation.find_new_run(target) if can_list_runs else None
-        except PushMetricsUnavailableError as error:
+        except PushMetricsUnavailableError as failure:
             if self.state.is_durable:
                 raise  # the next try searches again
-            raise self._give_up(str(error)) from None  # its message contains the cause
+            raise self._give_up(str(failure)) from None  # its message contains the cause
         if found is not None:
             return self._identify(found)
         if self.calls_again:
             self.log.warning("No run of it is known: calling again (on_unknown='call_again')")
-            return self._identify(self._call_again(target))
+            return self._identify(self._call_again(target, error))
         if not can_list_runs and target.after_cursor is not None and self.state.is_durable:
             return self.correlation.identify(target)
         raise self._give_up(self.correlation.describe_search())
 
-    def _call_again(self, target: RunTarget) -> RunTarget:
+    def _call_again(self, target: RunTarget, error: PushMetricsDeliveryUnknownError | None) -> RunTarget:
         """
-        Call the webhook a second time, where that is safe or wanted.
+        Call the webhook a second time, where that is safe or wanted; not before the server asks for it.
 
-        :raises PushMetricsUnavailableError: if there is no response again: the next try may call too.
+        :param error: The error of the first call, if this try has made it.
+        :raises PushMetricsUnavailableError: if there is no response again, or if the server asks to wait for
+            too long: the next try may call too.
         """
         try:
+            if error is not None:
+                self.hook.call(wait_to_repeat(error))
             return self._call(target)
-        except PushMetricsDeliveryUnknownError as error:
-            raise PushMetricsUnavailableError(str(error)) from None
+        except PushMetricsDeliveryUnknownError as last:
+            raise PushMetricsUnavailableError(
+                str(last), retry_after_seconds=last.retry_after_seconds
+            ) from None
 
     def _give_up(self, reason: str) -> PushMetricsError:
         self.state.delete_run()
@@ -216,11 +228,12 @@ class RunStarter:
             raise
         except PushMetricsConflictError as error:
             self.state.delete_run()
+            way_out = "set on_clear='rerun' and clear the task" if self.state.is_reused else "clear the task"
             raise PushMetricsConflictError(
                 f"{error}. An earlier try of this task, or another Airflow with the same Dag and run id,"
                 f" started a run of report {report_id!r} with other parameters. They must be the same in"
                 " every try, such as '{{ ds }}' and unlike the time of the try; to start a run with these,"
-                " clear the task.",
+                f" {way_out}.",
                 status_code=error.status_code,
             ) from None  # its message contains the cause
         except PushMetricsError:
@@ -245,11 +258,26 @@ class RunStarter:
         if decision == TERMINAL:
             return "of an earlier try failed"
         was_there = before is not None and started.run_id is not None and started.run_id <= before
-        if not is_told or not was_there or not self.state.is_first_try:
+        if not is_told or not was_there:
             return None
         if self.state.was_never_tried:
             return "was started by another Airflow, or for a Dag run of this name that was deleted"
-        return "ended before the task was cleared" if decision == SUCCEEDED else None
+        is_left = self.state.is_first_try and decision == SUCCEEDED
+        return "ended before the task was cleared" if is_left else None
+
+
+def wait_to_repeat(
+    error: PushMetricsDeliveryUnknownError, policy: RetryPolicy = DEFAULT_POLICY
+) -> Call[None]:
+    """
+    Wait before a request is repeated that may have been delivered, as before any other one.
+
+    :raises PushMetricsDeliveryUnknownError: the error, if the server asks to wait for too long.
+    """
+    wait_seconds = policy.compute_wait(1, error.retry_after_seconds)
+    if wait_seconds is None:
+        raise error
+    yield Pause(wait_seconds)
 
 
 def find_decision(hook: PushMetricsHook, target: RunTarget) -> str:

@@ -15,14 +15,12 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
     conf,
 )
-from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_pushmetrics.client.models import FeedEvent, FoundEvent
 from airflow_provider_pushmetrics.client.outcomes import fetch_event_outcome
 from airflow_provider_pushmetrics.client.run_polling import RunPoll
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_FAILURE_POLICY, WaitBudget
 from airflow_provider_pushmetrics.client.waits import wait_for_event
-from airflow_provider_pushmetrics.compat import require_airflow
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsEventTakenError,
     PushMetricsParameterError,
@@ -43,6 +41,7 @@ from airflow_provider_pushmetrics.sensors.descriptions import (
     refuse_empty_templates,
 )
 from airflow_provider_pushmetrics.sensors.start_position import StartPosition
+from airflow_provider_pushmetrics.sensors.triggerer_start import DEFER_MARGIN, StartArguments, check_start
 from airflow_provider_pushmetrics.tasks.arguments import check_choices
 from airflow_provider_pushmetrics.tasks.asset_facts import ResultOutlets, fetch_event_facts
 from airflow_provider_pushmetrics.tasks.ends import is_ended_by_triggerer, refuse_outlets
@@ -68,7 +67,6 @@ CHOICES = {"event": ("report.run", "query.run"), "on_failed_run": ("fail", "succ
 """The allowed values of parameters."""
 
 _NARROWING = ("report_id", "query_id", "run_id", "workspace_id", "event_filter", "after", "consumer")
-DEFER_MARGIN = timedelta(minutes=5)
 AT_ONCE = WaitBudget(deadline=0.0)  # for one poll without waiting
 
 
@@ -112,6 +110,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
     :raises AirflowSensorTimeout: if no event arrived in time.
     """
 
+    start_trigger_args = StartArguments()  # type: ignore[assignment, unused-ignore]
     template_fields: Sequence[str] = (*_NARROWING, "pushmetrics_conn_id")
     operator_extra_links = (PushMetricsRunLink(), PushMetricsReportLink(), PushMetricsEventLink())
     ui_color = "#e9f3ff"
@@ -156,11 +155,11 @@ class PushMetricsRunSensor(BaseSensorOperator):
         self._body: Mapping[str, Any] | None = None
         self._failures: list[PushMetricsUnavailableError] = []
         self._check_arguments()
-        if start_from_trigger:
-            self._start_from_trigger()
 
     def _check_arguments(self) -> None:
         check_choices(self, CHOICES)
+        if self.start_from_trigger:
+            check_start(self)
         check_query_id(self.event, self.query_id)
         if self.end_from_trigger:
             refuse_outlets(self)
@@ -253,6 +252,8 @@ class PushMetricsRunSensor(BaseSensorOperator):
         :param event: What the trigger found.
         :param deadline: When the wait ends, with a named consumer.
         """
+        if self.start_from_trigger:
+            persist_links(context, self)  # no worker has begun the task
         status = event.get("status")
         if status == "success":
             found: FoundEvent = event["found"]
@@ -293,29 +294,6 @@ class PushMetricsRunSensor(BaseSensorOperator):
             ),
             "on_failed_run": self.on_failed_run,
         }
-
-    def _start_from_trigger(self) -> None:
-        """Let Airflow start the trigger itself, which renders the templates."""
-        require_airflow("3.3", "start_from_trigger", "Use deferrable=True alone.")
-        if self.run_id is None and self.after is None:
-            raise PushMetricsParameterError(
-                "start_from_trigger needs 'run_id' or 'after': otherwise a triggerer that restarts would"
-                " begin again, and miss events that arrived before."
-            )
-        names = ("report_id", "query_id", "run_id", "workspace_id", "event_filter", "after")
-        self.start_trigger_args = StartTriggerArgs(
-            trigger_cls=f"{PushMetricsSensorTrigger.__module__}.{PushMetricsSensorTrigger.__name__}",
-            trigger_kwargs={
-                **{name: getattr(self, name) for name in names},
-                "event": self.event,
-                "pushmetrics_conn_id": self.pushmetrics_conn_id,
-                "timeout_seconds": self.timeout,
-                "end_from_trigger": bool(self.end_from_trigger),
-                "on_failed_run": self.on_failed_run,
-            },
-            next_method="execute_complete",
-            timeout=timedelta(seconds=self.timeout) + DEFER_MARGIN,
-        )
 
     def _poke_until_found(self, context: Context) -> Any:
         """Poll until the event is found; if the last polls failed, the timeout error contains the cause."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent
 
-from airflow_provider_pushmetrics.compat import has_airflow, has_listeners, store_xcoms
+from airflow_provider_pushmetrics.client.models import RunStatus
+from airflow_provider_pushmetrics.compat import fetch_task_state, has_airflow, has_listeners, store_xcoms
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.storable import make_storable
 
 RETURN_KEY = "return_value"
+LISTENER_REASON = "a listener, such as OpenLineage's, is notified of ends on a worker only"
 
 
 def refuse_outlets(task: BaseOperator) -> None:
@@ -41,6 +44,8 @@ def is_ended_by_triggerer(
     if choice is False or (choice is None and not has_airflow("3.3")):
         return False
     reason = find_reason_for_worker(task, is_in_loop=is_in_loop)
+    if reason is None and has_listeners():
+        reason = LISTENER_REASON
     if reason is None and choice is None:
         reason = find_own_code(task, base)
     if reason is not None:
@@ -53,15 +58,16 @@ def find_reason_for_worker(task: BaseOperator, *, is_in_loop: bool) -> str | Non
     Find what would be lost if a task ended in the triggerer instead of on a worker; None if nothing.
 
     According to the code of Airflow 3.3.2, ``handle_event_submit`` only sets the state of the task and
-    requests its callbacks.
+    requests its callbacks, of which the Dag processor runs those of failures only. Listeners are not
+    considered: they may differ between processes.
 
     :param is_in_loop: Whether the task instance is an iteration of a Task Loop.
     """
     reasons = {
         "its outlets get asset events from a worker only": bool(task.outlets),
         "it has a consumer, which claims the event on a worker": bool(getattr(task, "consumer", None)),
+        "Airflow runs its on_success_callback on a worker only": _has_lost_callback(task),
         "it is in a Task Loop, whose XComs a trigger cannot write": is_in_loop,
-        "a listener, such as OpenLineage's, is notified of ends on a worker only": has_listeners(),
         "it does not push its result": not task.do_xcom_push,
         "it pushes each part of its result": bool(task.multiple_outputs),
         "its result is that of the Dag": bool(getattr(task, "returns_dag_result", False)),
@@ -81,19 +87,48 @@ def find_own_code(task: BaseOperator, base: type[BaseOperator]) -> str | None:
             return f"its class overrides {name}()"
     if getattr(task, "_post_execute_hook", None) is not None:
         return "it has a post_execute"
-    if task.on_success_callback:
-        return "it has an on_success_callback, which would run in the Dag processor"
     return None
 
 
-async def end_task(trigger: BaseTrigger, xcoms: Mapping[str, Any]) -> TaskSuccessEvent:
+@dataclass(frozen=True)
+class TaskEnd:
+    """
+    What a task leaves that ends in the triggerer.
+
+    :param message: The last line of its log; None for none.
+    :param status: The status of its run, to be counted; None if a worker does not count it either.
+    """
+
+    xcoms: Mapping[str, Any]
+    message: str | None = None
+    status: RunStatus | None = None
+
+
+async def end_task(trigger: BaseTrigger, xcoms: Mapping[str, Any]) -> TaskSuccessEvent | None:
     """
     Write a task's XComs as a worker does, and build the event that ends the task.
 
     XComs in the event itself are encoded twice since Airflow 3.0: the next task would receive text.
+
+    :return: None, and nothing is written, if the task is not deferred any longer. Airflow ignores the event
+        of a triggerer that was frozen while another one ended the task, but not its XComs: after the task
+        was cleared, they would replace those of the next run.
     """
+    if has_airflow("3.0") and (state := await fetch_task_state(trigger.task_instance)) != "deferred":
+        trigger.log.warning("The task is %s, not deferred: this trigger ends nothing", state)
+        return None
     left = await store_xcoms(trigger.task_instance, make_storable(xcoms))
     return TaskSuccessEvent(xcoms=left) if left else TaskSuccessEvent()
+
+
+def _has_lost_callback(task: BaseOperator) -> bool:
+    """
+    Return whether the task has a success callback that nothing would run.
+
+    If a trigger ends a task, Airflow requests its callbacks from the Dag processor, which runs only those of
+    failures (``_execute_task_callbacks`` in ``airflow/dag_processing/processor.py`` of Airflow 3.0 to 3.4).
+    """
+    return has_airflow("3.0") and bool(task.on_success_callback)
 
 
 def _is_mapped_over(task: BaseOperator) -> bool:

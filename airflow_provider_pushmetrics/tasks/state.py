@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 RUN_KEY = "pushmetrics_run"
 SENSOR_START_KEY = "pushmetrics_sensor_start"
 
+ANY_EPOCH = "any"
+"""The epoch of a task that continues with its run after it was cleared."""
+
 
 @dataclass(frozen=True)
 class StartedRun:
@@ -86,7 +89,7 @@ class TaskState:
         ti: Any = context["ti"]
         task = (ti.dag_id, ti.run_id, ti.task_id, str(ti.map_index), *list_iteration_parts(ti))
         epoch, first_try = (
-            ("any", 0) if is_reused else (str(ti.max_tries), ti.max_tries - ti.task.retries + 1)
+            (ANY_EPOCH, 0) if is_reused else (str(ti.max_tries), ti.max_tries - ti.task.retries + 1)
         )
         return cls(task, epoch, context.get("task_state_store"), ti.try_number, first_try)
 
@@ -97,8 +100,18 @@ class TaskState:
 
     @property
     def was_never_tried(self) -> bool:
-        """Whether no try of the task has run, so that no run of any kind is its own."""
-        return self.is_first_try and self.try_number == 1
+        """
+        Whether no try of the task has run, so that no run of any kind is its own.
+
+        Not by ``first_try``, which is 0 if a cleared task is to continue with its run, and below 1 if
+        ``retries`` were raised since Airflow created the task.
+        """
+        return self.try_number == 1
+
+    @property
+    def is_reused(self) -> bool:
+        """Whether the task continues with its run after it was cleared."""
+        return self.epoch == ANY_EPOCH
 
     @property
     def is_durable(self) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsError, PushMetricsLastLookError
-from airflow_provider_pushmetrics.storable import describe_error, format_error
-from airflow_provider_pushmetrics.tasks.ends import end_task
+from airflow_provider_pushmetrics.metrics import count_finished_run
+from airflow_provider_pushmetrics.storable import clean_text, describe_error, format_error
+from airflow_provider_pushmetrics.tasks.ends import TaskEnd, end_task
 from airflow_provider_pushmetrics.tasks.iteration import list_iteration_parts
 from airflow_provider_pushmetrics.triggers.resumption import sleep_until
 from airflow_provider_pushmetrics.triggers.trigger_events import build_failure_event, build_timeout_event
@@ -52,7 +53,8 @@ class WaitTrigger(SerializableTrigger):
             if not isinstance(error, PushMetricsError):
                 self.log.error("The wait failed: %s", format_error(error))
             event = build_failure_event(error, run_id=self.find_run_id())
-        if type(event) is TriggerEvent:  # a worker continues
+        # A worker continues, which must have reported its first part; in dag.test() there is none.
+        if type(event) is TriggerEvent and self.task_instance is not None:
             await sleep_until(self.not_before)
         yield event
 
@@ -64,8 +66,8 @@ class WaitTrigger(SerializableTrigger):
         """Build the event with which a worker continues."""
         raise NotImplementedError
 
-    async def build_xcoms(self, found: Any) -> dict[str, Any] | None:
-        """Build the XComs of a task that ends here; None if a worker must end it."""
+    async def build_end(self, found: Any) -> TaskEnd | None:
+        """Build the end of a task that ends here; None if a worker must end it."""
         raise NotImplementedError
 
     def find_run_id(self) -> int | None:
@@ -73,12 +75,27 @@ class WaitTrigger(SerializableTrigger):
         return self.run_id if isinstance(self.run_id, int) else None
 
     async def _end(self, found: Any) -> Any | None:
-        """End the task here, if that is requested and possible; None to let a worker continue."""
-        if found is None or not self.end_from_trigger or list_iteration_parts(self.task_instance):
+        """
+        End the task here, if that is requested and possible; None to let a worker continue.
+
+        In ``dag.test()`` and in an iteration of a Task Loop it is not possible.
+        """
+        ti = self.task_instance
+        if found is None or not self.end_from_trigger or ti is None or list_iteration_parts(ti):
             return None
         try:
-            xcoms = await self.build_xcoms(found)
-            return None if xcoms is None else await end_task(self, xcoms)
+            end = await self.build_end(found)
+            event = None if end is None else await end_task(self, end.xcoms)
         except Exception as error:  # a persistent error occurs again on the worker, and fails the task
             self.log.warning("A worker ends the task, not the triggerer: %s", describe_error(error))
             return None
+        if end is not None and event is not None:
+            self._record(end)
+        return event
+
+    def _record(self, end: TaskEnd) -> None:
+        """Count and log the end of a task that has ended here, as a worker does."""
+        if end.status is not None:
+            count_finished_run(end.status, {})
+        if end.message is not None:
+            self.log.info("%s", clean_text(end.message))

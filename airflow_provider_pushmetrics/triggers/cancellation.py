@@ -7,10 +7,13 @@ import contextlib
 from collections.abc import Collection, Coroutine
 from typing import Any
 
-from airflow_provider_pushmetrics.compat import run_in_thread
+from airflow_provider_pushmetrics.compat import fetch_task_state
 
 WAITING_STATES = frozenset({"deferred", "up_for_retry"})
 """The states of a task that goes on with its run; no user's act on a deferred task leads to one of them."""
+
+GIVEN_UP_STATES = frozenset({"failed", "success", "skipped", "removed"})
+"""The states of a task that was marked, or whose Dag run was; a cleared task is in none of them."""
 
 
 async def finish(work: Coroutine[Any, Any, None], timeout_seconds: float) -> None:
@@ -40,9 +43,9 @@ async def end_tasks(tasks: Collection[asyncio.Future[Any]]) -> None:
             task.exception()  # retrieved, so that asyncio does not report it
 
 
-async def still_waits(ti: Any) -> bool:
+async def find_reason_to_keep(ti: Any, *, is_reused: bool) -> str | None:
     """
-    Return whether a task whose trigger is cancelled still waits for its run, so that no user has acted on it.
+    Find why the run of a task whose trigger is cancelled is not to be cancelled; None if it is.
 
     Airflow 3.3 also cancels a trigger that it has assigned to another triggerer: to a triggerer without a
     heartbeat for ``[triggerer] triggerer_health_check_threshold``, that trigger looks like one of which the
@@ -50,16 +53,12 @@ async def still_waits(ti: Any) -> bool:
     has already resumed, and that now waits for its retry.
 
     :param ti: The trigger's task instance.
+    :param is_reused: Whether a cleared task continues with its run.
     :raises Exception: what Airflow raises if the state cannot be read.
     """
-    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-
-    found = await run_in_thread(
-        RuntimeTaskInstance.get_task_states,
-        dag_id=ti.dag_id,
-        map_index=ti.map_index,
-        task_ids=[ti.task_id],
-        run_ids=[ti.run_id],
-    )
-    name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}_{ti.map_index}"
-    return found.get(ti.run_id, {}).get(name) in WAITING_STATES
+    state = await fetch_task_state(ti)
+    if state in WAITING_STATES:
+        return "the task waits for it in another triggerer"
+    if is_reused and state not in GIVEN_UP_STATES:
+        return "the task was cleared, and continues with it (on_clear='reuse')"
+    return None

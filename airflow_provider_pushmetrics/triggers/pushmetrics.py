@@ -16,18 +16,19 @@ from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.run_polling import RunSnapshot
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_POLL_INTERVAL_SECONDS, WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
-from airflow_provider_pushmetrics.compat import BaseEventTrigger, require_airflow
+from airflow_provider_pushmetrics.compat import BaseEventTrigger, has_listeners, require_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.links.pushmetrics import PushMetricsRunLink, list_event_links
-from airflow_provider_pushmetrics.metrics import count_finished_run, time_wait
-from airflow_provider_pushmetrics.storable import clean_text, describe_error
+from airflow_provider_pushmetrics.metrics import time_wait
+from airflow_provider_pushmetrics.redaction import strip_query
+from airflow_provider_pushmetrics.storable import describe_error
 from airflow_provider_pushmetrics.tasks.arguments import check_choice, check_seconds
-from airflow_provider_pushmetrics.tasks.ends import RETURN_KEY
+from airflow_provider_pushmetrics.tasks.ends import LISTENER_REASON, RETURN_KEY, TaskEnd
 from airflow_provider_pushmetrics.tracing import TRACEPARENT, link_traces
 from airflow_provider_pushmetrics.triggers.bases import SerializableTrigger, WaitTrigger
-from airflow_provider_pushmetrics.triggers.cancellation import finish, still_waits
+from airflow_provider_pushmetrics.triggers.cancellation import find_reason_to_keep, finish
 from airflow_provider_pushmetrics.triggers.event_filters import (
     EVENTS,
     RUN_EVENTS,
@@ -70,6 +71,7 @@ class PushMetricsRunTrigger(WaitTrigger):
     :param not_before: When a worker may continue, in Unix seconds; see ``compute_not_before``.
     :param poll_interval_seconds: Seconds between polls of the API, without a receiver.
     :param cancel_on_kill: Cancel the run when a user marks or clears the task.
+    :param on_clear: ``reuse`` if a cleared task continues with the run, which is then not cancelled.
     :param end_from_trigger: End the task here if the run succeeded and no rows are missing; otherwise a
         worker decides.
     :param on_truncated: ``fail`` if the task ends here only when PushMetrics says that no rows are missing.
@@ -92,6 +94,7 @@ class PushMetricsRunTrigger(WaitTrigger):
         end_from_trigger: bool = False,
         on_truncated: str = "warn",
         parameters_digest: str | None = None,
+        on_clear: str = "rerun",
     ) -> None:
         super().__init__()
         check_seconds("poll_interval_seconds", poll_interval_seconds)
@@ -106,6 +109,7 @@ class PushMetricsRunTrigger(WaitTrigger):
         self.cancel_on_kill = cancel_on_kill
         self.end_from_trigger = end_from_trigger
         self.on_truncated = on_truncated
+        self.on_clear = on_clear
 
     async def find(self) -> FinishedRun | None:
         """Wait for the run to end; None if the deadline passed."""
@@ -122,15 +126,15 @@ class PushMetricsRunTrigger(WaitTrigger):
             found, RunTarget(self.report_id, parameters_digest=self.parameters_digest)
         )
 
-    async def build_xcoms(self, found: FinishedRun) -> dict[str, Any] | None:
+    async def build_end(self, found: FinishedRun) -> TaskEnd | None:
         """Build the return value of the task and the link to its run; None if a worker must decide."""
         async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
             outcome = await client.call(fetch_outcome(found, client.credentials))
         if not outcome.is_clean or (self.on_truncated == "fail" and not outcome.has_all_rows):
             return None
-        count_finished_run(outcome.status, {})
-        self.log.info("%s", clean_text(outcome.describe_success()))
-        return {PushMetricsRunLink.build_key(): outcome.outputs_url, RETURN_KEY: build_result(outcome)}
+        link = strip_query(outcome.outputs_url or "")
+        xcoms = {PushMetricsRunLink.build_key(): link, RETURN_KEY: build_result(outcome)}
+        return TaskEnd(xcoms, outcome.describe_success(), outcome.status)
 
     async def on_kill(self) -> None:
         """Cancel the run, if a user has acted on the task and the server supports it."""
@@ -146,8 +150,9 @@ class PushMetricsRunTrigger(WaitTrigger):
             self.log.warning("run %s could not be cancelled: %s", run_id, describe_error(error))
 
     async def _cancel(self, run_id: int) -> None:
-        if await still_waits(self.task_instance):
-            self.log.info("Run %s is not cancelled: the task waits for it in another triggerer", run_id)
+        reason = await find_reason_to_keep(self.task_instance, is_reused=self.on_clear == "reuse")
+        if reason is not None:
+            self.log.info("Run %s is not cancelled: %s", run_id, reason)
             return
         async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
             if not client.settings.api_token:
@@ -236,15 +241,22 @@ class PushMetricsSensorTrigger(WaitTrigger):
             return build_timeout_event(run_id=self.find_run_id())
         return build_found_event(self.event, found)
 
-    async def build_xcoms(self, found: FeedEvent) -> dict[str, Any] | None:
-        """Build the return value of the task and its links; None if a worker must decide."""
+    async def build_end(self, found: FeedEvent) -> TaskEnd | None:
+        """
+        Build the return value of the task and its links; None if a worker must decide.
+
+        If Airflow has started the trigger, no worker has considered listeners.
+        """
+        if self.deadline is None and await asyncio.to_thread(has_listeners):  # it may read plugins
+            self.log.info("A worker ends this task, not the triggerer: %s", LISTENER_REASON)
+            return None
         dumped = dump_event(found)
         async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
             if self.on_failed_run != "succeed":
                 outcome = await client.call(fetch_event_outcome(client.credentials, dumped["body"]))
                 if outcome.failure or outcome.unknown:
                     return None
-            return {**list_event_links(dumped, client.settings), RETURN_KEY: dumped}
+            return TaskEnd({**list_event_links(dumped, client.settings), RETURN_KEY: dumped})
 
     async def _wait_for_event(self) -> FeedEvent | None:
         deadline = self.deadline

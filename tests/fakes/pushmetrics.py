@@ -70,8 +70,10 @@ class FakePushMetrics:
     :param drops_answers: How many calls of the trigger from now on start a run and get no answer of its own.
     :param answers_with_page: Whether a page in front of it hides what the trigger answers.
     :param swallows_calls: How many of them start no run at all.
+    :param retry_after: What it then asks for with ``Retry-After``; None for nothing.
     :param marks_replays: Whether it says so in a header.
     :param delivers: Whether a run that is over is told to the receiver.
+    :param url_query: The query of the URL of a run's outputs in its event; the real product documents none.
     :param bystanders: How many runs others start at the same moment.
     :param hides_runs: Whether the list of runs stays empty.
     :param outputs_say_status: Whether the outputs of a run say how it ended.
@@ -105,10 +107,12 @@ class FakePushMetrics:
     drops_answers: int = 0
     answers_with_page: bool = False
     swallows_calls: int = 0
+    retry_after: str | None = None
     marks_replays: bool = True
     delivers: bool = True
     api_token: str = API_TOKEN
     trigger_token: str = TRIGGER_TOKEN
+    url_query: str = ""
     bystanders: int = 0
     hides_runs: bool = False
     outputs_say_status: bool = True
@@ -190,7 +194,7 @@ class FakePushMetrics:
             "report_name": "Departure delays",
             "workspace_id": 1,
             "workspace_name": "Main Workspace",
-            "report_notebook_outputs": f"{base}/run/{run.id}",
+            "report_notebook_outputs": f"{base}/run/{run.id}{self.url_query}",
             "queries": [
                 {"query_id": 1, "query_name": "by_carrier", "query_result": self.build_result_url(run)}
             ],
@@ -220,7 +224,7 @@ class FakePushMetrics:
             return JSONResponse({"message": "This webhook is disabled"}, 403)
         if self.swallows_calls > 0:
             self.swallows_calls -= 1
-            return Response("Gateway Timeout", 504)
+            return self._build_outage()
         key = seen.headers.get("idempotency-key")
         earlier = self.always_replays or (self._runs_by_key.get(key) if key and self.honours_keys else None)
         if earlier and not self.always_replays and earlier.parameters != seen.json:
@@ -232,12 +236,17 @@ class FakePushMetrics:
             self._runs_by_key[key] = run
         if self.drops_answers > 0:
             self.drops_answers -= 1
-            return Response("Gateway Timeout", 504)
+            return self._build_outage()
         if self.answers_with_page:
             return Response("<html>Welcome</html>", media_type="text/html")
         headers = {"Idempotency-Replayed": "true"} if earlier and self.marks_replays else {}
         named = {"run_id": run.id} if self.names_runs else {}
         return JSONResponse({"success": True, **named}, headers=headers)
+
+    def _build_outage(self) -> Response:
+        if self.retry_after is None:
+            return Response("Gateway Timeout", 504)
+        return Response("Maintenance", 503, {"Retry-After": self.retry_after})
 
     def _refuse(self, seen: SeenRequest) -> Response | None:
         if seen.headers.get("authorization") in (f"Bearer {self.api_token}", "Bearer jwt.of.token"):

@@ -99,6 +99,10 @@ class FakeSupervisor:
             self.store.pop(message.key, None)
         return None
 
+    def set_state(self, ti: FakeTaskInstance, state: str | None) -> None:
+        """Set the state of a task instance; None for a cleared one."""
+        self.task_states[ti.dag_id, ti.run_id, ti.task_id, ti.map_index] = state
+
     def _find_states(self, message: Any) -> dict[str, dict[str, str | None]]:
         """Find states as the Execution API gives them: it filters by index only those of mapped tasks."""
         states: dict[str, dict[str, str | None]] = {}

@@ -11,21 +11,24 @@ from airflow.triggers.base import TriggerEvent
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.triggers.wait_hub import HubLimits, find_hub
+from tests.fakes.supervisor import FakeTaskInstance
 
 
-async def fire_event(trigger: Any) -> TriggerEvent:
-    """Rebuild a trigger, and take the only event that it fires."""
+async def fire_event(trigger: Any, ti: FakeTaskInstance | None = None) -> TriggerEvent:
+    """Rebuild a trigger, and take its only event; ``dag.test()`` gives it no task instance."""
     path, arguments = trigger.serialize()
     module, _, name = path.rpartition(".")
     rebuilt = getattr(importlib.import_module(module), name)(**json.loads(json.dumps(arguments)))
+    if ti is not None:
+        rebuilt.task_instance = ti
     events: list[TriggerEvent] = [event async for event in rebuilt.run()]
     assert len(events) == 1
     return events[0]
 
 
-async def fire(trigger: Any) -> Any:
+async def fire(trigger: Any, ti: FakeTaskInstance | None = None) -> Any:
     """Take the payload of the only event of a trigger, as Airflow stores it."""
-    return json.loads(json.dumps((await fire_event(trigger)).payload))
+    return json.loads(json.dumps((await fire_event(trigger, ti)).payload))
 
 
 async def fire_impatiently(trigger: Any) -> Any:

@@ -76,6 +76,7 @@ async def test_a_sensor_that_was_deferred_ends_with_its_event(
 ) -> None:
     task = kept["wait_for_run"]
     dag = open_dag(release, servers, monkeypatch, task)
+    dag.supervisor.set_state(FakeTaskInstance(dag_id="user_dag", task_id="wait_for_run"), "deferred")
     event = await fire(rebuild_trigger(task), "wait_for_run")
     assert isinstance(event, TaskSuccessEvent)
     found = dag.supervisor.xcoms["return_value"]

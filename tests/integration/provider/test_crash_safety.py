@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,12 +16,14 @@ from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAmbiguousRun,
     PushMetricsAuthError,
+    PushMetricsConflictError,
     PushMetricsDeliveryUnknownError,
     PushMetricsRunFailed,
     PushMetricsRunTimeout,
     PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
+from airflow_provider_pushmetrics.tasks.retry_policy import PushMetricsRetryPolicy
 from airflow_provider_pushmetrics.tasks.state import StartedRun
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsRunTrigger
 from tests.fakes.pushmetrics import FakePushMetrics
@@ -181,16 +184,29 @@ def test_a_retry_whose_retries_were_lowered_goes_on_with_an_unfinished_run(
     assert len(pushmetrics.runs) == 1
 
 
+@pytest.mark.parametrize("on_clear", ["rerun", "reuse"])
 @pytest.mark.parametrize("outcome", ["success", "running"])
 def test_the_run_of_a_dag_run_that_was_deleted_and_created_again_is_not_that_of_the_new_one(
-    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, outcome: str
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics, outcome: str, on_clear: Any
 ) -> None:
     pushmetrics.outcomes = [outcome, "success"]
-    build(wait_for_completion=outcome == "success").execute(build_context())
+    build(wait_for_completion=outcome == "success", on_clear=on_clear).execute(build_context())
     supervisor.store.clear()  # as Airflow deletes it with the Dag run
-    assert run_task()["run_id"] == 2
-    assert run_task(FakeTaskInstance(try_number=2))["run_id"] == 2
+    assert run_task(on_clear=on_clear)["run_id"] == 2
+    assert run_task(FakeTaskInstance(try_number=2), on_clear=on_clear)["run_id"] == 2
     assert len(pushmetrics.runs) == 2
+
+
+def test_task_that_reuses_its_run_is_told_how_to_run_the_report_with_other_parameters(
+    supervisor: FakeSupervisor,
+) -> None:
+    """Its key stays the same when it is cleared, so to clear it is no way out."""
+    run_task(on_clear="reuse", parameters={"month": 1})
+    supervisor.store.clear()  # as Airflow deletes it with the Dag run
+    changed: dict[str, Any] = {"parameters": {"month": 2}}
+    with pytest.raises(PushMetricsConflictError, match="set on_clear='rerun' and clear the task"):
+        run_task(on_clear="reuse", **changed)
+    assert run_task(FakeTaskInstance(try_number=2, max_tries=3), **changed)["run_id"] == 2
 
 
 @pytest.mark.parametrize("honours_keys", [True, False])
@@ -272,6 +288,29 @@ def test_second_call_without_an_answer_leaves_the_run_to_the_next_try(
     result = run_task(FakeTaskInstance(try_number=2), on_unknown="call_again")
     assert result["run_id"] == (1 if honours_keys else 3)
     assert len(set(pushmetrics.keys)) == 1
+
+
+def test_server_that_asks_to_wait_is_not_called_again_before_that(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.honours_keys = pushmetrics.describes_keys = True
+    pushmetrics.drops_answers, pushmetrics.retry_after = 1, "600"
+    with pytest.raises(PushMetricsUnavailableError) as caught:
+        run_task()
+    assert len(pushmetrics.triggered) == 1
+    assert caught.value.retry_after_seconds == 600
+    assert PushMetricsRetryPolicy().evaluate(caught.value, 1, 2).retry_delay == timedelta(seconds=600)
+    assert run_task(FakeTaskInstance(try_number=2))["run_id"] == 1
+    assert len(pushmetrics.runs) == 1
+
+
+def test_second_call_without_an_answer_says_how_long_the_server_asks_to_wait(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    pushmetrics.honours_keys = pushmetrics.describes_keys = True
+    pushmetrics.drops_answers, pushmetrics.retry_after = 2, "0"
+    with pytest.raises(PushMetricsUnavailableError) as caught:
+        run_task()
+    assert caught.value.retry_after_seconds == 0
+    assert len(pushmetrics.triggered) == 2
 
 
 def test_second_call_that_is_refused_fails_with_the_reason(
@@ -397,15 +436,18 @@ def build_trigger(trigger: Any = None, *, map_index: int = -1) -> Any:
 
 
 def set_state(supervisor: FakeSupervisor, state: str | None, *, map_index: int = -1) -> None:
-    ti = FakeTaskInstance(map_index=map_index)
-    supervisor.task_states[ti.dag_id, ti.run_id, ti.task_id, ti.map_index] = state
+    supervisor.set_state(FakeTaskInstance(map_index=map_index), state)
 
 
-@pytest.mark.parametrize(("cancel_on_kill", "status"), [(True, "cancelled"), (False, "running")])
-def test_killing_a_task_that_waits_cancels_its_run(
-    pushmetrics: FakePushMetrics, cancel_on_kill: bool, status: str
+@pytest.mark.parametrize(
+    ("kwargs", "status"),
+    [({}, "cancelled"), ({"cancel_on_kill": False}, "running"), ({"on_clear": "reuse"}, "running")],
+    ids=str,
+)
+def test_killing_a_task_that_waits_cancels_its_run_unless_the_cleared_task_continues_with_it(
+    pushmetrics: FakePushMetrics, kwargs: dict[str, Any], status: str
 ) -> None:
-    start_waiting(pushmetrics, cancel_on_kill=cancel_on_kill).on_kill()
+    start_waiting(pushmetrics, **kwargs).on_kill()
     assert pushmetrics.runs[0].status == status
 
 
@@ -439,29 +481,49 @@ def test_killing_a_deferred_task_cancels_its_run(
 
 
 @pytest.mark.parametrize("map_index", [-1, 3])
+@pytest.mark.parametrize("on_clear", ["rerun", "reuse"])
 @pytest.mark.parametrize(
-    ("state", "status"),
+    ("state", "cancelled_by"),
     [
-        ("deferred", "running"),  # the trigger has moved to another triggerer
-        ("up_for_retry", "running"),  # which has resumed the task, and the next try goes on with the run
-        ("failed", "cancelled"),
-        ("success", "cancelled"),
-        ("queued", "cancelled"),
-        (None, "cancelled"),  # a cleared task
+        ("deferred", ()),  # the trigger has moved to another triggerer
+        ("up_for_retry", ()),  # which has resumed the task, and the next try goes on with the run
+        ("failed", ("rerun", "reuse")),
+        ("success", ("rerun", "reuse")),
+        ("skipped", ("rerun", "reuse")),  # its Dag run took too long
+        ("queued", ("rerun",)),  # a cleared task
+        (None, ("rerun",)),
     ],
 )
 def test_a_trigger_cancels_its_run_only_if_its_task_does_not_wait_any_longer(
     pushmetrics: FakePushMetrics,
     supervisor: FakeSupervisor,
     map_index: int,
+    on_clear: str,
     state: str | None,
-    status: str,
+    cancelled_by: tuple[str, ...],
 ) -> None:
     start_waiting(pushmetrics)
+    status = "cancelled" if on_clear in cancelled_by else "running"
     set_state(supervisor, "failed" if status == "running" else "deferred", map_index=map_index + 1)
     set_state(supervisor, state, map_index=map_index)
-    asyncio.run(build_trigger(map_index=map_index).on_kill())
+    trigger = PushMetricsRunTrigger(report_id="1", run_id=1, on_clear=on_clear)
+    asyncio.run(build_trigger(trigger, map_index=map_index).on_kill())
     assert pushmetrics.runs[0].status == status
+
+
+def test_deferred_task_that_is_cleared_continues_with_its_run_if_it_is_to_reuse_it(
+    supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
+) -> None:
+    pushmetrics.outcomes = ["running"]
+    wanted: dict[str, Any] = {**DEFERRED, "on_clear": "reuse"}
+    with pytest.raises(TaskDeferred) as deferral:
+        build(**wanted).execute(build_context())
+    set_state(supervisor, None)  # as clearing sets it
+    asyncio.run(build_trigger(deferral.value.trigger).on_kill())
+    assert pushmetrics.runs[0].status == "running"
+    pushmetrics.runs[0].status = "success"
+    assert run_task(FakeTaskInstance(try_number=2, max_tries=3), **wanted)["run_id"] == 1
+    assert len(pushmetrics.runs) == 1
 
 
 def test_a_trigger_that_cannot_ask_for_the_state_of_its_task_cancels_nothing(

@@ -236,12 +236,12 @@ def test_without_an_api_token_and_a_receiver_nothing_can_be_waited_for(
         run_task(deferrable=deferrable)
 
 
-def run_hidden(pushmetrics: FakePushMetrics) -> Any:
+def run_hidden(pushmetrics: FakePushMetrics, ti: FakeTaskInstance | None = None) -> Any:
     """Run a task whose run is neither named nor listed."""
     pushmetrics.names_runs, pushmetrics.hides_runs = False, True
     operator = build()
     operator.appearance_seconds = 0.0
-    context: Any = {"ti": FakeTaskInstance()}
+    context: Any = {"ti": ti or FakeTaskInstance()}
     return operator.execute(context)
 
 
@@ -489,6 +489,22 @@ def test_no_token_is_in_what_a_task_leaves_behind(
     for secret in (API_TOKEN, TRIGGER_TOKEN, READER_TOKEN):
         assert secret not in json.dumps(left)
         assert secret not in caplog.text + str(logs)
+
+
+@pytest.mark.parametrize("outcome", ["success", "failed"])
+def test_token_in_the_url_of_an_event_is_neither_in_the_link_nor_in_the_log_nor_in_the_error(
+    pushmetrics: FakePushMetrics, outcome: str
+) -> None:
+    pushmetrics.outcomes, pushmetrics.url_query = [outcome], "?key=a-key-of-the-sender"
+    ti, said = FakeTaskInstance(), ""
+    with capture_logs() as logs:
+        try:
+            run_hidden(pushmetrics, ti)
+        except PushMetricsRunFailed as error:
+            said = str(error)
+    assert find_links(ti) == [f"{pushmetrics.url}/api/reports/1/run/1"]
+    assert "/api/reports/1/run/1" in said + str(logs)
+    assert "a-key-of-the-sender" not in said + str(logs)
 
 
 def test_a_refused_trigger_fails_the_task_without_its_token(

@@ -270,7 +270,6 @@ def test_no_parameter_of_a_building_block_about_waiting_is_forgotten() -> None:
             "timeout",  # as a deadline
             "poll_interval",  # as poll_interval_seconds
             "on_ambiguous",  # is decided before the wait
-            "on_clear",  # is decided before the run
             "on_unknown",  # is decided before the wait
             "require_outcome",  # is decided after the wait
             "strict_parameters",  # is decided before the run

@@ -41,6 +41,7 @@ RUN_LINK, REPORT_LINK = "_link_PushMetricsRunLink", "_link_PushMetricsReportLink
 def supervisor(monkeypatch: pytest.MonkeyPatch) -> FakeSupervisor:
     """Answer what a trigger asks, where it asks: on Airflow 2 its event carries the XComs."""
     supervisor = FakeSupervisor()
+    supervisor.set_state(FakeTaskInstance(), "deferred")
     if AIRFLOW_VERSION >= (3, 0):
         talk_to(supervisor, monkeypatch)
     return supervisor
@@ -97,6 +98,15 @@ def renumber(result: Any, number: int) -> Any:
     if isinstance(result, str):
         return result.replace(f"un/{number}", "un/1")
     return 1 if result == number and not isinstance(result, bool) else result
+
+
+async def test_link_of_a_task_that_ends_in_the_triggerer_has_no_token_of_the_events_url(
+    pushmetrics: FakePushMetrics, supervisor: FakeSupervisor
+) -> None:
+    pushmetrics.url_query = "?key=a-key-of-the-sender"
+    pushmetrics.start_run()
+    event = await fire(PushMetricsRunTrigger(report_id="1", after_cursor=0, end_from_trigger=True))
+    assert read_xcoms(event, supervisor)[RUN_LINK] == f"{pushmetrics.url}/api/reports/1/run/1"
 
 
 async def test_a_task_that_ends_in_the_triggerer_need_not_rest_before(
@@ -162,6 +172,51 @@ async def test_an_xcom_that_cannot_be_stored_is_left_to_a_worker(
     assert event.payload["run_id"] == 1
 
 
+@needs_airflow("3.0")
+@pytest.mark.parametrize("state", ["success", "running", "queued", None])
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        PushMetricsRunTrigger(report_id="1", run_id=1, end_from_trigger=True),
+        PushMetricsSensorTrigger(event="report.run", end_from_trigger=True),
+    ],
+    ids=["run", "event"],
+)
+async def test_trigger_whose_task_has_been_ended_elsewhere_writes_nothing(
+    pushmetrics: FakePushMetrics, supervisor: FakeSupervisor, trigger: WaitTrigger, state: str | None
+) -> None:
+    """A triggerer that was frozen would replace the result of the run after a clearing by the one before."""
+    pushmetrics.start_run()
+    supervisor.set_state(FakeTaskInstance(), state)
+    event = await fire(trigger)
+    assert type(event) is TriggerEvent
+    assert supervisor.xcoms == {}
+
+
+@needs_airflow("3.0")
+async def test_trigger_that_cannot_ask_whether_its_task_waits_leaves_the_end_to_a_worker(
+    pushmetrics: FakePushMetrics, supervisor: FakeSupervisor
+) -> None:
+    pushmetrics.start_run()
+    supervisor.breaks = True
+    event = await fire(PushMetricsRunTrigger(report_id="1", run_id=1, end_from_trigger=True))
+    assert type(event) is TriggerEvent
+    assert supervisor.xcoms == {}
+
+
+async def test_trigger_without_a_task_instance_as_in_dag_test_resumes_the_task_at_once(
+    pushmetrics: FakePushMetrics, supervisor: FakeSupervisor
+) -> None:
+    pushmetrics.start_run()
+    rest = time.time() + 600
+    trigger = PushMetricsRunTrigger(report_id="1", run_id=1, not_before=rest, end_from_trigger=True)
+    with capture_logs() as logs:
+        (event,) = [event async for event in trigger.run()]
+    assert (type(event), event.payload["status"]) == (TriggerEvent, "success")
+    assert supervisor.xcoms == {}
+    assert "A worker ends the task" not in str(logs)
+
+
 # Which tasks end there
 
 
@@ -202,10 +257,11 @@ def test_a_deferred_task_ends_in_the_triggerer_where_nothing_is_lost_by_it(
         ({"do_xcom_push": False}, "does not push its result"),
         ({"multiple_outputs": True}, "each part of its result"),
         ({"on_success_callback": print}, "on_success_callback"),
+        ({"on_success_callback": print, "end_from_trigger": True}, "on_success_callback"),
         ({"post_execute": print}, "it has a post_execute"),
         ({"ti": LOOPED}, "in a Task Loop"),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
 )
 def test_a_task_that_would_lose_something_ends_on_a_worker_and_the_log_says_why(
     pushmetrics: FakePushMetrics, kwargs: dict[str, Any], reason: str
@@ -232,7 +288,7 @@ def defer_sensor(**kwargs: Any) -> Any:
         ({"end_from_trigger": False}, False),
         ({"outlets": [Asset("an_asset")]}, False),
         ({"on_success_callback": print}, False),
-        ({"on_success_callback": print, "end_from_trigger": True}, True),
+        ({"on_success_callback": print, "end_from_trigger": True}, False),
         ({"do_xcom_push": False, "end_from_trigger": True}, False),
         ({"consumer": "a_consumer"}, False),
     ],
@@ -252,6 +308,14 @@ def test_before_airflow_3_3_a_sensor_ends_in_the_triggerer_only_if_that_is_asked
     assert defer_sensor(end_from_trigger=True) is True
 
 
+def test_success_callback_keeps_a_task_on_a_worker_where_nothing_else_runs_it(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    """The Dag processor of Airflow 3 ignores the request; that of Airflow 2 runs the callback."""
+    is_ended = AIRFLOW_VERSION < (3, 0)
+    assert defer_sensor(on_success_callback=print, end_from_trigger=True) is is_ended
+
+
 @needs_airflow("3.3")
 def test_a_subclass_with_an_end_of_its_own_ends_on_a_worker(pushmetrics: FakePushMetrics) -> None:
     pushmetrics.outcomes = ["running"]
@@ -269,6 +333,22 @@ def test_a_task_ends_on_a_worker_where_a_listener_is_to_hear_of_it(pushmetrics: 
     finally:
         listeners.unregister(listener)
     assert defer()["end_from_trigger"] is True
+
+
+@needs_airflow("3.3")
+async def test_trigger_that_airflow_has_started_leaves_the_end_to_a_worker_where_a_listener_is_to_hear_of_it(
+    pushmetrics: FakePushMetrics, supervisor: FakeSupervisor
+) -> None:
+    pushmetrics.start_run()
+    trigger = PushMetricsSensorTrigger(event="report.run", timeout_seconds=60, end_from_trigger=True)
+    listeners = compat.get_listener_manager().pm
+    listeners.register(listener := type("Listener", (), {})())
+    try:
+        assert type(await fire(trigger)) is TriggerEvent
+        assert supervisor.xcoms == {}
+    finally:
+        listeners.unregister(listener)
+    assert isinstance(await fire(trigger), TaskSuccessEvent)
 
 
 @pytest.mark.skipif(AIRFLOW_VERSION >= (3, 3), reason="of older versions")

@@ -176,11 +176,12 @@ async def test_a_wait_that_is_cancelled_fires_nothing_and_leaves_the_receiver(
 
 
 async def test_an_event_is_not_fired_before_the_worker_has_reported(pushmetrics: FakePushMetrics) -> None:
-    run = pushmetrics.start_run()
+    run, ti = pushmetrics.start_run(), FakeTaskInstance()
     not_before = time.time() + 0.3
-    await fire(PushMetricsRunTrigger(report_id="1", run_id=run.id, not_before=not_before))
+    await fire(PushMetricsRunTrigger(report_id="1", run_id=run.id, not_before=not_before), ti)
     assert time.time() >= not_before
-    await fire(PushMetricsSensorTrigger(event="report.run", not_before=(not_before := time.time() + 0.3)))
+    not_before = time.time() + 0.3
+    await fire(PushMetricsSensorTrigger(event="report.run", not_before=not_before), ti)
     assert time.time() >= not_before
 
 

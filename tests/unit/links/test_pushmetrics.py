@@ -105,6 +105,13 @@ def test_a_found_event_its_report_and_its_run_are_linked_to(monkeypatch: pytest.
     }
 
 
+@pytest.mark.parametrize("query", ["?token=a-token-0123456789", "?sig=0123456789", "#a-token-0123456789"])
+def test_link_to_a_run_leaves_out_what_may_be_a_token_in_the_url_of_an_event(
+    query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert persist_event(monkeypatch, URL + query)["_link_PushMetricsRunLink"] == URL
+
+
 @pytest.mark.parametrize(
     "run_url", ["https://evil.example/api/reports/1/run/7", "javascript:alert(1)", None, 7]
 )

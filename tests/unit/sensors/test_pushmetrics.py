@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowSensorTimeout, AirflowSkipException
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsUnavailableError
+from airflow_provider_pushmetrics.links.pushmetrics import (
+    PushMetricsEventLink,
+    PushMetricsReportLink,
+    PushMetricsRunLink,
+)
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from airflow_provider_pushmetrics.triggers.event_filters import read_filter, read_number
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
@@ -19,6 +25,7 @@ FOUND = {
     "body": {"event": "report.run"},
 }
 CONTEXT: Any = {"ti": FakeTaskInstance()}
+LINKS: tuple[type[Any], ...] = (PushMetricsRunLink, PushMetricsReportLink, PushMetricsEventLink)
 
 
 def build_sensor(**kwargs: Any) -> PushMetricsRunSensor:
@@ -143,6 +150,63 @@ def test_a_trigger_that_airflow_starts_must_be_told_where_to_begin() -> None:
 def test_a_consumer_needs_a_worker_before_and_after(where: dict[str, Any]) -> None:
     with pytest.raises(PushMetricsParameterError, match="is read and moved by a worker"):
         build_sensor(consumer="a_name", **where)
+
+
+def read_end(sensor: PushMetricsRunSensor) -> Any:
+    """Read whether the trigger that Airflow starts may end the task."""
+    assert sensor.start_trigger_args is not None
+    assert sensor.start_trigger_args.trigger_kwargs is not None
+    return sensor.start_trigger_args.trigger_kwargs["end_from_trigger"]
+
+
+IN_TRIGGERER: dict[str, Any] = {"run_id": 7, "start_from_trigger": True, "end_from_trigger": True}
+
+
+@needs_airflow("3.3")
+@pytest.mark.parametrize(
+    ("kwargs", "is_ended"),
+    [
+        ({}, True),
+        ({"end_from_trigger": None}, False),
+        ({"do_xcom_push": False}, False),
+        ({"multiple_outputs": True}, False),
+        ({"on_success_callback": print}, False),
+    ],
+    ids=str,
+)
+def test_sensor_that_begins_in_the_triggerer_ends_there_only_if_nothing_is_lost_by_it(
+    kwargs: dict[str, Any], is_ended: bool
+) -> None:
+    assert read_end(build_sensor(**IN_TRIGGERER | kwargs)) is is_ended
+
+
+@needs_airflow("3.3")
+def test_sensor_that_begins_in_the_triggerer_ends_on_a_worker_if_a_task_is_mapped_over_its_result() -> None:
+    """That task is declared after the sensor."""
+    serialization: Any = importlib.import_module("airflow.serialization.serialized_objects")
+    with DAG("a_dag") as dag:
+        sensor = build_sensor(**IN_TRIGGERER)
+        assert read_end(sensor) is True
+        PushMetricsRunSensor.partial(task_id="mapped").expand(run_id=sensor.output)
+    (encoded, _) = serialization.DagSerialization.to_dict(dag)["dag"]["tasks"]
+    assert "'end_from_trigger': False" in str(encoded["__var"]["start_trigger_args"])
+
+
+@needs_airflow("3.3")
+def test_worker_starts_each_of_several_mapped_sensors() -> None:
+    with DAG("a_dag"):
+        partial = PushMetricsRunSensor.partial(task_id="mapped", start_from_trigger=True)
+        mapped: Any = partial.expand(run_id=[1, 2])
+    assert mapped.start_trigger_args is None
+
+
+@needs_airflow("3.3")
+def test_sensor_that_no_worker_has_begun_stores_its_links_when_a_worker_ends_it() -> None:
+    ti = FakeTaskInstance()
+    context: Any = {"ti": ti}
+    with pytest.raises(AirflowSensorTimeout):
+        build_sensor(**IN_TRIGGERER).execute_complete(context, {"status": "timeout"})
+    assert ti.xcoms == dict.fromkeys((link().xcom_key for link in LINKS), "")
 
 
 def test_a_sensor_begins_on_a_worker_unless_it_is_told_otherwise() -> None:

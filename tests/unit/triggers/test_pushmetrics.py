@@ -47,6 +47,7 @@ ARGUMENTS: dict[type[BaseTrigger], dict[str, Any]] = {
         "end_from_trigger": True,
         "on_truncated": "fail",
         "parameters_digest": "0a1b",
+        "on_clear": "reuse",
     },
     PushMetricsSensorTrigger: {
         "event": "query.run",
