@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import adbc_driver_manager
@@ -107,6 +107,7 @@ class AdbcSession:
     :param stopper: Stops its query from another thread.
     :param secrets: The secrets that no message may contain.
     :param has_transactions: Whether the database supports transactions.
+    :param close_options: Options of statements and connections for their end, which some drivers send.
     """
 
     def __init__(
@@ -116,9 +117,11 @@ class AdbcSession:
         secrets: tuple[str, ...] = (),
         *,
         has_transactions: bool = True,
+        close_options: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._database = database
         self._has_transactions = has_transactions
+        self._close_options = close_options
         self._stopper = stopper
         self._secrets = secrets
 
@@ -151,10 +154,8 @@ class AdbcSession:
         except FAILURES:
             pass  # the connection is broken, or in the middle of a result: it can only be closed
         finally:
-            try:
-                self._connection.close()
-            finally:
-                self._database.release()
+            self._close(self._connection)
+            self._database.release()
 
     def execute(self, sql: str) -> None:
         """
@@ -247,7 +248,14 @@ class AdbcSession:
             yield statement
         finally:
             self._stopper.register(None)
-            statement.close()
+            self._close(statement)
+
+    def _close(self, ended: adbc_driver_manager.AdbcStatement | adbc_driver_manager.AdbcConnection) -> None:
+        """Close what has ended. That fails if the server has disappeared, which the query has reported."""
+        with suppress(*FAILURES):
+            ended.set_options(**self._close_options)
+        with suppress(*FAILURES):
+            ended.close()
 
 
 def clean_message(message: str, secrets: tuple[str, ...]) -> str:

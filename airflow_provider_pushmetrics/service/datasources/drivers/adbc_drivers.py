@@ -38,6 +38,9 @@ from airflow_provider_pushmetrics.service.templates.dialects import get_dialect
 
 TLS_NAME = "adbc.flight.sql.client_option.tls_override_hostname"
 
+CLOSE_OPTIONS = {"adbc.flight.sql.rpc.timeout_seconds.update": "5"}
+"""The driver tells the server of the end of statements and connections, and waits for its answer."""
+
 
 class AdbcSource:
     """
@@ -64,7 +67,13 @@ class AdbcSource:
         """Run a query; queries may run concurrently, each on its own connection."""
         text = sql.write(lambda number: "?")
         with (
-            AdbcSession(self._database, stopper, self._secrets, has_transactions=False) as session,
+            AdbcSession(
+                self._database,
+                stopper,
+                self._secrets,
+                has_transactions=False,
+                close_options=CLOSE_OPTIONS if self._kind == FLIGHT_SQL else {},
+            ) as session,
             session.stream_described(text, sql.values) as (schema, batches),
         ):
             if not schema.names:

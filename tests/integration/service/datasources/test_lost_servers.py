@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 
 import psutil
 import pytest
@@ -17,9 +18,10 @@ from airflow_provider_pushmetrics.service.datasources.drivers.mysql import MySql
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
 from tests.fakes.datasources import fetch_rows
+from tests.fakes.flight_sql import FlightSqlServer
 from tests.fakes.relay import Relay
 from tests.fakes.waiting import wait_until
-from tests.integration.service.templates.sources import open_server
+from tests.integration.service.templates.sources import open_flight_sql, open_server
 
 ENDLESS = "SELECT sleep(3600) AS v"
 RUNNING = "SELECT count(*) AS n FROM information_schema.processlist WHERE info = {}"
@@ -48,6 +50,42 @@ def test_stopped_query_of_mariadb_ends_although_no_answer_comes_any_more(
 
         wait_until(stop, "the end of the query")
         with pytest.raises(SourceError, match=r"^it was stopped\.$"):
+            running.result()
+
+
+ROWS = "SELECT range AS n FROM range(1000000000)"
+
+
+@pytest.mark.parametrize("sql", [BoundSql((ROWS,), ()), BoundSql((f"{ROWS} WHERE range >= ", ""), (0,))])
+@pytest.mark.parametrize("is_silent", [True, False])
+def test_query_of_flight_sql_ends_with_its_server(
+    sql: BoundSql, flight_sql_server: FlightSqlServer, tmp_path: Path, *, is_silent: bool
+) -> None:
+    url = f"flightsql://127.0.0.1:{flight_sql_server.port}"
+    with Relay.open(url) as relay, ThreadPoolExecutor(1) as pool, ExitStack() as stack:
+        stack.callback(relay.break_all)
+        stopper, has_rows = Stopper(), Event()
+
+        def read() -> None:
+            source = open_flight_sql(relay.listener.getsockname()[1], tmp_path)
+            with source.query(sql, stopper, limits=DEFAULT_LIMITS, time_zone="UTC") as rows:
+                for _ in rows.batches:
+                    has_rows.set()
+
+        running = pool.submit(read)
+        wait_until(has_rows.is_set, "the first rows")
+        if is_silent:
+            relay.silence()
+        else:
+            relay.break_all()
+
+        def stop() -> bool:
+            if is_silent:
+                stopper.stop("it was stopped.")
+            return running.done()
+
+        wait_until(stop, "the end of the query")
+        with pytest.raises(SourceError, match=r"^it was stopped\.$" if is_silent else "FlightSQL|EOF|rpc"):
             running.result()
 
 

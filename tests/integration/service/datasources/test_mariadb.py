@@ -13,9 +13,11 @@ import pymysql
 import pytest
 from sqlalchemy.engine import make_url
 
-from airflow_provider_pushmetrics.service.datasources.base import SourceError
+from airflow_provider_pushmetrics.service.datasources.base import SourceError, Stopper
 from airflow_provider_pushmetrics.service.datasources.drivers.mysql import MySqlSource
+from tests.fakes.certificates import make_tls
 from tests.fakes.datasources import fetch_first_rows, fetch_rows, fetch_table
+from tests.integration.service.conftest import Api
 
 pytestmark = pytest.mark.mariadb
 
@@ -201,6 +203,32 @@ def test_server_is_asked_for_one_row_more_than_the_limit(mariadb: MySqlSource, l
 @pytest.mark.parametrize("value", ["it's \\ % %s \"", "\\' or 1=1 -- "])
 def test_bound_value_comes_back(mariadb: MySqlSource, value: str) -> None:
     assert fetch_rows(mariadb, "SELECT ({}) AS v, '100%' AS p", value) == [{"v": value, "p": "100%"}]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_run_with_a_truncated_value_fails_although_its_row_limit_is_reached(
+    api: Api, mariadb_url: str
+) -> None:
+    database = await api.add_database(mariadb_url)
+    sql = f"SELECT {TOO_LARGE} FROM seq_1_to_3".format(row=1)
+    content = {"sql": sql, "database_id": database["id"], "limit": 1}
+    report = await api.create_report({"type": "sql", "name": "q", "content": content})
+    outputs = await api.run_by_api(report["id"])
+    assert outputs["status"] == "failed"
+    assert "the server truncated a value" in str(outputs)
+
+
+def test_server_without_tls_is_refused_if_its_certificate_is_to_be_checked(
+    mariadb_url: str, tmp_path: Path
+) -> None:
+    make_tls(tmp_path, "127.0.0.1")
+    url = make_url(mariadb_url).update_query_dict({"ssl_ca": str(tmp_path / "server.pem")})
+    source = MySqlSource(url, tmp_path)
+    refused = "SSL is required|certificate verify failed"  # newer servers make a certificate for themselves
+    with pytest.raises(SourceError, match=refused):
+        fetch_rows(source, "SELECT 1 AS v")
+    with pytest.raises(SourceError, match=refused), source.open_catalog(Stopper()):
+        pass
 
 
 @pytest.mark.parametrize("charset", ["sjis", "latin1"])
