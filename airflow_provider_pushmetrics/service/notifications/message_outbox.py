@@ -20,6 +20,7 @@ from airflow_provider_pushmetrics.service.models.statuses import FAILED, PENDING
 from airflow_provider_pushmetrics.service.notifications.recipients import (
     Recipient,
     parse_recipient,
+    unique_channels,
     unique_recipients,
 )
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
@@ -121,7 +122,7 @@ def add_slack(
             created_on=now,
             next_attempt_on=now,
         )
-        for channel in dict.fromkeys(draft.channels)
+        for channel in unique_channels(draft.channels)
     ]
     session.add_all(messages)
     return messages

@@ -116,6 +116,14 @@ def unique_recipients(recipients: Iterable[Recipient]) -> list[Recipient]:
     return list(unique.values())
 
 
+def unique_channels(channels: Iterable[str]) -> list[str]:
+    """Remove channels that differ from an earlier one only in the ``#``, which may be left out."""
+    unique: dict[str, str] = {}
+    for channel in channels:
+        unique.setdefault(channel.removeprefix("#"), channel)
+    return list(unique.values())
+
+
 def check_channel(text: str) -> str:
     """
     Check one Slack channel: its name, with or without ``#``, or its id.

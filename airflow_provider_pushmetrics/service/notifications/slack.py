@@ -26,8 +26,11 @@ PASSING_ERRORS = frozenset({
 })  # fmt: skip
 """Temporary errors of Slack; all others need a change: https://api.slack.com/methods/chat.postMessage#errors."""
 
-MAX_SLACK_ANSWER_BYTES = 64 * 1024
+MAX_SLACK_ANSWER_BYTES = 1024 * 1024
+"""The answer repeats the message, with up to twelve bytes for a character."""
 
+_POSTED = re.compile(rb'\s*\{\s*"ok"\s*:\s*true\b')
+"""The beginning of the answer when a message was posted: the rest may be too long, or be lost."""
 _ERROR_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 
 
@@ -66,7 +69,8 @@ class SlackMessenger:
                 f"Slack could not be asked to post to {message.recipient!r}: {said}. It is tried again later."
             ) from None
         answered = _parse_answer(content)
-        if not (answer.is_success and answered.get("ok") is True):
+        is_posted = _POSTED.match(content) is not None or answered.get("ok") is True
+        if not (answer.is_success and is_posted):
             raise self._classify(answer, str(answered.get("error", "")), message.recipient)
 
     def close(self) -> None:
@@ -83,10 +87,14 @@ class SlackMessenger:
             limit_time(self._settings.timeout_seconds),
             self._client.stream("POST", self._url, content=body, headers=headers) as answer,
         ):
-            for chunk in answer.iter_raw():
-                content += chunk
-                if len(content) > MAX_SLACK_ANSWER_BYTES:
-                    break
+            try:
+                for chunk in answer.iter_raw():
+                    content += chunk
+                    if len(content) > MAX_SLACK_ANSWER_BYTES:
+                        break
+            except httpx.HTTPError:
+                if not _POSTED.match(content):
+                    raise
         return answer, content
 
     def _classify(self, answer: httpx.Response, code: str, channel: str) -> NotificationError:

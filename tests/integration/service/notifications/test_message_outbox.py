@@ -148,7 +148,7 @@ def test_mail_to_nobody_is_refused(database: Database) -> None:
 
 def test_message_without_a_server_is_kept_and_can_be_sent_later(database: Database, clock: Clock) -> None:
     with database.writing() as session:
-        add_slack(session, 1, SlackDraft(("#a", "#a"), "t"), clock=clock)
+        add_slack(session, 1, SlackDraft(("#a", "#a", "a"), "t"), clock=clock)
     (mail_id,) = add(database, "ann@example.com")
     send_due(database, OutboxSender(database, {}, clock=clock), clock)
     with database.reading() as session:

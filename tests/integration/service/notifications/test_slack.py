@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,10 @@ from airflow_provider_pushmetrics.service.egress.rules import EgressRules
 from airflow_provider_pushmetrics.service.egress.transport import GuardedTransport
 from airflow_provider_pushmetrics.service.models import OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.settings import SlackSettings
-from airflow_provider_pushmetrics.service.notifications.slack import SlackMessenger
+from airflow_provider_pushmetrics.service.notifications.slack import (
+    MAX_SLACK_ANSWER_BYTES,
+    SlackMessenger,
+)
 from airflow_provider_pushmetrics.service.notifications.texts import build_slack_text
 from tests.fakes.loopback import serve_raw
 from tests.fakes.notices import BROKEN
@@ -52,6 +56,46 @@ def test_message_is_posted_once_with_the_token_in_the_header(caplog: pytest.LogC
     assert (sent["channel"], sent["text"]) == ("#reports", text)
     assert sent["blocks"] == [{"type": "markdown", "text": "**text**"}]
     assert TOKEN not in caplog.text
+
+
+def build_long_answer(text: str, **more: Any) -> bytes:
+    """Answer like Slack, which repeats the message."""
+    blocks = [{"type": "markdown", "text": text}]
+    return build_answer("200 OK", {"ok": True, **more, "message": {"text": text[:3000], "blocks": blocks}})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(build_long_answer("Ж" * 12_000), id="long"),
+        pytest.param(build_long_answer("😀" * 12_000, channel="C1"), id="longest"),
+        pytest.param(build_long_answer("x" * 2 * MAX_SLACK_ANSWER_BYTES), id="too long"),
+        pytest.param(build_long_answer("Ж" * 12_000)[:-100], id="broken off"),
+        pytest.param(
+            build_answer("200 OK", {"channel": "C1", "text": "Ж" * 12_000, "ok": True}), id="ok last"
+        ),
+    ],
+)
+def test_message_was_posted_however_long_the_answer_is(answer: bytes) -> None:
+    with serve_raw(answer) as server:
+        open_messenger(server.url).send(make_message("#reports", "x", "Ж" * 12_000))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(build_answer("200 OK", {"ok": False, "error": "x" * 200_000})[:-100], id="broken off"),
+        pytest.param(
+            build_answer("200 OK", {"ok": False, "x": "y" * 2 * MAX_SLACK_ANSWER_BYTES}), id="too long"
+        ),
+        pytest.param(build_answer("500 Error", {"ok": True})[:-1], id="an error"),
+        pytest.param(build_answer("200 OK", {"ok": True})[:-6], id="no value"),
+    ],
+)
+def test_message_is_sent_again_if_no_answer_says_that_it_was_posted(answer: bytes) -> None:
+    with serve_raw(answer) as server, pytest.raises(NotificationDelayedError, match="'#reports'"):
+        open_messenger(server.url).send(make_message("#reports", "x"))
 
 
 @pytest.mark.parametrize(

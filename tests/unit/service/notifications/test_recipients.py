@@ -16,6 +16,7 @@ from airflow_provider_pushmetrics.service.notifications.recipients import (
     check_entries,
     parse_recipient,
     split_recipients,
+    unique_channels,
 )
 
 
@@ -147,3 +148,8 @@ def test_name_never_changes_the_address_behind_it(name: str) -> None:
 def test_part_before_the_at_never_changes_the_domain_behind_it(part: str) -> None:
     with suppress(PushMetricsParameterError):
         assert parse_recipient(f"{part}@example.com").address.endswith("@example.com")
+
+
+def test_channel_with_and_without_its_sign_is_one() -> None:
+    channels = ["#sales", "sales", "Sales", "@sales", "C024BE91L", "#C024BE91L", "ops"]
+    assert unique_channels(channels) == ["#sales", "Sales", "@sales", "C024BE91L", "ops"]
