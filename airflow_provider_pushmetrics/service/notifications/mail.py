@@ -22,7 +22,7 @@ from airflow_provider_pushmetrics.exceptions import (
     NotificationRefusedError,
 )
 from airflow_provider_pushmetrics.redaction import redact
-from airflow_provider_pushmetrics.service.notifications.recipients import Recipient
+from airflow_provider_pushmetrics.service.notifications.recipients import Recipient, check_address
 from airflow_provider_pushmetrics.service.notifications.settings import DEFAULT_PORTS, Security, SmtpSettings
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
 
@@ -61,6 +61,7 @@ class Mail:
 def compose(mail: Mail, sender: str) -> EmailMessage:
     """Build the message: plain text, HTML if there is any, and the files."""
     name, address = parseaddr(sender)
+    address = check_address(address)  # in ASCII, as the server needs it
     message = EmailMessage(policy=SMTP)
     message["From"] = Address(display_name=name, addr_spec=address)
     message["To"] = Address(display_name=mail.recipient.name, addr_spec=mail.recipient.address)

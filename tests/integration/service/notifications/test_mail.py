@@ -7,13 +7,18 @@ import logging
 import ssl
 import time
 from dataclasses import replace
+from email.utils import parseaddr
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_pushmetrics.exceptions import NotificationDelayedError, NotificationRefusedError
 from airflow_provider_pushmetrics.service.notifications.mail import Mailer
-from airflow_provider_pushmetrics.service.notifications.settings import Security, SmtpSettings
+from airflow_provider_pushmetrics.service.notifications.settings import (
+    Security,
+    SmtpSettings,
+    read_smtp_settings,
+)
 from tests.fakes.certificates import make_tls
 from tests.fakes.mail_server import DRIP_SECONDS, serve_dripping, serve_mail, serve_silence
 from tests.fakes.notices import BROKEN, make_mail
@@ -47,6 +52,30 @@ async def test_mail_arrives_as_it_was_written() -> None:
     text = taken.get_body(("plain",))
     assert text is not None
     assert text.get_content().splitlines() == mail.words.text.splitlines()
+
+
+@pytest.mark.parametrize(
+    "sender",
+    ["Reports <reports@münchen.de>", "reports@münchen.de", "Berichte für München <reports@münchen.de>"],
+)
+async def test_sender_may_have_a_domain_with_any_letters(sender: str) -> None:
+    """The server supports no SMTPUTF8, as many do not."""
+    async with serve_mail() as server:
+        settings = read_smtp_settings(
+            {
+                "PUSHMETRICS_SERVICE_SMTP_HOST": "127.0.0.1",
+                "PUSHMETRICS_SERVICE_SMTP_PORT": str(server.port),
+                "PUSHMETRICS_SERVICE_SMTP_SECURITY": "none",
+                "PUSHMETRICS_SERVICE_SMTP_SENDER": sender,
+            }
+        )
+        assert settings is not None
+        await asyncio.to_thread(Mailer(settings).send, make_mail("Änne <ann@münchen.de>"))
+    assert server.envelopes == [("reports@xn--mnchen-3ya.de", ["ann@xn--mnchen-3ya.de"])]
+    (taken,) = server.taken
+    assert taken["From"].addresses[0].addr_spec == "reports@xn--mnchen-3ya.de"
+    assert taken["From"].addresses[0].display_name == parseaddr(sender)[0]
+    assert taken["Message-ID"] == "<mail123@xn--mnchen-3ya.de>"
 
 
 async def test_mail_goes_by_starttls_with_a_password(contexts: Contexts) -> None:
