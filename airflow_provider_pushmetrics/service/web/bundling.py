@@ -21,6 +21,8 @@ FOLDER = "bundles/"
 VENDORED = "vendored/"
 OWN_FILE_BYTES = 10_000
 """A request costs more than smaller files."""
+SHARED = "$shared/"
+"""Begins the names of files with what several targets import: no folder has this name."""
 
 # The sources are formatted by Biome, so that each of these begins a line.
 _COMMENT = re.compile(r"^[ \t]*(?:/\*(?:(?!\*/).)*\*/|//[^\n]*)[ \t]*$", re.M | re.S)
@@ -119,11 +121,11 @@ class Bundler:
         for name, targets in users.items():
             groups.setdefault(frozenset(targets), set()).add(name)
         for group, names in groups.items():
-            is_large = sum(len(self._modules[name].code) for name in names) >= OWN_FILE_BYTES
+            is_large = sum(len(self._modules[name].code.encode()) for name in names) >= OWN_FILE_BYTES
             if len(group) == 1:
                 yield min(group), names
             elif is_large and len(group) < len(self._lazy) / 2:
-                yield f"shared/{min(names)}", names
+                yield SHARED + min(names), names
             else:
                 yield self._entry, names
 
@@ -149,7 +151,7 @@ class Bundler:
 
     def _find_needed(self, name: str) -> list[str]:
         """Find the other files, without that of the entry, that must be there before this one."""
-        used = self._reach([*self._files[name], *({name} & self._modules.keys())])
+        used = self._reach([*self._files[name], *([name] if name in self._lazy else [])])
         own = {self._entry, name}
         return sorted(one for one, names in self._files.items() if one not in own and names & used)
 

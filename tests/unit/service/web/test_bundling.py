@@ -83,9 +83,38 @@ def test_what_few_later_files_need_has_its_own_file_if_it_is_large(tmp_path: Pat
     needing = [
         name for name, text in bundles.items() if f'import "./{own.removeprefix("bundles/")}";' in text
     ]
-    assert (own, needing) == ("bundles/shared-shared.js", ["bundles/later.js", "bundles/other.js"])
+    assert (own, needing) == ("bundles/$shared-shared.js", ["bundles/later.js", "bundles/other.js"])
     (tmp_path / "joined").mkdir()
     assert run(tmp_path / "joined", bundles) == run(tmp_path, sources)
+
+
+def test_folder_may_be_named_shared_and_have_a_module_of_the_name_of_a_shared_one(tmp_path: Path) -> None:
+    """``shared.js`` has a file of its own, and ``later.js`` has ``shared/shared.js``, which needs it."""
+    names = ["other", "later", *(f"page{number}" for number in range(3))]
+    loads = [
+        f'.then(() => import("./{name}.js"))\n  .then((one) => console.log(one.{name}()))' for name in names
+    ]
+    sources = SOURCES | {
+        "app.js": "\n  ".join(["Promise.resolve()", *loads]) + ";\n",
+        "shared.js": SOURCES["shared.js"] + f'export const large = "{"x" * OWN_FILE_BYTES}";\n',
+        "shared/shared.js": 'import { shared as count } from "../shared.js";\n'
+        "const first = count();\nexport const shared = () => first + count();\n",
+        "later.js": SOURCES["later.js"].replace("./shared.js", "./shared/shared.js"),
+    }
+    sources |= {f"{name}.js": f"export const {name} = () => 1;\n" for name in names[2:]}
+    bundles = join(sources)
+    (tmp_path / "joined").mkdir()
+    assert run(tmp_path / "joined", bundles) == run(tmp_path, sources)
+    assert "let calls" in bundles["bundles/$shared-shared.js"]
+
+
+def test_size_of_an_own_file_is_counted_in_bytes() -> None:
+    sources = SOURCES | {
+        "app.js": ENTRY + "".join(f'import("./page{number}.js");\n' for number in range(3)),
+        "shared.js": SOURCES["shared.js"] + f'export const large = "{"ж" * (OWN_FILE_BYTES // 2)}";\n',
+    }
+    sources |= {f"page{number}.js": "export const page = 1;\n" for number in range(3)}
+    assert "bundles/$shared-shared.js" in join(sources)
 
 
 def test_what_the_first_file_needs_is_in_it_however_large_it_is(tmp_path: Path) -> None:
