@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import quote
 
@@ -37,7 +37,7 @@ from airflow_provider_pushmetrics.service.results.arrow_types import describe_ty
 from airflow_provider_pushmetrics.service.results.cells import write_cells
 from airflow_provider_pushmetrics.service.results.encoders.formats import EXTENSIONS
 from airflow_provider_pushmetrics.service.results.sorting import RowOrder, can_sort, select_rows
-from airflow_provider_pushmetrics.service.storage.ids import parse_id
+from airflow_provider_pushmetrics.service.storage.ids import MAX_INTEGER_ID, parse_id
 
 router = make_router("/app/results")
 
@@ -56,8 +56,6 @@ Kind: TypeAlias = Literal["run", "block_run"]
 IMAGE_HEADERS = {
     # Opened directly, an image is a document of our origin: it must not run or load anything.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "private, max-age=3600",  # a result never changes
 }
 
 
@@ -144,20 +142,26 @@ async def download(
 
 @router.get("/{kind}/{run_id}/{block_uid}/chart.svg")
 async def get_chart_image(
-    kind: Kind, run_id: str, block_uid: str, parts: Parts, caller: Caller, is_dark: bool = False
+    kind: Kind,
+    run_id: str,
+    block_uid: str,
+    request: Request,
+    parts: Parts,
+    caller: Caller,
+    is_dark: bool = False,
 ) -> Response:
     """Return the chart of a block as the image that its run drew."""
 
-    def read() -> bytes:
+    def answer() -> Response:
         with parts.database.reading() as session:
             file = _find_chart(session, caller, kind, run_id, block_uid).result_file
         if file is None:
             raise HTTPException(404, NOT_FOUND)
         drawn = read_pictures(parts.results, file)
-        return drawn.dark if is_dark else drawn.light
+        image = drawn.dark if is_dark else drawn.light
+        return _answer_if_new(request, image, "image/svg+xml", IMAGE_HEADERS)
 
-    image = await RESULT_THREADS.run(read)
-    return Response(image, media_type="image/svg+xml", headers=IMAGE_HEADERS)
+    return await RESULT_THREADS.run(answer)
 
 
 @router.get("/{kind}/{run_id}/{block_uid}/chart.json")
@@ -171,14 +175,20 @@ async def get_chart(
             output = _find_chart(session, caller, kind, run_id, block_uid).output
         if output is None:
             raise HTTPException(404, NO_LONGER_KEPT)
-        chart = output.encode()
-        etag = f'"{hashlib.sha256(chart).hexdigest()[:32]}"'
-        headers = {**CACHE_HEADERS, "X-Content-Type-Options": "nosniff", "ETag": etag}
-        if is_known(request.headers.get("if-none-match"), etag):
-            return Response(status_code=304, headers=headers)
-        return Response(chart, media_type="application/json", headers=headers)
+        return _answer_if_new(request, output.encode(), "application/json", {})
 
     return await RESULT_THREADS.run(answer)
+
+
+def _answer_if_new(
+    request: Request, content: bytes, media_type: str, own_headers: Mapping[str, str]
+) -> Response:
+    """Answer with what a browser has not got yet: it asks each time, since its user may have signed out."""
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {**CACHE_HEADERS, **own_headers, "X-Content-Type-Options": "nosniff", "ETag": etag}
+    if is_known(request.headers.get("if-none-match"), etag):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
 
 
 def _find_chart(session: Session, caller: Principal, kind: Kind, run_id: str, block_uid: str) -> BlockResult:
@@ -208,7 +218,8 @@ def _find_result(session: Session, caller: Principal, kind: Kind, run_id: str, b
         wanted = wanted.where(BlockResult.run_id == run.id)
     else:
         number = parse_id(run_id)
-        block_run = None if number is None else session.get(StandaloneQueryRun, number)
+        is_possible = number is not None and number <= MAX_INTEGER_ID
+        block_run = session.get(StandaloneQueryRun, number) if is_possible else None
         if block_run is None or block_run.workspace_id != caller.workspace_id:
             raise HTTPException(404, NOT_FOUND)
         wanted = wanted.where(BlockResult.query_run_id == block_run.id)

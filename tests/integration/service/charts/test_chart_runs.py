@@ -49,10 +49,13 @@ async def test_chart_is_drawn_in_its_run_and_not_again_for_a_page(api: Api) -> N
     assert (gone.status_code, "no longer kept" in gone.text) == (404, True), gone.text
 
 
-async def test_page_asks_each_time_for_a_chart_and_gets_it_only_if_it_has_not_got_it(api: Api) -> None:
+@pytest.mark.parametrize("name", ["chart.json", "chart.svg", "chart.svg?is_dark=true"])
+async def test_page_asks_each_time_for_a_chart_and_gets_it_only_if_it_has_not_got_it(
+    api: Api, name: str
+) -> None:
     made = api.make_report(rows=ROWS, bars=chart(SPEC))
     run_id = (await api.run(made.id))["run_id"]
-    path = f"/app/results/run/{run_id}/{made.blocks['bars']}/chart.json"
+    path = f"/app/results/run/{run_id}/{made.blocks['bars']}/{name}"
     first = await api.client.get(path)
     assert first.headers["cache-control"] == "private, no-cache"
     again = await api.client.get(path, headers={"If-None-Match": first.headers["etag"]})

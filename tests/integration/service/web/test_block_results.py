@@ -51,6 +51,8 @@ async def test_what_is_not_there_is_404(api: Api, what: str) -> None:
         ("run", run_id, "nobody"),
         ("run", 999_999, uids["broken"]),
         ("block_run", 999_999, uids["broken"]),
+        ("run", 99_999_999_999, uids["broken"]),
+        ("block_run", 99_999_999_999, uids["broken"]),
         ("block_run", "x", uids["broken"]),
     ]:
         assert (await api.client.get(f"/app/results/{kind}/{number}/{uid}/{what}")).status_code == 404
