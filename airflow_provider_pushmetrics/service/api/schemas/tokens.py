@@ -20,8 +20,9 @@ def parse_expiry(text: str) -> datetime:
     :raises ValueError: if it is neither, or has passed.
     """
     try:
-        if len(text) == 10:
-            moment = datetime.combine(date.fromisoformat(text), time(), UTC) + timedelta(days=1)
+        day = _read_day(text)
+        if day is not None:
+            moment = datetime.combine(day, time(), UTC) + timedelta(days=1)
         else:
             moment = datetime.fromisoformat(text)
             moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -30,6 +31,13 @@ def parse_expiry(text: str) -> datetime:
     if moment <= get_now():
         raise ValueError("must be in the future")
     return moment
+
+
+def _read_day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def check_expiry(text: str) -> str:

@@ -46,6 +46,13 @@ async def test_token_is_shown_once_works_and_ends_when_it_is_revoked(api: Api) -
     assert made["id"] not in (await api.client.get("/api/v1/access_token/")).json()["ids"]
 
 
+@pytest.mark.parametrize("day", ["2999-12-31", "29991231"])
+async def test_token_is_valid_until_the_end_of_its_last_day(api: Api, day: str) -> None:
+    body = {"name": "ci", "expires_on": day}
+    made = (await api.client.post("/api/v1/access_token/", json=body)).json()
+    assert made["result"]["expires_on"] == "3000-01-01T00:00:00+00:00"
+
+
 @pytest.mark.parametrize("expires_on", ["2001-01-01", "tomorrow", "2999-13-01", "9999-12-31"])
 async def test_expiry_that_is_no_future_date_is_refused(api: Api, expires_on: str) -> None:
     answer = await api.client.post("/api/v1/access_token/", json={"name": "x", "expires_on": expires_on})
