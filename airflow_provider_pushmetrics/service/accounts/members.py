@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, not_, select, update
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConflictError
@@ -14,6 +14,7 @@ from airflow_provider_pushmetrics.service.notifications.message_outbox import ad
 from airflow_provider_pushmetrics.service.notifications.recipients import check_address
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText, build_subject
 from airflow_provider_pushmetrics.service.storage.clock import get_now
+from airflow_provider_pushmetrics.service.storage.database import lock_row
 
 CREATED = "created"
 ADDED = "added_to_workspace"
@@ -40,7 +41,9 @@ def add_member(
     :raises PushMetricsParameterError: if the address is invalid.
     """
     email = check_address(email.strip()).lower()
-    user = session.scalar(select(User).where(User.email == email))
+    hold_workspace(session, workspace_id)
+    # Locked: a user whose last membership ends meanwhile loses the address, and is not found here.
+    user = session.scalar(select(User).where(User.email == email).with_for_update(key_share=True))
     action = CREATED if user is None else ADDED
     if user is None:
         user = User(email=email, first_name=first_name, last_name=last_name)
@@ -55,6 +58,17 @@ def add_member(
     return membership, action
 
 
+def hold_workspace(session: Session, workspace_id: int) -> None:
+    """
+    Keep a workspace from being deleted before this transaction ends.
+
+    What refers to a user too begins with this: those who delete lock the workspace before its users.
+
+    :raises NoResultFound: if it was deleted.
+    """
+    session.get_one(Workspace, workspace_id, with_for_update={"read": True, "key_share": True})
+
+
 def find_membership(session: Session, user_id: int, workspace_id: int) -> Membership | None:
     return session.scalar(
         select(Membership).where(Membership.user_id == user_id, Membership.workspace_id == workspace_id)
@@ -67,6 +81,7 @@ def give_role(session: Session, membership: Membership, role: Role) -> None:
 
     :raises PushMetricsConflictError: if the workspace would have no Admin.
     """
+    _lock(session, membership)
     if role is not Role.ADMIN:
         _require_other_admin(session, membership)
     membership.role = role.value
@@ -80,17 +95,33 @@ def remove_member(session: Session, membership: Membership) -> None:
 
     :raises PushMetricsConflictError: if the workspace would have no Admin.
     """
+    _lock(session, membership)
     _require_other_admin(session, membership)
-    user = membership.user
     session.execute(
         update(ApiToken)
-        .where(ApiToken.user_id == user.id, ApiToken.workspace_id == membership.workspace_id)
+        .where(ApiToken.user_id == membership.user_id, ApiToken.workspace_id == membership.workspace_id)
         .where(ApiToken.revoked_on.is_(None))
         .values(revoked_on=get_now())
     )
+    remove_identities(session, Membership.id == membership.id)
     session.delete(membership)
     session.flush()
-    if session.scalar(select(Membership.id).where(Membership.user_id == user.id).limit(1)) is None:
+
+
+def remove_identities(session: Session, ending: ColumnElement[bool]) -> None:
+    """
+    Delete the names and the addresses of the users who have no membership but those that end.
+
+    The users are locked first, in the same order by all: of two transactions that end the memberships of one
+    user, the later one sees what the other one has ended.
+
+    :param ending: The memberships that this transaction deletes, all of one workspace, which is locked.
+    """
+    leaving = User.id.in_(select(Membership.user_id).where(ending))
+    session.execute(select(User.id).where(leaving).order_by(User.id).with_for_update()).all()
+    staying = User.id.in_(select(Membership.user_id).where(not_(ending)))
+    without = select(User).where(leaving, not_(staying)).execution_options(populate_existing=True)
+    for user in session.scalars(without):
         user.remove_identity()
 
 
@@ -104,9 +135,13 @@ def put_welcome(session: Session, membership: Membership, sender: User, url: str
     add_mail(session, membership.workspace_id, [membership.user.email], words)
 
 
-def _require_other_admin(session: Session, membership: Membership) -> None:
-    # Serializes two admins who remove each other at the same time.
+def _lock(session: Session, membership: Membership) -> None:
+    """Lock the workspace, since two Admins may remove each other, and read the role again."""
     session.get_one(Workspace, membership.workspace_id, with_for_update=True)
+    lock_row(session, membership)
+
+
+def _require_other_admin(session: Session, membership: Membership) -> None:
     if membership.role != Role.ADMIN.value:
         return
     admins = select(func.count()).where(

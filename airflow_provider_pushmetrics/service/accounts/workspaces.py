@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from airflow_provider_pushmetrics.service.accounts.members import remove_identities
 from airflow_provider_pushmetrics.service.accounts.roles import Role
 from airflow_provider_pushmetrics.service.models import (
     ApiToken,
@@ -45,8 +46,13 @@ def create_workspace(session: Session, name: str, user_id: int) -> Workspace:
 
 
 def delete_workspace(session: Session, workspace: Workspace) -> None:
-    """Delete a workspace with its contents. No event is sent: its subscriptions are deleted too."""
+    """
+    Delete a workspace with its contents, and the names and addresses of users who are in no other one.
+
+    No event is sent: its subscriptions are deleted too.
+    """
     lock_workspace(session, workspace)
+    remove_identities(session, Membership.workspace_id == workspace.id)
     for kind in CONTENTS:
         session.execute(delete(kind).where(kind.workspace_id == workspace.id))
     session.delete(workspace)

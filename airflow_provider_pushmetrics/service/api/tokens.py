@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.accounts.authentication import generate_api_token, hash_token
+from airflow_provider_pushmetrics.service.accounts.members import hold_workspace
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Editor, Parts
 from airflow_provider_pushmetrics.service.api.conventions.fields import Reference
 from airflow_provider_pushmetrics.service.api.conventions.lookup import find_by_reference
@@ -74,6 +75,7 @@ def add_token(
     session: Session, user_id: int, workspace_id: int, name: str, expires_on: datetime | None = None
 ) -> tuple[ApiToken, str]:
     """Create a token; only its hash is stored."""
+    hold_workspace(session, workspace_id)
     token = generate_api_token()
     row = ApiToken(
         user_id=user_id,

@@ -282,6 +282,27 @@ async def test_workspace_has_members_of_its_own_and_goes_with_all_that_is_in_it(
     assert (await api.client.get("/api/v1/report/1")).status_code == 200
 
 
+async def test_names_and_addresses_are_deleted_with_the_last_workspace_of_a_user(
+    api: Api, app: FastAPI
+) -> None:
+    workspace, token = await make_workspace(api.client, "Sales")
+    await create_user(api.client, "stays@example.com")
+    async with open_client(app, token) as there:
+        gone = await create_user(there, "gone@example.com", ADMIN)
+        await create_user(there, "stays@example.com", ADMIN)
+        async with open_client(app, await make_token(there, gone)) as theirs:
+            assert (await theirs.post("/api/v1/security/exchange")).status_code == 200
+            assert (await theirs.delete(f"/api/v1/workspace/{workspace['uid']}")).json() == {"message": "OK"}
+    with api.parts.database.reading() as session:
+        user = session.get_one(User, gone["id"])
+        assert (user.email, user.first_name, user.last_name) == (f"removed-{user.uid}", "", "")
+        kept = session.scalars(select(User.first_name).where(User.email == "stays@example.com")).all()
+        assert kept == ["Ann"]
+    new = await create_user(api.client, "gone@example.com")
+    assert (new["action"], new["id"] > gone["id"], new["result"]["last_login"]) == ("created", True, None)
+    assert (await api.client.get("/api/v1/user/current")).json()["email"] == "admin@localhost"
+
+
 async def test_results_are_deleted_with_their_workspace_and_with_their_report(
     api: Api, app: FastAPI, tmp_path: Path
 ) -> None:
