@@ -21,7 +21,7 @@ from airflow_provider_pushmetrics.service.storage.clock import get_now
 from tests.fakes.service_process import API_TOKEN
 from tests.fakes.service_reports import sql
 from tests.fakes.service_subscriber import Subscriber
-from tests.fakes.waiting import until_async
+from tests.fakes.waiting import until, until_async
 from tests.integration.service.conftest import Api, open_client, read_accepted
 
 USERS = "/api/v1/user/"
@@ -316,9 +316,10 @@ async def test_results_are_deleted_with_their_workspace_and_with_their_report(
         kept, gone = [(await there.post("/api/v1/report/", json=body)).json()["id"] for _ in range(2)]
         files = {made: await run_for_file(there, api.parts.results, made) for made in (kept, gone)}
         assert (await there.delete(f"/api/v1/report/{gone}")).json() == {"message": "OK"}
-        assert (files[kept].exists(), files[gone].parent.exists()) == (True, False)
+        await until(lambda: not files[gone].parent.exists())
+        assert files[kept].exists()
         await there.delete(f"/api/v1/workspace/{workspace['uid']}")
-    assert not files[kept].parent.exists()
+    await until(lambda: not files[kept].parent.exists())
 
 
 async def run_for_file(client: httpx.AsyncClient, results: ResultStore, report_id: int) -> Path:
