@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from tests.fakes.service_reports import sql
+from tests.fakes.waiting import until
 from tests.integration.service.conftest import Api
 
 ROWS = sql("SELECT range AS n, range * 2 AS twice FROM range(9)")
@@ -137,7 +138,7 @@ async def test_pictures_are_deleted_with_their_report(api: Api) -> None:
     made = api.make_report(rows=ROWS, bars=chart(SPEC))
     run_id = (await api.run(made.id))["run_id"]
     assert (await api.client.delete(f"/api/v1/report/{made.id}")).status_code == 200
-    assert list_pictures(api, run_id) == []
+    await until(lambda: not list_pictures(api, run_id))
 
 
 @pytest.mark.parametrize(
