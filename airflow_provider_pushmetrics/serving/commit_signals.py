@@ -34,6 +34,13 @@ POLL_SECONDS = 1.0
 
 RETRY_SECONDS = 1.0
 
+UNWATCHED_SECONDS = 10.0
+"""
+How long a database is watched after the last one who waited has left: most come again at once.
+
+Then the connection is closed. One that listens and is not read fills up, and its session would end no more.
+"""
+
 LOCK_SECONDS = 15.0
 """A statement that waits longer for a lock fails. It is less than a sender of webhooks waits."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -9,7 +11,7 @@ from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
 from airflow_provider_pushmetrics.receiver.inbox.records import Recorded
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.serving.background import STOP_SECONDS, UNTIL_WOKEN, BackgroundLoop
-from airflow_provider_pushmetrics.serving.commit_signals import Changes, PollingChanges
+from airflow_provider_pushmetrics.serving.commit_signals import UNWATCHED_SECONDS, Changes, PollingChanges
 
 RETRY_SECONDS = 1.0
 WATCHED_PAGE = 1000
@@ -21,16 +23,26 @@ MAX_BEHIND = 100_000
 
 class InboxWatch:
     """
-    A thread that watches the database while there are waiting readers.
+    A thread that watches the database while there are waiting readers, and some time longer.
 
     :param inbox: The inbox.
     :param notifier: The waiting readers.
     :param retry_seconds: The delay after a failure.
+    :param unwatched_seconds: How long the database is watched without a reader.
     """
 
-    def __init__(self, inbox: Inbox, notifier: Notifier, *, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        notifier: Notifier,
+        *,
+        retry_seconds: float = RETRY_SECONDS,
+        unwatched_seconds: float = UNWATCHED_SECONDS,
+    ) -> None:
         self._inbox = inbox
         self._notifier = notifier
+        self._unwatched_seconds = unwatched_seconds
+        self._waited_at = -math.inf
         self._last_id: int | None = None
         self._own: deque[tuple[int, int]] = deque()
         self._signals: Changes | None = None
@@ -61,7 +73,8 @@ class InboxWatch:
         return has_ended
 
     def _watch_once(self) -> float | None:
-        if not self._notifier.count_waiters():  # the next reader wakes the loop
+        if self._is_idle():  # the next reader wakes the loop
+            self._stop_listening()
             self._last_id = None
             self._own.clear()
             return UNTIL_WOKEN
@@ -71,6 +84,13 @@ class InboxWatch:
             self._stop_listening()
             raise
         return None
+
+    def _is_idle(self) -> bool:
+        """Return whether no reader has waited for some time."""
+        now = time.monotonic()
+        if self._notifier.count_waiters():
+            self._waited_at = now
+        return now - self._waited_at >= self._unwatched_seconds
 
     def _listen_once(self) -> None:
         if isinstance(self._signals, PollingChanges) and self._signals.is_old():

@@ -20,6 +20,7 @@ from airflow_provider_pushmetrics.serving.background import UNTIL_WOKEN, Backgro
 from airflow_provider_pushmetrics.serving.commit_signals import (
     ANYTHING,
     RETRY_SECONDS,
+    UNWATCHED_SECONDS,
     Changes,
     PollingChanges,
     open_changes,
@@ -30,9 +31,6 @@ RUN_SIGNAL = "run"
 
 RUN_CHECK_SECONDS = 1.0
 """How often unfinished runs are looked at: only new runs are signalled."""
-
-UNWATCHED_SECONDS = 10.0
-"""How long the database is watched after the last page has left: pages connect again every minute."""
 
 
 class PageWaiter:

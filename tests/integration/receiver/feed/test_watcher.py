@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 
 from airflow_provider_pushmetrics.event_matching import EventFilter, Subject
@@ -19,6 +20,7 @@ from airflow_provider_pushmetrics.receiver.inbox.records import EventPage, Incom
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 from airflow_provider_pushmetrics.serving.commit_signals import Changes, PollingChanges
+from tests.fakes.postgres import write_url
 from tests.fakes.waiting import LIMIT_SECONDS, until
 
 
@@ -58,14 +60,61 @@ async def test_commit_of_another_process_wakes_within_a_quarter_of_a_second(
     assert min(took) < 0.25
 
 
-async def test_wait_that_begins_after_all_rested_is_woken_too(runtime: ReceiverRuntime, inbox: Inbox) -> None:
+class CountedWatch(Inbox):
+    """Counts how often somebody began to watch it."""
+
+    begun = 0
+
+    def open_changes(self) -> Changes:
+        self.begun += 1
+        return super().open_changes()
+
+
+async def test_reader_that_comes_again_finds_the_database_still_watched(inbox_url: str) -> None:
+    inbox, other, notifier = CountedWatch(inbox_url), Inbox(inbox_url), Notifier()
+    watch = InboxWatch(inbox, notifier)
+    for number in range(1, 4):
+        with notifier.wait_for(EventFilter(run_id=number)) as waiter:
+            watch.ask()
+            if number == 1:
+                assert await waiter.wait(LIMIT_SECONDS)  # when the watch begins
+                waiter.clear()
+            other.record([build(str(number), number)])
+            assert await waiter.wait(LIMIT_SECONDS)
+        await asyncio.sleep(0.7)  # longer than the watch waits for a signal
+    await asyncio.to_thread(watch.close)
+    assert inbox.begun == 1
+    for each in (inbox, other):
+        each.close()
+
+
+def count_listeners(url: str) -> int:
+    """Count the sessions that listen for commits."""
+    count = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+    )
+    with psycopg.connect(write_url(url, "postgresql")) as connection:
+        (found,) = connection.execute(count).fetchone() or (0,)
+        return int(found)
+
+
+@pytest.mark.postgres
+async def test_no_session_listens_when_nobody_waits(postgres_url: str) -> None:
+    """One that nobody reads fills up, and then holds a transaction open for ever."""
+    inbox, other, notifier = Inbox(postgres_url), Inbox(postgres_url), Notifier()
+    watch = InboxWatch(inbox, notifier, unwatched_seconds=0.1)
     for number in range(1, 3):
-        waiting = start_wait(runtime, EventFilter(run_id=number))
-        await wait_for_waiters(runtime, 1)
-        inbox.record([build(str(number), number)])
-        assert len((await waiting).events) == 1
-        await wait_for_waiters(runtime, 0)
-        await asyncio.sleep(0.7)  # until the watch has noticed that nobody waits
+        with notifier.wait_for(EventFilter(run_id=number)) as waiter:
+            watch.ask()
+            assert await waiter.wait(LIMIT_SECONDS)  # when the watch begins
+            waiter.clear()
+            assert count_listeners(postgres_url) == 1
+            other.record([build(str(number), number)])
+            assert await waiter.wait(LIMIT_SECONDS)
+        await until(lambda: count_listeners(postgres_url) == 0, "the end of the session")
+    await asyncio.to_thread(watch.close)
+    for each in (inbox, other):
+        each.close()
 
 
 async def test_many_events_of_another_process_are_all_looked_at(
