@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +37,7 @@ from airflow_provider_pushmetrics.serving.backups.postgresql_dump import (
     choose_direct,
     dump_tables,
     load_tables,
+    lock_restores,
     take_postgresql_snapshot,
 )
 from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME, copy_sqlite
@@ -47,6 +48,9 @@ INBOX_KIND = "receiver"
 STORED = (events, rejections, consumers)
 DUMPED = tuple(table.name for table in STORED)
 """The row that assigns ids is not loaded, but written while it is locked: see above."""
+
+INBOX_RESTORE_LOCK = 7_241_130_583_906_115
+"""An arbitrary number: the PostgreSQL advisory lock under which one process at a time restores."""
 
 SPARE_IDS = 10**12
 """How far the ids of an inbox go on if the clock is behind them."""
@@ -99,8 +103,10 @@ def restore(inbox_url: str, archive: Path, listen_url: str | None = None) -> Res
     with _open(inbox_url, listen_url) as engine:
         is_sqlite = engine.dialect.name == "sqlite"
         file = Path(str(engine.url.database)).absolute()
-        _refuse_existing(engine, file)
-        with _stage(file.parent if is_sqlite else None) as staged:
+        # The file of SQLite appears at once, and replaces none.
+        alone = nullcontext() if is_sqlite else lock_restores(engine, INBOX_RESTORE_LOCK)
+        with alone, _stage(file.parent if is_sqlite else None) as staged:
+            _refuse_existing(engine, file)
             manifest = extract_archive(archive, staged, INBOX_KIND, engine.dialect.name)
             _check_schema(manifest.contents.schema, manifest.version)
             if is_sqlite:
@@ -165,7 +171,8 @@ def _restore_sqlite(copy: Path, file: Path) -> int:
         name_new_file(copy, file)
     except FileExistsError:
         raise ReceiverStartedError(
-            f"a receiver has started meanwhile, and made {str(file)!r}. Stop it, and restore to a new file."
+            f"a receiver has started meanwhile, or another restore was first: {str(file)!r} is there now."
+            " Stop the receiver, and restore to a new file."
         ) from None
     try:
         sync_folder(file.parent)

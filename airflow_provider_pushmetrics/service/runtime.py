@@ -16,7 +16,8 @@ from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.call_batching import CallBatcher
 from airflow_provider_pushmetrics.service.runs.pending_limit import PendingLimit
 from airflow_provider_pushmetrics.service.runs.run_watch import RunWatch
-from airflow_provider_pushmetrics.service.settings import ServiceSettings, make_data_dir
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
+from airflow_provider_pushmetrics.service.storage.data_folder import make_data_dir
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from airflow_provider_pushmetrics.service.storage.ids import generate_uid

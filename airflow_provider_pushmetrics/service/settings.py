@@ -23,7 +23,6 @@ from airflow_provider_pushmetrics.serving.options import (
     option,
     wait_option,
 )
-from airflow_provider_pushmetrics.serving.private_files import make_private_folder
 
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.service.egress.rules import EgressRules
@@ -356,21 +355,6 @@ def check_source_urls(urls: Iterable[str], results_url: str | None) -> tuple[str
             " results of every workspace: use different ones."
         )
     return tuple(url.rstrip("/") for url in accepted)
-
-
-def make_data_dir(data_dir: Path) -> None:
-    """
-    Create the data folder, unless it exists.
-
-    :raises PushMetricsConfigurationError: if it cannot be created.
-    """
-    try:
-        make_private_folder(data_dir)
-    except OSError as error:
-        raise PushMetricsConfigurationError(
-            f"the data folder {str(data_dir)!r} cannot be used ({error.strerror}): choose another with --data"
-            " or PUSHMETRICS_SERVICE_DATA."
-        ) from None
 
 
 def require_postgres(settings: ServiceSettings, what: str) -> None:

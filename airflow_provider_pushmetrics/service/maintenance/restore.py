@@ -20,16 +20,24 @@ from airflow_provider_pushmetrics.service.maintenance.postgresql_load import (
 )
 from airflow_provider_pushmetrics.service.maintenance.spare_ids import count_spare_ids, skip_ids_in_sqlite
 from airflow_provider_pushmetrics.service.results.store import ResultStore
-from airflow_provider_pushmetrics.service.settings import ServiceSettings, make_data_dir
+from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.clock import get_now
+from airflow_provider_pushmetrics.service.storage.data_folder import lock_folder, make_data_dir
 from airflow_provider_pushmetrics.service.storage.database import SCHEMA_VERSION_TABLE, Database
 from airflow_provider_pushmetrics.service.storage.schema import require_known
 from airflow_provider_pushmetrics.serving.backups.archive import Manifest, extract_archive
-from airflow_provider_pushmetrics.serving.backups.postgresql_dump import DUMP_NAME, choose_direct
+from airflow_provider_pushmetrics.serving.backups.postgresql_dump import (
+    DUMP_NAME,
+    choose_direct,
+    lock_restores,
+)
 from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME
 from airflow_provider_pushmetrics.serving.private_files import name_new_file, sync_folder
 
 REPEAT = "Nothing of the backup is left there: the restore can be repeated."
+
+RESTORE_LOCK = 7_305_816
+"""Any number that no other program locks in this database."""
 
 
 def restore(settings: ServiceSettings, archive: Path) -> int:
@@ -37,7 +45,7 @@ def restore(settings: ServiceSettings, archive: Path) -> int:
     Restore a backup, with ids for what is new that Airflow does not know.
 
     The database is last: without it, no service starts on half of a backup. What a failed restore has
-    written is deleted.
+    written is deleted. One restore at a time writes to a place.
 
     :return: The number of results.
     :raises PushMetricsConfigurationError: if the place is not empty, the backup cannot be used, or a part of
@@ -47,11 +55,7 @@ def restore(settings: ServiceSettings, archive: Path) -> int:
     make_data_dir(settings.data_dir)
     results = ResultStore.connect(settings.results_dir, settings.object_url)
     results.prepare(wait_seconds=0)
-    if results.has_any() or list(settings.data_dir.glob(f"{settings.database_file.name}*")):
-        raise PushMetricsConfigurationError(
-            f"the folder {str(settings.data_dir)!r} has a service already, or {results} has results: restore"
-            " to an empty place."
-        )
+    _require_empty(settings, results)
     with (
         _open_empty(settings) as database,
         TemporaryDirectory(dir=settings.data_dir, prefix=".restore-") as name,
@@ -60,12 +64,23 @@ def restore(settings: ServiceSettings, archive: Path) -> int:
         manifest = extract_archive(archive, staged, SERVICE_KIND, engine)
         require_known(manifest.contents.schema, manifest.version)
         files = [file.removeprefix(RESULTS) for file in manifest.files if file.startswith(RESULTS)]
-        with _delete_after_failure(results, files):
+        _require_empty(settings, results)  # another restore may have ended meanwhile
+        written: list[str] = []
+        with _delete_after_failure(results, written):
             for file in files:
+                written.append(file)
                 results.put(file, staged / RESULTS / file)
             sync_folder(settings.data_dir)  # the folder of the results may be new
             _restore_database(settings, database, staged, manifest)
         return len(files)
+
+
+def _require_empty(settings: ServiceSettings, results: ResultStore) -> None:
+    if results.has_any() or list(settings.data_dir.glob(f"{settings.database_file.name}*")):
+        raise PushMetricsConfigurationError(
+            f"the folder {str(settings.data_dir)!r} has a service already, or {results} has results: restore"
+            " to an empty place."
+        )
 
 
 def _restore_database(
@@ -92,18 +107,20 @@ def _restore_database(
 
 @contextmanager
 def _open_empty(settings: ServiceSettings) -> Iterator[Database | None]:
-    """Open PostgreSQL, which must have no service; None on SQLite."""
+    """Open PostgreSQL, which must have no service, and keep other restores out of it; None on SQLite."""
     if settings.database_url is None:
-        yield None
+        with lock_folder(settings.data_dir):
+            yield None
         return
     database = Database(settings.store_url, listen_url=settings.listen_database_url)
     try:
-        choose_direct(database.engine, database.listen_engine)  # before anything is written
-        if {SCHEMA_VERSION_TABLE, *list_tables()} & set(inspect(database.engine).get_table_names()):
-            raise PushMetricsConfigurationError(
-                "the database has tables of a service already: restore to an empty database."
-            )
-        yield database
+        direct = choose_direct(database.engine, database.listen_engine)
+        with lock_restores(direct, RESTORE_LOCK):
+            if {SCHEMA_VERSION_TABLE, *list_tables()} & set(inspect(database.engine).get_table_names()):
+                raise PushMetricsConfigurationError(
+                    "the database has tables of a service already: restore to an empty database."
+                )
+            yield database
     except SQLAlchemyError as error:
         raise describe_outage(error) from None
     finally:

@@ -14,11 +14,11 @@ import pyarrow as pa
 import uvicorn
 
 from airflow_provider_pushmetrics.service.app import build_app
-from airflow_provider_pushmetrics.service.processes.folder_lock import lock_folder
 from airflow_provider_pushmetrics.service.processes.supervisor import Assignment, Supervisor
 from airflow_provider_pushmetrics.service.runs.run_watch import RunWatch
 from airflow_provider_pushmetrics.service.runtime import assemble, choose_worker_id
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
+from airflow_provider_pushmetrics.service.storage.data_folder import lock_folder
 from airflow_provider_pushmetrics.serving.http.connections import LimitedServer, build_config
 from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 from airflow_provider_pushmetrics.serving.logs import set_up_logging

@@ -17,9 +17,9 @@ import threading
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from airflow_provider_pushmetrics.service.processes.folder_lock import WORKER_LOCK_FILE, wait_for_folder
 from airflow_provider_pushmetrics.service.processes.supervisor import END_OF_FIGURES, READY
 from airflow_provider_pushmetrics.service.settings import ServiceSettings, require_postgres
+from airflow_provider_pushmetrics.service.storage.data_folder import WORKER_LOCK_FILE, wait_for_folder
 from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 from airflow_provider_pushmetrics.serving.http.sockets import open_listener
 from airflow_provider_pushmetrics.serving.logs import set_up_logging

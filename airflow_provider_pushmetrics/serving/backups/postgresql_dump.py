@@ -22,6 +22,7 @@ DUMP_NAME = "database.dump"
 SERVICE = "pushmetrics"
 NOT_OF_LIBPQ = {"prepare_threshold", "autocommit", "row_factory", "cursor_factory", "context"}
 
+TRY_RESTORE_LOCK = text("SELECT pg_try_advisory_lock(:number)")
 IDENTIFY = text("SELECT pg_postmaster_start_time(), current_database()")
 
 
@@ -55,6 +56,28 @@ def choose_direct(engine: Engine, listen_engine: Engine | None) -> Engine:
 
 def _identify(connection: Connection) -> Row[Any]:
     return connection.execute(IDENTIFY).one()
+
+
+@contextmanager
+def lock_restores(engine: Engine, number: int) -> Iterator[None]:
+    """
+    Keep other restores out of a database until the end of the block.
+
+    The lock belongs to a session without a transaction, and ends with it, also if the process dies.
+
+    :param engine: Leads to the database without a pooler.
+    :param number: The number of the advisory lock.
+    :raises PushMetricsConfigurationError: if there is another restore.
+    """
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.execute(TRY_RESTORE_LOCK, {"number": number}).scalar_one():
+            raise PushMetricsConfigurationError(
+                "another restore to this database is running: wait for its end. This one has changed nothing."
+            )
+        try:
+            yield
+        finally:
+            connection.invalidate()  # the session ends, and its lock
 
 
 @contextmanager

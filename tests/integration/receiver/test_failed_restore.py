@@ -15,6 +15,7 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationErro
 from airflow_provider_pushmetrics.receiver.backup import restore
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.tables import PREFIX, events, state
+from tests.fakes.archive_reading import act_when_an_archive_is_read
 from tests.fakes.fault_proxy import MOMENTS, Cut, FaultProxy, Moment, Statement
 from tests.fakes.postgres import make_database
 from tests.fakes.postgres_programs import add_postgres_programs
@@ -59,6 +60,21 @@ def test_receiver_that_starts_meanwhile_keeps_its_file(
     assert failed.exit_code == 1
     assert "a receiver has started meanwhile" in failed.stderr
     assert target.read_bytes() == b"the receiver's"
+
+
+def test_restore_to_a_file_that_another_one_has_written_meanwhile_is_refused(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Inbox(sqlite_url)) as inbox:
+        inbox.record([build(1)])
+    archive, target = tmp_path / "a.tar", f"sqlite:///{tmp_path / 'restored.db'}"
+    back_up(archive, sqlite_url)
+    act_when_an_archive_is_read(monkeypatch, lambda: restore(target, archive))
+    refused = run_command("restore", archive, target)
+    assert refused.exit_code == 1
+    assert "or another restore was first" in " ".join(refused.stderr.split())
+    with closing(Inbox(target)) as inbox:
+        assert len(inbox.fetch_page(EVERYTHING, after=0, limit=10).events) == 1
 
 
 def list_cuts(sent: Mapping[Statement, int]) -> list[Cut]:

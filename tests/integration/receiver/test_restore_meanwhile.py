@@ -15,9 +15,12 @@ import pytest
 from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import OperationalError
 
+from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
+from airflow_provider_pushmetrics.receiver.backup import restore
 from airflow_provider_pushmetrics.receiver.inbox.recording import record
 from airflow_provider_pushmetrics.receiver.inbox.rejections import Rejection
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
+from tests.fakes.archive_reading import act_when_an_archive_is_read
 from tests.fakes.postgres import make_database
 from tests.fakes.postgres_programs import add_postgres_programs
 from tests.fakes.waiting import wait_until
@@ -110,3 +113,25 @@ def test_receiver_that_starts_while_a_backup_is_loaded_accepts_nothing_before_it
         (accepted,) = other.record([build(1000)])
         assert accepted.id > 10**15
         assert [each.id for each in other.fetch_page(EVERYTHING, after=0, limit=10).events][:3] == [1, 2, 3]
+
+
+def test_second_restore_to_a_database_is_refused_and_the_first_one_is_whole(
+    postgres_url: str, postgres_server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_postgres_programs(monkeypatch)
+    with closing(Inbox(postgres_url)) as inbox:
+        inbox.record([build(number) for number in range(3)])
+    back_up(tmp_path / "a.tar", postgres_url)
+    with make_database(postgres_server_url) as url:
+
+        def restore_too() -> None:
+            with pytest.raises(
+                PushMetricsConfigurationError, match="another restore to this database is running"
+            ):
+                restore(url, tmp_path / "a.tar")
+
+        act_when_an_archive_is_read(monkeypatch, restore_too)
+        result = run_command("restore", tmp_path / "a.tar", url)
+        assert result.exit_code == 0, result.output
+        with closing(Inbox(url)) as other:
+            assert len(other.fetch_page(EVERYTHING, after=0, limit=10).events) == 3

@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.service.accounts.authentication import Authent
 from airflow_provider_pushmetrics.service.accounts.bootstrap import bootstrap
 from airflow_provider_pushmetrics.service.cli import app
 from airflow_provider_pushmetrics.service.demo_report import find_flights_data, load_demo
-from airflow_provider_pushmetrics.service.processes.folder_lock import lock_folder
+from airflow_provider_pushmetrics.service.storage.data_folder import lock_folder
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from tests.fakes.service_process import find_free_port
@@ -113,7 +113,7 @@ def test_data_folder_serves_one_service_at_a_time_by_whatever_path(tmp_path: Pat
     with lock_folder(folder):
         code, error = run_command("--port", str(find_free_port()), "--data", str(other_path))
         assert code == 1
-        assert "is in use by another service: stop that one, or choose another folder with --data" in error
+        assert "is in use by another service or restore: stop that one, or choose another folder" in error
     with lock_folder(folder):
         pass
 
@@ -121,7 +121,7 @@ def test_data_folder_serves_one_service_at_a_time_by_whatever_path(tmp_path: Pat
 HOLDER = """
 import sys, time
 from pathlib import Path
-from airflow_provider_pushmetrics.service.processes.folder_lock import wait_for_folder
+from airflow_provider_pushmetrics.service.storage.data_folder import wait_for_folder
 lock = wait_for_folder(Path(sys.argv[1]), "lock")
 print("locked", flush=True)
 time.sleep(600)

@@ -1,4 +1,4 @@
-"""Locks of a data folder on SQLite, for one service and one worker. They end with their process."""
+"""The data folder, and its locks on SQLite, for one service and one worker. They end with their process."""
 
 from __future__ import annotations
 
@@ -9,13 +9,27 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
-from airflow_provider_pushmetrics.service.settings import make_data_dir
-from airflow_provider_pushmetrics.serving.private_files import FILE_MODE
+from airflow_provider_pushmetrics.serving.private_files import FILE_MODE, make_private_folder
 
 LOCK_FILE = "lock"
 WORKER_LOCK_FILE = "worker-lock"
 
 log = logging.getLogger(__name__)
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """
+    Create the data folder, unless it exists.
+
+    :raises PushMetricsConfigurationError: if it cannot be created.
+    """
+    try:
+        make_private_folder(data_dir)
+    except OSError as error:
+        raise PushMetricsConfigurationError(
+            f"the data folder {str(data_dir)!r} cannot be used ({error.strerror}): choose another with --data"
+            " or PUSHMETRICS_SERVICE_DATA."
+        ) from None
 
 
 def lock_folder(data_dir: Path) -> AbstractContextManager[BaseFileLock]:
@@ -30,8 +44,8 @@ def lock_folder(data_dir: Path) -> AbstractContextManager[BaseFileLock]:
         return FileLock(data_dir / LOCK_FILE, mode=FILE_MODE).acquire(blocking=False)
     except Timeout:
         raise PushMetricsConfigurationError(
-            f"the data folder {str(data_dir)!r} is in use by another service: stop that one, or choose"
-            " another folder with --data or PUSHMETRICS_SERVICE_DATA."
+            f"the data folder {str(data_dir)!r} is in use by another service or restore: stop that one, or"
+            " choose another folder with --data or PUSHMETRICS_SERVICE_DATA."
         ) from None
 
 
