@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, literal_column, select, union_all
 from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.sql.base import ExecutableOption
 from typing_extensions import TypedDict
 
 from airflow_provider_pushmetrics.service.api.conventions.access import Caller, Parts
@@ -44,6 +45,8 @@ MAX_UID_LENGTH = 64
 MAX_NAME_LENGTH = 255
 
 Kind: TypeAlias = Literal["run", "block_run"]
+
+SomeRun = TypeVar("SomeRun", Run, StandaloneQueryRun)
 
 
 class TypedBlock(RequestBody):
@@ -232,17 +235,42 @@ def _list_unfinished(session: Session, report: Report) -> Iterable[UnfinishedBlo
 
     Those that a worker executes come last of their kind: the page shows the last one of a block.
     """
-    for condition in (_is_waiting(Run, report), _is_claimed(Run, report)):
-        mine = select(Run).where(condition).order_by(Run.created_on.desc())
-        for run in session.scalars(mine.limit(1)):
-            for block in list_progress(session, run):
-                if block.finished_on is None and block.status in (PENDING, RUNNING):
-                    yield build_answer(UnfinishedBlock, block, kind="run", run_id=run.id)
-    alone = StandaloneQueryRun
-    for condition in (_is_waiting(alone, report), _is_claimed(alone, report)):
-        wanted = select(alone).where(condition).options(joinedload(alone.block)).order_by(alone.created_on)
-        for one in session.scalars(wanted):
+    for run in _read_unfinished(session, Run, report, newest=1):
+        for block in list_progress(session, run):
+            if block.finished_on is None and block.status in (PENDING, RUNNING):
+                yield build_answer(UnfinishedBlock, block, kind="run", run_id=run.id)
+    options = joinedload(StandaloneQueryRun.block)
+    for one in _read_unfinished(session, StandaloneQueryRun, report, options):
+        if one.finished_on is None:  # otherwise it has just ended
             yield build_answer(UnfinishedBlock, one, kind="block_run", run_id=one.id)
+
+
+def _read_unfinished(
+    session: Session,
+    kind: type[SomeRun],
+    report: Report,
+    *options: ExecutableOption,
+    newest: int | None = None,
+) -> list[SomeRun]:
+    """
+    Read the unfinished runs of a report: first those that wait, then those that are executed, by their age.
+
+    They are found by one statement: between two, a worker may claim one or give it back.
+
+    :param newest: How many of each; by default all.
+    """
+    parts = []
+    for place, condition in enumerate((_is_waiting(kind, report), _is_claimed(kind, report))):
+        columns: tuple[Any, ...] = (
+            literal_column(str(place)).label("place"),
+            kind.created_on,
+            kind.id,
+        )
+        mine = select(*columns).where(condition).order_by(kind.created_on.desc()).limit(newest)
+        parts.append(select(mine.subquery()))
+    ids = [run_id for _, _, run_id in sorted(tuple(row) for row in session.execute(union_all(*parts)))]
+    rows = {row.id: row for row in session.scalars(select(kind).where(kind.id.in_(ids)).options(*options))}
+    return [rows[run_id] for run_id in ids if run_id in rows]
 
 
 def _is_waiting(kind: type[AnyRun], report: Report) -> ColumnElement[bool]:
