@@ -125,7 +125,7 @@ class GroupCommit(Generic[Item, Result]):
         with self._lock:  # nothing is added after the end marker of the queue
             if self._is_closed:
                 raise RuntimeError(f"{self._name} is closed and accepts nothing.")
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = self._start_thread(self._name, self._run)
             self._queue.put(request)
         return await request.answer
@@ -146,13 +146,19 @@ class GroupCommit(Generic[Item, Result]):
         is_last = False
         while not is_last:
             batch = Batch[Item, Result](self._queue)
-            if batch:
-                self._commit_batch(batch)
+            try:
+                if batch:
+                    self._commit_batch(batch)
+            except Exception as error:  # without this handler the thread would end
+                self._log.error("%s cannot answer: %s", self._name, describe_fault(error))
             is_last = batch.is_last
 
     def _commit_batch(self, batch: Batch[Item, Result]) -> None:
         results = self._get_results(batch)
-        _answer(zip(batch.requests, results, strict=True))
+        try:
+            _answer(zip(batch.requests, results, strict=True))
+        except MemoryError:  # those that have their answer keep it
+            _answer(zip(batch.requests, results, strict=True))
         if self._after is not None:
             try:
                 self._after(results)

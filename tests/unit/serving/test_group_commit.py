@@ -6,10 +6,12 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from airflow_provider_pushmetrics.serving.group_commit import MAX_BATCH, Batch, GroupCommit, start_daemon
+from tests.fakes.waiting import LIMIT_SECONDS, until
 
 
 class Squares:
@@ -211,6 +213,57 @@ async def test_fault_after_a_commit_is_logged_and_ends_nothing(
     assert [message.partition(" at ")[0] for message in caplog.messages] == [
         "squares failed after a commit: KeyError"
     ]
+
+
+class FaultyLoop(asyncio.SelectorEventLoop):
+    """Has no memory left for some answers."""
+
+    faults = 0
+
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:  # type: ignore[override]
+        if self.faults and threading.current_thread().name == "squares":
+            self.faults -= 1
+            raise MemoryError
+        return super().call_soon_threadsafe(callback, *args, context=context)
+
+
+@pytest.mark.parametrize("faults", [1, 2])
+def test_answer_for_which_there_is_no_memory_ends_no_later_one(
+    faults: int, group: GroupCommit[int, int], squares: Squares
+) -> None:
+    squares.is_let_go.set()
+    loop = FaultyLoop()
+
+    async def use() -> None:
+        loop.faults = faults
+        (first,) = await submit(group, 3)
+        await until(lambda: not loop.faults, "the faults")
+        assert await asyncio.wait_for(group.submit(5), LIMIT_SECONDS) == 25
+        if faults == 1:
+            assert await first == 9
+        first.cancel()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(use())
+
+
+async def test_thread_that_has_ended_is_replaced(squares: Squares) -> None:
+    started: list[threading.Thread] = []
+
+    def start_once_for_nothing(name: str, run: Callable[[], None]) -> threading.Thread:
+        thread = start_daemon(name, run if started else lambda: None)
+        if not started:
+            thread.join()
+        started.append(thread)
+        return thread
+
+    squares.is_let_go.set()
+    group = GroupCommit[int, int]("squares", squares.commit, start_thread=start_once_for_nothing)
+    (first,) = await submit(group, 3)
+    assert await group.submit(4) == 16
+    assert await first == 9
+    await asyncio.to_thread(group.close)
+    assert len(started) == 2
 
 
 def test_one_group_serves_several_event_loops(group: GroupCommit[int, int], squares: Squares) -> None:
