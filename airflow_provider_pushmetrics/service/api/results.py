@@ -333,7 +333,10 @@ def answer_rows(
     if is_known(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if wanted.media_type == PARQUET:
-        return answer_file(request, found, PARQUET, headers)
+        try:
+            return answer_file(request, found, PARQUET, headers)
+        except FileNotFoundError:
+            raise HTTPException(404, NO_LONGER_KEPT) from None
     result = open_result(wanted.file, found)  # in a folder it is read to its end, even if it is deleted
     if wanted.media_type == XLSX:
         return _answer_xlsx(parts, result, headers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import IO, Any
 
 from airflow_provider_pushmetrics.service.results.encoders.formats import (
     CSV,
@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.service.results.encoders.formats import (
     write_json,
 )
 from airflow_provider_pushmetrics.service.results.encoders.xlsx import open_xlsx
+from airflow_provider_pushmetrics.service.results.files.base import FoundFile
 from airflow_provider_pushmetrics.service.results.store import ResultStore, open_result
 from airflow_provider_pushmetrics.service.results.stored_result import ResultError, ResultGoneError
 
@@ -72,9 +73,9 @@ def write_attachment(results: ResultStore, attachment: Attachment) -> Iterator[C
     """
     found = results.find(attachment.file)
     if found is None:
-        raise ResultGoneError(f"the result for the file {attachment.name!r} is no longer kept.")
+        raise _describe_gone(attachment)
     if attachment.format == "parquet":
-        with found.open() as raw:
+        with _open_file(attachment, found) as raw:
             yield from iter(lambda: raw.read(ATTACHMENT_READ_BYTES), b"")
         return
     with open_result(attachment.file, found) as result:
@@ -85,6 +86,17 @@ def write_attachment(results: ResultStore, attachment: Attachment) -> Iterator[C
             yield from write_csv(result, CSV_FOR_PEOPLE)
         else:
             yield from write_json(attachment.header, result)
+
+
+def _open_file(attachment: Attachment, found: FoundFile) -> IO[bytes]:
+    try:
+        return found.open()
+    except FileNotFoundError:  # it was just deleted
+        raise _describe_gone(attachment) from None
+
+
+def _describe_gone(attachment: Attachment) -> ResultGoneError:
+    return ResultGoneError(f"the result for the file {attachment.name!r} is no longer kept.")
 
 
 def check_size(results: ResultStore, attachments: Sequence[Attachment]) -> None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Generator
-from pathlib import Path
 from threading import Lock
 from typing import IO
 
 from anyio import CancelScope
 from fastapi import Request, Response
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from airflow_provider_pushmetrics.service.api.conventions.threads import RESULT_THREADS
@@ -82,10 +81,11 @@ def answer_file(request: Request, found: FoundFile, media_type: str, headers: di
     """
     Answer with a file, or with the range of it that the request wants.
 
+    It is opened before the answer begins: in a folder it is then read to its end, even if it is deleted.
+
     :param headers: The headers, with its ``ETag``.
+    :raises FileNotFoundError: if it was just deleted.
     """
-    if isinstance(found.source, Path):
-        return FileResponse(found.source, media_type=media_type, headers=headers)
     headers = {**headers, "Accept-Ranges": "bytes"}
     wanted = find_range(request, found.size, headers["ETag"])
     if wanted is None:

@@ -32,10 +32,9 @@ class FolderFiles:
     def put(self, name: str, path: Path) -> None:
         """Rename a file, which must be on the same file system, and make it durable."""
         target = self._folder / name
-        make_private_folder(target.parent)
         with open(path, "rb") as file:
             os.fsync(file.fileno())
-        path.rename(target)
+        _rename_into_folder(path, target)
         for folder in (target.parent, self._folder):
             sync_folder(folder)
 
@@ -83,6 +82,22 @@ class FolderFiles:
 
     def __str__(self) -> str:
         return f"the folder {str(self._folder)!r}"
+
+
+def _rename_into_folder(path: Path, target: Path) -> None:
+    """
+    Rename a file, and make the folder that it is then in.
+
+    Another process may delete that folder at this moment, because its last file was deleted.
+    """
+    for is_last in (False, False, True):
+        make_private_folder(target.parent)
+        try:
+            path.rename(target)
+            return
+        except FileNotFoundError:
+            if is_last:
+                raise
 
 
 def delete_older(paths: Iterable[Path], before: datetime, within: Path) -> int:

@@ -6,11 +6,14 @@ import asyncio
 import threading
 from collections.abc import Generator
 from contextlib import suppress
+from pathlib import Path
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import Message
 
-from airflow_provider_pushmetrics.service.api.conventions.files import ResultResponse
+from airflow_provider_pushmetrics.service.api.conventions.files import ResultResponse, answer_file
+from airflow_provider_pushmetrics.service.results.store import ResultStore
 
 MEDIA_TYPE = "application/x-ndjson"
 
@@ -32,6 +35,13 @@ class Pieces:
 
 async def answer(pieces: Pieces, spec_version: str, leaves_after: int | None = None) -> list[bytes]:
     """Answer to a client that leaves after some pieces; give what it got."""
+    response = ResultResponse(iter(pieces), media_type=MEDIA_TYPE, headers={})
+    return await send_to_client(response, spec_version, leaves_after)
+
+
+async def send_to_client(
+    response: Response, spec_version: str, leaves_after: int | None = None
+) -> list[bytes]:
     got, gone = list[bytes](), asyncio.Event()
 
     async def send(message: Message) -> None:
@@ -46,7 +56,6 @@ async def answer(pieces: Pieces, spec_version: str, leaves_after: int | None = N
         await gone.wait()
         return {"type": "http.disconnect"}
 
-    response = ResultResponse(iter(pieces), media_type=MEDIA_TYPE, headers={})
     scope = {"type": "http", "asgi": {"spec_version": spec_version}}
     with suppress(ClientDisconnect):
         await response(scope, receive, send)
@@ -65,3 +74,14 @@ async def test_client_gets_all_pieces() -> None:
     pieces = Pieces(3)
     assert await answer(pieces, "2.3") == [b"", b"0", b"1", b"2", b""]
     assert len(pieces.closed_in) == 1
+
+
+async def test_file_that_is_deleted_before_its_answer_begins_is_sent_to_its_end(tmp_path: Path) -> None:
+    store, name, content = ResultStore(tmp_path), "run-1/a.parquet", b"rows" * 200_000
+    store.write_bytes(name, content)
+    found = store.find(name)
+    assert found is not None
+    request = Request({"type": "http", "method": "GET", "headers": []})
+    response = answer_file(request, found, MEDIA_TYPE, {"ETag": '"1"'})
+    store.delete([name])
+    assert b"".join(await send_to_client(response, "2.3")) == content
