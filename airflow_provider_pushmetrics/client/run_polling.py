@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_pushmetrics.client import calls
+from airflow_provider_pushmetrics.client import calls, reports
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.models import FeedEvent, Run
 from airflow_provider_pushmetrics.client.protocol import Call, Request, T
@@ -23,11 +25,17 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUnavailableError,
 )
 
+log = logging.getLogger(__name__)
+
 UNLISTED_PER_POLL = 20
 """How many unfinished runs that are not in the list are requested by one poll."""
 
-MISSING_POLLS = 3
-"""After so many polls, a run that is not found is given up: a proxy may answer 404 for a while."""
+REFUSAL_SECONDS = 600.0
+"""
+How long PushMetrics must refuse a run before it is given up.
+
+A proxy refuses everything for minutes, and a run that is given up is missed.
+"""
 
 API_SOURCE = "api"
 """The ``source`` of events that no webhook delivered."""
@@ -46,6 +54,19 @@ class RunSnapshot:
     open_ids: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Refusal:
+    """
+    A run that PushMetrics says it does not have.
+
+    :param since: When it said so first, with no other answer since then.
+    :param resumes_at: When the run is requested again: after as long as it has been refused so far.
+    """
+
+    since: float
+    resumes_at: float
+
+
 @dataclass
 class RunPoll:
     """
@@ -54,14 +75,17 @@ class RunPoll:
     :param wanted: Which runs match, as a filter of their events.
     :param seen: The runs that existed when the wait began; None only in a wait for a run with a known number.
     :param accepts: Returns whether the run, as an event, matches.
+    :param clock: Gives seconds that never go back.
     """
 
     wanted: EventFilter
     seen: RunSnapshot | None = None
     accepts: Callable[[FeedEvent], bool] = lambda event: True
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False, compare=False)
     _open: Counter[int] = field(default_factory=Counter)
     """The runs that are still to be decided, and how often each was requested by itself."""
-    _missing: Counter[int] = field(default_factory=Counter)
+    _refusals: dict[int, _Refusal] = field(default_factory=dict)
+    _report_numbers: dict[str, int] = field(default_factory=dict)
     _reached: int | None = None
 
     @property
@@ -123,7 +147,7 @@ class RunPoll:
             return (yield from self._poll_query(credentials))
         if self.wanted.run_id is not None:
             run = yield from calls.fetch_run(credentials, self.wanted.run_id, ONE_ATTEMPT)
-            event = (yield from self._fetch_event(credentials, run)) if run.status.is_finished else None
+            event = yield from self._find_event(credentials, run)
             return event if event is not None and self._matches(event) else None
         if listed is None:
             listed = yield from self.fetch_list(credentials, self.reached)
@@ -140,37 +164,58 @@ class RunPoll:
 
     def _choose(self, credentials: Credentials, listed: Mapping[int, Run]) -> Call[FeedEvent | None]:
         """Decide about the runs that have ended, the oldest first."""
-        unlisted = sorted(self._open.keys() - listed.keys(), key=lambda run_id: (self._open[run_id], run_id))
-        for run_id in sorted(self._open.keys() - unlisted[UNLISTED_PER_POLL:]):
-            run = listed.get(run_id) or (yield from self._fetch_unlisted(credentials, run_id))
-            if run is not None and not run.status.is_finished:
+        now = self.clock()
+        due = self._open.keys() - {number for number, one in self._refusals.items() if now < one.resumes_at}
+        unlisted = sorted(due - listed.keys(), key=lambda run_id: (self._open[run_id], run_id))
+        for run_id in sorted(due.difference(unlisted[UNLISTED_PER_POLL:])):
+            try:
+                run = listed.get(run_id) or (yield from self._fetch_unlisted(credentials, run_id))
+                event = yield from self._find_event(credentials, run)
+            except PushMetricsNotFoundError as error:
+                self._record_refusal(run_id, error)
                 continue
-            event = None if run is None else (yield from self._fetch_event(credentials, run))
+            self._refusals.pop(run_id, None)
             if event is None:
-                self._missing[run_id] += 1
-                if self._missing[run_id] < MISSING_POLLS:
-                    continue
-            elif self._matches(event):
+                continue
+            if self._matches(event):
                 return event
             del self._open[run_id]
         return None
 
-    def _fetch_unlisted(self, credentials: Credentials, run_id: int) -> Call[Run | None]:
-        """Fetch a run that is older than those of the list; None if it no longer exists."""
+    def _fetch_unlisted(self, credentials: Credentials, run_id: int) -> Call[Run]:
+        """Fetch a run that is older than those of the list."""
         self._open[run_id] += 1
-        try:
-            return (yield from calls.fetch_run(credentials, run_id, ONE_ATTEMPT))
-        except PushMetricsNotFoundError:
-            return None
+        return (yield from calls.fetch_run(credentials, run_id, ONE_ATTEMPT))
 
-    def _fetch_event(self, credentials: Credentials, run: Run) -> Call[FeedEvent | None]:
-        """Build the event of a run; None if the run no longer exists and was not requested by its id."""
-        try:
-            return (yield from build_report_event(credentials, run, self.wanted.report_id))
-        except PushMetricsNotFoundError:
-            if self.wanted.run_id is not None:
-                raise
+    def _record_refusal(self, run_id: int, error: PushMetricsNotFoundError) -> None:
+        """Record that a run is not found; give it up if that lasts."""
+        now = self.clock()
+        before = self._refusals.get(run_id)
+        since = now if before is None else before.since
+        self._refusals[run_id] = _Refusal(since, now + (now - since))
+        if now - since >= REFUSAL_SECONDS:
+            log.warning("Run %d is given up, and the wait goes on for another one: %s", run_id, error)
+            del self._open[run_id], self._refusals[run_id]
+
+    def _find_event(self, credentials: Credentials, run: Run) -> Call[FeedEvent | None]:
+        """Find the event of a run; None if it has not ended, or if its outputs are not available yet."""
+        if not run.status.is_finished:
             return None
+        number = yield from self._find_report(credentials, run)
+        return (yield from build_report_event(credentials, run, number))
+
+    def _find_report(self, credentials: Credentials, run: Run) -> Call[int | None]:
+        """
+        Find the number of a run's report, of which a list may contain only the uid.
+
+        Without either, the URL of the outputs tells: PushMetrics has none for a run of another report.
+        """
+        if run.report_id is not None or run.report_uid is None:
+            return self.wanted.report_id if run.report_id is None else run.report_id
+        if run.report_uid not in self._report_numbers:
+            report = yield from reports.fetch_report(credentials, run.report_uid, ONE_ATTEMPT)
+            self._report_numbers[run.report_uid] = report.id
+        return self._report_numbers[run.report_uid]
 
     def _matches(self, event: FeedEvent) -> bool:
         return self.wanted.report_id in (None, event.body["report_id"]) and self.accepts(event)
@@ -252,30 +297,33 @@ def fetch_runs_after(
 
 
 def build_report_event(
-    credentials: Credentials, run: Run, report_id: int | None = None, *, needs_outputs: bool = False
+    credentials: Credentials, run: Run, report_id: int | None = None
 ) -> Call[FeedEvent | None]:
     """
-    Build the event of a run that has ended.
+    Build the event of a run that has ended; None as long as its outputs are not available.
 
     :param report_id: The report's number, if the run does not contain it.
-    :param needs_outputs: Whether to return None as long as the outputs of the run are not available.
+    :raises PushMetricsParameterError: if nothing says of which report the run is.
     """
     number = run.report_id if run.report_id is not None else report_id
-    reference = number if number is not None else (run.report_uid or "")
+    reference = number if number is not None else run.report_uid
+    if reference is None:
+        raise PushMetricsParameterError(
+            f"PushMetrics does not say of which report run {run.id} is, so its outputs cannot be found. Set"
+            " 'report_id', or the extras 'receiver_url' and 'receiver_token' of the connection."
+        )
     url = calls.build_outputs_url(credentials.base_url, reference, run.id)
-    policy = ONE_ATTEMPT if needs_outputs else DEFAULT_POLICY  # a watcher has pauses of its own
-    outputs = yield from calls.fetch_outputs(credentials, url, policy)
-    if outputs is None and needs_outputs:
+    outputs = yield from calls.fetch_outputs(credentials, url, ONE_ATTEMPT)  # who waits has pauses of its own
+    if outputs is None:
         return None
-    queries = outputs.queries if outputs else ()
     body = {
         "event": "report.run",
-        "report_id": (outputs.report_id if outputs else None) or number,
-        "report_name": (outputs.report_name if outputs else None) or run.name,
+        "report_id": number if outputs.report_id is None else outputs.report_id,
+        "report_name": outputs.report_name or run.name,
         "report_notebook_outputs": url,
         "queries": [
             {"query_id": query.query_id, "query_name": query.query_name, "query_result": query.query_result}
-            for query in queries
+            for query in outputs.queries
         ],
     }
     if run.end_time is not None:

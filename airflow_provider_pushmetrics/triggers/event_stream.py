@@ -19,6 +19,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_pushmetrics.client import feed, waits
 from airflow_provider_pushmetrics.client.models import FeedEvent, FoundEvent
+from airflow_provider_pushmetrics.client.run_polling import REFUSAL_SECONDS
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.compat import AirflowRuntimeError, SharedStreamProducer, has_airflow
 from airflow_provider_pushmetrics.event_matching import EventFilter
@@ -38,7 +39,7 @@ from airflow_provider_pushmetrics.storable import (
 from airflow_provider_pushmetrics.tracing import TRACEPARENT, parse_traceparent
 from airflow_provider_pushmetrics.triggers.event_outcomes import has_succeeded, require_api_token
 from airflow_provider_pushmetrics.triggers.run_position import RunPosition, find_store
-from airflow_provider_pushmetrics.triggers.run_stream import OVERLAP_SECONDS, REFUSAL_SECONDS, RunStream
+from airflow_provider_pushmetrics.triggers.run_stream import OVERLAP_SECONDS, RunStream
 
 if TYPE_CHECKING:
     from airflow.triggers.shared_stream import AdvanceItem

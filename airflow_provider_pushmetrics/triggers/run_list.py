@@ -14,8 +14,8 @@ from functools import partial
 from typing import TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
-from airflow_provider_pushmetrics.client import calls
-from airflow_provider_pushmetrics.client.models import FeedEvent, Run
+from airflow_provider_pushmetrics.client import calls, reports
+from airflow_provider_pushmetrics.client.models import FeedEvent, Report, Run
 from airflow_provider_pushmetrics.client.protocol import Call, T
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT, RetryPolicy
 from airflow_provider_pushmetrics.client.run_polling import RunListing, build_report_event, fetch_runs_after
@@ -56,12 +56,12 @@ class RunRefusal:
 
     :param reason: The last answer.
     :param since: When it was refused first, with no other answer since then.
-    :param seconds: How much later the last refusal was.
+    :param seconds: How much later the last refusal was; infinite if no other answer is possible.
     """
 
     reason: str
-    since: float
-    seconds: float
+    since: float = -math.inf
+    seconds: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ class RunList:
         self._asked_at: dict[int, float] = {}
         self._single_runs: dict[int, Run | RunRefusal | None] = {}
         self._events: dict[int, FeedEvent] = {}
-        self._troubles: dict[tuple[str, int], RunTrouble] = {}
+        self._reports: dict[str, Report] = {}
+        self._troubles: dict[tuple[str, int | str], RunTrouble] = {}
         self._log = ThrottledLog(log)
         self._failures = 0
         self._failure: PushMetricsApiError | None = None
@@ -155,6 +156,22 @@ class RunList:
         has_ended = isinstance(known, Run) and known.status.is_finished
         return has_ended or self._clock() - self._asked_at.get(run_id, -math.inf) < max_age_seconds
 
+    async def fetch_report(self, client: PushMetricsAsyncClient, uid: str) -> Report | RunRefusal | None:
+        """
+        Fetch a report by its uid, once for all its runs.
+
+        :return: The report; None if it cannot be found out at the moment.
+        :raises PushMetricsApiError: if PushMetrics does not answer at all.
+        """
+        async with self._turn:
+            if uid in self._reports:
+                return self._reports[uid]
+            build = partial(reports.fetch_report, client.credentials, uid, ONE_ATTEMPT)
+            answer = await self._ask(client, ("report", uid), build)
+            if isinstance(answer, Report):
+                _keep(self._reports, uid, answer)
+            return answer
+
     async def fetch_event(self, client: PushMetricsAsyncClient, run: Run) -> FeedEvent | RunRefusal | None:
         """
         Fetch the event of a run that has ended.
@@ -166,7 +183,7 @@ class RunList:
         async with self._turn:
             if run.id in self._events:
                 return self._events[run.id]
-            build = partial(build_report_event, client.credentials, run, needs_outputs=True)
+            build = partial(build_report_event, client.credentials, run)
             answer = await self._ask(client, ("outputs", run.id), build)
             if not isinstance(answer, FeedEvent):
                 return answer
@@ -175,10 +192,10 @@ class RunList:
             return event
 
     async def _ask(
-        self, client: PushMetricsAsyncClient, about: tuple[str, int], build: Callable[[], Call[T]]
+        self, client: PushMetricsAsyncClient, about: tuple[str, int | str], build: Callable[[], Call[T]]
     ) -> T | RunRefusal | None:
         """
-        Make a request about one run, unless the pause after its last failure is not over.
+        Make a request about one run or one report, unless the pause after its last failure is not over.
 
         :return: The answer; None, or since when it is refused, if there is none.
         :raises PushMetricsApiError: if PushMetrics returns no list of runs either.
@@ -195,9 +212,9 @@ class RunList:
         return answer
 
     async def _pause_run(
-        self, client: PushMetricsAsyncClient, about: tuple[str, int], error: Exception
+        self, client: PushMetricsAsyncClient, about: tuple[str, int | str], error: Exception
     ) -> RunRefusal | None:
-        """Remember a failure that is about one run: PushMetrics still returns the list of runs."""
+        """Remember a failure that is about one run or report: PushMetrics still returns the list of runs."""
         if getattr(error, "status_code", None) != TOO_MANY_REQUESTS:
             await self._call(client, calls.fetch_newest_runs(client.credentials, 1, ONE_ATTEMPT))
         before = self._troubles.get(about, RunTrouble())
@@ -208,7 +225,8 @@ class RunList:
         if isinstance(error, PushMetricsApiError) and error.status_code == TOO_MANY_REQUESTS:
             self._failure, self._resumes_at = copy.copy(error), resumes_at  # it counts all requests
             raise error
-        self._log.warning("Run %d cannot be read, and is tried again: %s", about[1], describe_error(error))
+        name = f"Report {about[1]}" if about[0] == "report" else f"Run {about[1]}"
+        self._log.warning("%s cannot be read, and is tried again: %s", name, describe_error(error))
         return trouble.refusal
 
     def _find_refusal(self, before: RunRefusal | None, error: Exception) -> RunRefusal | None:

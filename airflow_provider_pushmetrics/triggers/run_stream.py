@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
-from airflow_provider_pushmetrics.client.models import FeedEvent, Run, RunStatus
-from airflow_provider_pushmetrics.client.run_polling import RunListing
+from airflow_provider_pushmetrics.client.models import FeedEvent, Report, Run, RunStatus
+from airflow_provider_pushmetrics.client.run_polling import REFUSAL_SECONDS, RunListing
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
@@ -27,12 +27,10 @@ How long a run may take to appear in the list after a newer one.
 Numbers are given when a run is created, and the run appears when its transaction ends.
 """
 
-REFUSAL_SECONDS = 600.0
-"""
-How long PushMetrics must refuse a run before it is given up.
-
-A proxy refuses everything for minutes, and an event that is given up is lost.
-"""
+UNNAMED = RunRefusal(
+    "PushMetrics says neither the number nor the uid of its report. Add the extras 'receiver_url' and"
+    " 'receiver_token' to the connection: events have the number"
+)
 
 
 class RunStream:
@@ -144,13 +142,18 @@ class RunStream:
         assert self._position is not None  # set by the first poll
         return self._position
 
+    def _get_runs(self) -> RunList:
+        assert self._runs is not None  # set when the stream begins
+        return self._runs
+
     async def _load_position(self, client: PushMetricsAsyncClient) -> RunPosition:
         """Load the position once; a new watcher begins with the runs that have not ended."""
         if self._position is None:
             position = self._saved = await self._store.load()
             if position is None:
-                assert self._runs is not None
-                listing, _ = await self._runs.fetch(client, None, max_age_seconds=self._interval_seconds)
+                listing, _ = await self._get_runs().fetch(
+                    client, None, max_age_seconds=self._interval_seconds
+                )
                 position = RunPosition.begin(listing.runs, is_complete=listing.is_complete)
                 await self._save(position)
             self._position = position
@@ -168,10 +171,9 @@ class RunStream:
                 position.floor,
                 listing.runs[-1].id if listing.runs else 0,
             )
-        assert self._runs is not None
         known = {run.id: run for run in listing.runs}
         old = position.open_runs - known.keys()
-        found = await self._runs.fetch_single_runs(client, old, max_age_seconds=self._interval_seconds)
+        found = await self._get_runs().fetch_single_runs(client, old, max_age_seconds=self._interval_seconds)
         for run_id, run in found.items():
             if isinstance(run, Run):
                 known[run_id] = run
@@ -188,11 +190,16 @@ class RunStream:
         if not run.status.is_finished:
             unfinished.add(run.id)
             return None
-        if self._only_successful and run.status is not RunStatus.SUCCESS:
-            self._skip(run.id, f"its status is {run.status}")
-            return None
-        assert self._runs is not None
-        event = await self._runs.fetch_event(client, run)
+        known = await self._identify(client, run)
+        event: FeedEvent | RunRefusal | None = None if isinstance(known, Run) else known
+        if isinstance(known, Run):
+            if not self._may_match(known):
+                self._handle(run.id)
+                return None
+            if self._only_successful and run.status is not RunStatus.SUCCESS:
+                self._skip(run.id, f"its status is {run.status}")
+                return None
+            event = await self._get_runs().fetch_event(client, known)
         if isinstance(event, RunRefusal) and self._is_final(event):
             self._skip(run.id, event.reason)
             return None
@@ -203,6 +210,15 @@ class RunStream:
             self._handle(run.id)
             return None
         return event
+
+    async def _identify(self, client: PushMetricsAsyncClient, run: Run) -> Run | RunRefusal | None:
+        """Find the number of a run's report, of which the list may contain only the uid."""
+        if run.report_id is not None:
+            return run
+        if run.report_uid is None:
+            return UNNAMED
+        report = await self._get_runs().fetch_report(client, run.report_uid)
+        return run.model_copy(update={"report_id": report.id}) if isinstance(report, Report) else report
 
     def _is_final(self, refusal: RunRefusal) -> bool:
         return refusal.seconds >= self._refusal_seconds

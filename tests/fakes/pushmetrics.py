@@ -76,6 +76,9 @@ class FakePushMetrics:
     :param url_query: The query of the URL of a run's outputs in its event; the real product documents none.
     :param bystanders: How many runs others start at the same moment.
     :param hides_runs: Whether the list of runs stays empty.
+    :param filters_runs: Whether the list of runs can be limited to one report.
+    :param names_report: By which of these a run names its report.
+    :param outputs_name_report: Whether its outputs do.
     :param outputs_say_status: Whether the outputs of a run say how it ended.
     :param can_cancel: Whether runs can be cancelled, which the real product does not document.
     :param max_run_page_size: How many runs it gives on a page at most.
@@ -115,6 +118,9 @@ class FakePushMetrics:
     url_query: str = ""
     bystanders: int = 0
     hides_runs: bool = False
+    filters_runs: bool = True
+    names_report: tuple[str, ...] = ("report_id", "report_uid")
+    outputs_name_report: bool = True
     outputs_say_status: bool = True
     can_cancel: bool = True
     max_run_page_size: int = 5000
@@ -269,12 +275,20 @@ class FakePushMetrics:
         assert found is not None
         page, size = int(found[1]), min(int(found[2]), self.max_run_page_size)
         rows = [
-            {"id": run.id, "status": run.status, "report_id": int(run.report_id)}
+            {"id": run.id, "status": run.status, **self._name_report(run)}
             for run in sorted(self.runs, key=lambda run: -run.id)
-            if run.report_id == seen.query.get("report_uid", run.report_id) and not self.hides_runs
+            if self._is_listed(run, seen.query.get("report_uid"))
         ]
         shown = {"count": len(rows), "result": rows[page * size :][:size]}
         return self._refuse(seen) or JSONResponse(shown)
+
+    def _is_listed(self, run: FakeRun, report: str | None) -> bool:
+        is_wanted = report in (None, run.report_id, f"rEp{run.report_id}") or not self.filters_runs
+        return is_wanted and not self.hides_runs
+
+    def _name_report(self, run: FakeRun) -> dict[str, Any]:
+        names = {"report_id": int(run.report_id), "report_uid": f"rEp{run.report_id}"}
+        return {name: names[name] for name in self.names_report}
 
     async def _show_run(self, request: Request) -> Response:
         seen, run = await self._see(request), self._find_run(request)
@@ -284,8 +298,7 @@ class FakePushMetrics:
             return Response("<html>Back soon</html>", self.page_status, media_type="text/html")
         if run is None:
             return JSONResponse({"message": "Not found"}, 404)
-        number = int(run.report_id)
-        shown = {"id": run.id, "status": run.look(), "report_id": number, "report_uid": f"rEp{number}"}
+        shown = {"id": run.id, "status": run.look(), **self._name_report(run)}
         if self.shows_parameters:
             shown["parameters"] = run.parameters
         return JSONResponse({"result": shown})
@@ -385,7 +398,7 @@ class FakePushMetrics:
         has_failed = run.status == "failed"
         error = "division by zero" if has_failed else None
         return {
-            "report_id": int(run.report_id),
+            "report_id": int(run.report_id) if self.outputs_name_report else None,
             "run_id": run.id,
             "status": run.status,
             "blocks": [

@@ -100,6 +100,44 @@ def test_a_poking_sensor_asks_once_for_a_run_that_it_does_not_want(pushmetrics: 
     assert sum("/api/reports/1/run/1" in request.path for request in pushmetrics.seen) == 1
 
 
+def test_a_poking_sensor_returns_a_run_with_its_queries_when_the_outputs_are_available(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    sensor, context = build(report_id=1), {"ti": FakeTaskInstance()}
+    assert not sensor.poke(context)  # type: ignore[arg-type]
+    pushmetrics.pending_outputs = {1}
+    run = pushmetrics.start_run()
+    assert not sensor.poke(context)  # type: ignore[arg-type]
+    pushmetrics.pending_outputs = set()
+    found = sensor.poke(context)  # type: ignore[arg-type]
+    assert found.xcom_value is not None
+    assert found.xcom_value["body"]["queries"] == pushmetrics.build_event(run)["queries"]
+
+
+def test_a_deferred_sensor_returns_a_run_with_its_queries_when_the_outputs_are_available(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    pushmetrics.pending_outputs = {1}
+    run = pushmetrics.start_run()
+    found = run_sensor(on_deferral=pushmetrics.pending_outputs.clear, run_id=1, deferrable=True)
+    assert found["body"]["queries"] == pushmetrics.build_event(run)["queries"]
+
+
+def test_a_run_of_another_report_is_not_taken_from_a_list_that_has_only_uids(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    pushmetrics.names_report, pushmetrics.filters_runs = ("report_uid",), False
+    pushmetrics.outputs_name_report, pushmetrics.reports = False, 2
+    sensor, context = build(report_id=1), {"ti": FakeTaskInstance()}
+    assert not sensor.poke(context)  # type: ignore[arg-type]
+    pushmetrics.start_run("2")
+    assert not sensor.poke(context)  # type: ignore[arg-type]
+    run = pushmetrics.start_run("1")
+    found = sensor.poke(context)  # type: ignore[arg-type]
+    assert found.xcom_value is not None
+    assert (found.xcom_value["id"], found.xcom_value["body"]["report_id"]) == (run.id, 1)
+
+
 @pytest.mark.parametrize("kwargs", [{"after": 500}, {"after": "0"}, {}])
 async def test_a_trigger_that_saw_no_runs_takes_none_that_had_ended_before(
     pushmetrics: FakePushMetrics, kwargs: dict[str, Any]

@@ -318,6 +318,51 @@ async def test_runs_of_other_reports_do_not_count(pushmetrics: FakePushMetrics) 
         assert await watcher.take(1) == [2]
 
 
+async def test_a_report_is_recognized_in_a_list_that_has_only_uids(pushmetrics: FakePushMetrics) -> None:
+    pushmetrics.names_report, pushmetrics.outputs_name_report = ("report_uid",), False
+    pushmetrics.reports = 2
+    async with watch(quick(report_id=2)) as watcher, watch(quick(consumer="other"), "other") as any_report:
+        await begin(watcher)
+        await begin(any_report)
+        for report_id in ("1", "2", "1"):
+            pushmetrics.start_run(report_id)
+        found = (await asyncio.wait_for(watcher.ask(), LIMIT_SECONDS)).payload
+        first = (await asyncio.wait_for(any_report.ask(), LIMIT_SECONDS)).payload
+    assert (found["id"], found["body"]["report_id"]) == (2, 2)
+    assert (first["id"], first["body"]["report_id"]) == (1, 1)
+    assert count_path(pushmetrics, "/api/v1/report/rEp1") == 1
+    assert count_path(pushmetrics, "/api/v1/report/rEp2") == 1
+
+
+@pytest.mark.parametrize("report_id", [1, None])
+async def test_a_run_of_which_pushmetrics_does_not_say_the_report_is_logged_and_delays_no_other(
+    pushmetrics: FakePushMetrics, caplog: pytest.LogCaptureFixture, report_id: int | None
+) -> None:
+    async with watch(quick(report_id=report_id)) as watcher:
+        await begin(watcher)
+        pushmetrics.names_report = ()
+        pushmetrics.start_run()
+        watcher.ask()
+        await until(lambda: "Run 1 updates no asset: PushMetrics says neither" in caplog.text)
+        pushmetrics.names_report = ("report_id",)
+        pushmetrics.start_run()
+        assert await watcher.take(1) == [2]
+
+
+async def test_a_report_that_cannot_be_read_for_a_while_loses_no_run(
+    pushmetrics: FakePushMetrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    pushmetrics.names_report, pushmetrics.outputs_name_report = ("report_uid",), False
+    pushmetrics.reports = 0
+    async with watch(quick(report_id=1)) as watcher:
+        await begin(watcher)
+        pushmetrics.start_run()
+        watcher.ask()
+        await until(lambda: "Report rEp1 cannot be read, and is tried again" in caplog.text)
+        pushmetrics.reports = 1
+        assert await watcher.take(1) == [1]
+
+
 async def test_failed_runs_fire_too_unless_only_successful_ones_count(
     pushmetrics: FakePushMetrics, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsNotFoundError,
     PushMetricsParameterError,
 )
-from tests.fakes.scripted import ScriptedDriver, build_answer, run_call
+from tests.fakes.scripted import FakeClock, ScriptedDriver, build_answer, run_call
 
 BASE = "https://pushmetrics.io"
 CREDENTIALS = Credentials(BASE, "opaque-token")
@@ -129,12 +129,87 @@ def test_a_run_that_is_gone_does_not_end_the_wait_for_another() -> None:
     assert found.id == 10
 
 
-def test_a_run_is_given_up_after_three_polls_that_did_not_find_it() -> None:
-    poll = RunPoll(OF_REPORT, RunSnapshot(8))
+def test_a_run_is_given_up_with_a_warning_only_after_ten_minutes_without_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = FakeClock()
+    poll = RunPoll(OF_REPORT, RunSnapshot(8), clock=clock)
+    listed, asked_at = build_list((9, "success"), (8, "success")), list[float]()
+    began = clock()
+    for _ in range(300):
+        driver = ScriptedDriver([listed, NOT_FOUND])
+        assert driver.run(poll.poll(CREDENTIALS)) is None
+        asked_at += [clock() - began] * (len(driver.requests) - 1)
+        clock.advance(5.0)
+    assert asked_at == [0, 5, 10, 20, 40, 80, 160, 320, 640]
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "Run 9 is given up, and the wait goes on for another one"
+    ]
+
+
+def test_a_run_is_not_given_up_for_refusals_with_an_answer_between_them() -> None:
+    clock = FakeClock()
+    poll = RunPoll(OF_REPORT, RunSnapshot(8), clock=clock)
     listed = build_list((9, "success"), (8, "success"))
-    for _ in range(3):
-        assert run_call(poll.poll(CREDENTIALS), listed, NOT_FOUND) is None
-    assert run_call(poll.poll(CREDENTIALS), listed) is None
+    for answer in (NOT_FOUND, build_answer(202), NOT_FOUND):
+        assert run_call(poll.poll(CREDENTIALS), listed, answer) is None
+        clock.advance(2000.0)
+    found = run_call(poll.poll(CREDENTIALS), listed, build_outputs())
+    assert (found.id if found else None) == 9
+
+
+@pytest.mark.parametrize("run_id", [None, 9])
+def test_an_event_waits_for_the_outputs_of_its_run(run_id: int | None) -> None:
+    poll = RunPoll(EventFilter("report.run", report_id=1, run_id=run_id), RunSnapshot(8))
+    listed = build_list((9, "success"), (8, "success")) if run_id is None else build_run(9, "success")
+    assert run_call(poll.poll(CREDENTIALS), listed, build_answer(202)) is None
+    found = run_call(poll.poll(CREDENTIALS), listed, build_outputs())
+    assert found is not None
+    assert [query["query_id"] for query in found.body["queries"]] == [3]
+
+
+# Runs whose report is not listed by its number
+
+
+def build_uids(*runs: tuple[int, str]) -> Any:
+    rows = [{"id": number, "status": "success", "report_uid": uid} for number, uid in runs]
+    return build_answer(200, {"count": len(rows), "result": rows})
+
+
+def build_report(number: int) -> Any:
+    return build_answer(200, {"result": {"id": number, "uid": "any"}})
+
+
+def test_a_run_of_another_report_that_is_listed_by_its_uid_is_not_taken() -> None:
+    poll = RunPoll(OF_REPORT, RunSnapshot(8))
+    listed = build_uids((10, "ours"), (9, "theirs"), (8, "theirs"))
+    unnamed = build_answer(200, {"status": "success"})
+    driver = ScriptedDriver([listed, build_report(2), unnamed, build_report(1), unnamed])
+    found = driver.run(poll.poll(CREDENTIALS))
+    assert found is not None
+    assert (found.id, found.body["report_id"]) == (10, 1)
+    assert driver.paths[1:] == [
+        "GET /api/v1/report/theirs",
+        "GET /api/reports/2/run/9",
+        "GET /api/v1/report/ours",
+        "GET /api/reports/1/run/10",
+    ]
+
+
+def test_a_report_is_looked_up_once_for_all_its_runs() -> None:
+    poll = RunPoll(ANY, RunSnapshot(8), accepts=lambda event: event.id == 10)
+    listed = build_uids((10, "ours"), (9, "ours"), (8, "ours"))
+    unnamed = build_answer(200, {"status": "success"})
+    found = run_call(poll.poll(CREDENTIALS), listed, build_report(4), unnamed, unnamed)
+    assert found is not None
+    assert found.body["report_id"] == 4
+
+
+def test_a_run_without_any_name_of_its_report_is_an_error_with_the_way_out() -> None:
+    poll = RunPoll(EventFilter("report.run", run_id=9))
+    run = build_answer(200, {"result": {"id": 9, "status": "success"}})
+    with pytest.raises(PushMetricsParameterError, match="does not say of which report run 9 is"):
+        run_call(poll.poll(CREDENTIALS), run)
 
 
 def test_a_run_whose_outputs_a_proxy_did_not_find_once_is_found_by_the_next_poll() -> None:
