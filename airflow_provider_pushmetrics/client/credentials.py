@@ -75,16 +75,19 @@ class Credentials:
         """Where the API token is configured, for error messages."""
         return f"the API token, which is the password of {name_connection(self.conn_id)}"
 
+    def is_trusted(self, url: str) -> bool:
+        """Return whether the origin of a URL is the base URL's or a trusted one."""
+        origin = parse_origin(url)
+        known = (self.base_url, *self.trusted_origins)
+        return origin is not None and origin in {parse_origin(trusted) for trusted in known}
+
     def refuse_untrusted(self, url: str) -> None:
         """
         Refuse a URL whose origin must not see the token.
 
         :raises PushMetricsUntrustedUrlError: for an origin that is neither the base URL's nor trusted.
         """
-        origin = parse_origin(url)
-        if origin is None or origin not in {
-            parse_origin(known) for known in (self.base_url, *self.trusted_origins)
-        }:
+        if not self.is_trusted(url):
             raise PushMetricsUntrustedUrlError(
                 f"{redact(url)!r} is not at {self.base_url!r}, so the API token is not sent there: webhooks"
                 " are not proof of who sent them. If PushMetrics serves results from there, add its origin to"

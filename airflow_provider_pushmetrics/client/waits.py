@@ -21,6 +21,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsNotFoundError,
 )
+from airflow_provider_pushmetrics.redaction import redact
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ def wait_for_run(
     """
     refuse_endless_wait(target, credentials, receiver)
     backoff, progress = FailureBackoff(budget), ProgressLog(target, budget)
-    after = target.after_cursor or 0
+    reader, after = RunReader(target, credentials), target.after_cursor or 0
 
     def poll() -> Call[FinishedRun | None]:
         nonlocal after
@@ -162,11 +163,11 @@ def wait_for_run(
             run = yield from _fetch_run(target, credentials)
             progress.status = run.status
             backoff.reset()  # if the receiver fails, the API still answers
-            if (finished := read_run(target, run)) is not None:
+            if (finished := reader.read_run(run)) is not None:
                 return finished
         if receiver is None:
             return None
-        finished, after = yield from _listen(receiver, target, after, budget)
+        finished, after = yield from _listen(receiver, reader, after, budget)
         return finished
 
     return (yield from until(budget, poll, backoff=backoff, pauses=receiver is None))
@@ -256,8 +257,6 @@ def read_run(target: RunTarget, run: Run) -> FinishedRun | None:
             f"report {target.report_id} has no run {run.id}: that is one of report {run.report_id}. Was"
             " PushMetrics restored from a backup since? Clear the task to start another run."
         )
-    if run.status is RunStatus.UNKNOWN:
-        log.warning("run %s has a status that this version does not know; it counts as unfinished", run.id)
     if not run.status.is_finished:
         return None
     return FinishedRun(str(run.report_id or target.report_id), run.id, status=run.status)
@@ -282,26 +281,71 @@ def poll_page(
     return page
 
 
+@dataclass
+class RunReader:
+    """
+    Reads what may tell one wait that its run has ended. What it skips is logged once, not at each poll.
+
+    :param target: The run.
+    :param credentials: The PushMetrics that has started it.
+    """
+
+    target: RunTarget
+    credentials: Credentials
+    _has_logged_status: bool = False
+    _skipped_id: int = 0
+
+    def read_run(self, run: Run) -> FinishedRun | None:
+        """
+        Read a run from the API; None while it is unfinished.
+
+        :raises PushMetricsNotFoundError: if it is a run of another report.
+        """
+        if run.status is RunStatus.UNKNOWN and not self._has_logged_status:
+            self._has_logged_status = True
+            log.warning(
+                "run %s has a status that this version does not know: it counts as unfinished", run.id
+            )
+        return read_run(self.target, run)
+
+    def read_event(self, found: FeedEvent) -> FinishedRun | None:
+        """
+        Read which run has ended, from an event; None if the event is not about a run of this PushMetrics.
+
+        A receiver may have several senders, whose reports and runs have the same numbers. Only the URL of
+        the outputs tells them apart.
+        """
+        try:
+            event = parse_event(found.body)
+        except InvalidEventError as error:
+            self._skip(found, str(error))
+            return None
+        if not isinstance(event, ReportRun):
+            return None
+        if not self.credentials.is_trusted(url := event.report_notebook_outputs):
+            self._skip(
+                found,
+                f"its outputs, {redact(url)!r}, are not at {self.credentials.base_url!r}. If it is the event"
+                " of the run, add that origin to the connection's extra 'trusted_origins'",
+            )
+            return None
+        return FinishedRun(str(event.report_id), event.run_id, url)
+
+    def _skip(self, found: FeedEvent, reason: str) -> None:
+        if found.id > self._skipped_id:  # the feed of several waits is read again for a new one
+            self._skipped_id = found.id
+            log.warning("event %d in the inbox is skipped: %s", found.id, reason)
+
+
 def _listen(
-    receiver: Receiver, target: RunTarget, after: int, budget: WaitBudget
+    receiver: Receiver, reader: RunReader, after: int, budget: WaitBudget
 ) -> Call[tuple[FinishedRun | None, int]]:
-    wanted = build_run_filter(target)
-    page = yield from poll_page(receiver, wanted, after=after, budget=budget, limit=1)
-    if not page.events:
-        return None, page.cursor
-    return read_run_event(page.events[0]), page.events[0].id
-
-
-def read_run_event(found: FeedEvent) -> FinishedRun | None:
-    """Read which run has ended, from an event; None if the event is not about one."""
-    try:
-        event = parse_event(found.body)
-    except InvalidEventError as error:
-        log.warning("event %d in the inbox is skipped: %s", found.id, error)
-        return None
-    if not isinstance(event, ReportRun):
-        return None
-    return FinishedRun(str(event.report_id), event.run_id, event.report_notebook_outputs)
+    wanted = build_run_filter(reader.target)
+    page = yield from poll_page(receiver, wanted, after=after, budget=budget, limit=PAGE_EVENTS)
+    for event in page.events:
+        if (finished := reader.read_event(event)) is not None:
+            return finished, event.id
+    return None, page.cursor
 
 
 def build_run_filter(target: RunTarget) -> EventFilter:

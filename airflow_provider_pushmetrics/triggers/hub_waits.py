@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from airflow.providers.common.compat.connection import get_async_connection
@@ -80,6 +79,7 @@ async def wait_for_run_in_hub(conn_id: str, target: RunTarget, *, budget: WaitBu
     def build(settings: PushMetricsSettings) -> PendingWait:
         credentials, receiver = settings.build_credentials(), settings.receiver
         waits.refuse_endless_wait(target, credentials, receiver)
+        reader = waits.RunReader(target, credentials)
 
         def poll_once(credentials: Credentials) -> Call[FinishedRun | None]:
             return waits.wait_for_run(target, credentials=credentials, receiver=receiver, budget=budget)
@@ -89,8 +89,8 @@ async def wait_for_run_in_hub(conn_id: str, target: RunTarget, *, budget: WaitBu
             target.after_cursor or 0,
             budget,
             poll_once,
-            read_event=waits.read_run_event,
-            read_run=partial(waits.read_run, target),
+            read_event=reader.read_event,
+            read_run=reader.read_run,
             run_id=target.run_id if waits.can_poll_api(target, credentials) else None,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.applications import Starlette
@@ -74,6 +74,8 @@ class FakePushMetrics:
     :param marks_replays: Whether it says so in a header.
     :param delivers: Whether a run that is over is told to the receiver.
     :param url_query: The query of the URL of a run's outputs in its event; the real product documents none.
+    :param other_sender: The URL of another PushMetrics with the same reports, which tells the same receiver
+        of a run with the same number just before.
     :param bystanders: How many runs others start at the same moment.
     :param hides_runs: Whether the list of runs stays empty.
     :param filters_runs: Whether the list of runs can be limited to one report.
@@ -116,6 +118,7 @@ class FakePushMetrics:
     api_token: str = API_TOKEN
     trigger_token: str = TRIGGER_TOKEN
     url_query: str = ""
+    other_sender: str | None = None
     bystanders: int = 0
     hides_runs: bool = False
     filters_runs: bool = True
@@ -187,6 +190,8 @@ class FakePushMetrics:
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
         run = FakeRun(len(self.runs) + 1, report_id, parameters or {}, outcome, self.looks)
         self.runs.append(run)
+        if self.other_sender:
+            self.inbox.add(replace(self, url=self.other_sender).build_event(run))
         if self.delivers and outcome in FINISHED:
             self.inbox.add(self.build_event(run))
         return run

@@ -83,7 +83,7 @@ async def find_in_order(fake: FakePushMetrics, order: tuple[dict[str, Any], ...]
         0,
         WaitBudget(),
         poll_once=refuse_to_poll,
-        read_event=waits.read_run_event,
+        read_event=waits.RunReader(target, Credentials(fake.url)).read_event,
     )
     waiters.add(waiter)
     waiters.dispatch(FeedEvent(id=number, body=body) for number, body in enumerate(order, start=1))
