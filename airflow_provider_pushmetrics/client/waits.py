@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_provider_pushmetrics.client import calls, feed
 from airflow_provider_pushmetrics.client.credentials import Credentials
@@ -29,6 +29,10 @@ PAGE_EVENTS = 100
 
 PROGRESS_SECONDS = 60.0
 """How often a wait logs its progress."""
+
+
+SETTLE_SECONDS = 5.0
+"""After how long the list of runs is read again, to find out whether there is only one new run."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +209,9 @@ def find_new_run(
     """
     Find the run that was just started, in the API: the only one newer than ``after_run_id``.
 
+    A run that somebody else started at the same time may be listed before it. So the list is read again a
+    moment after it has shown one.
+
     :param newest_wins: Return the newest of several candidates instead of raising an error.
     :return: The run; None if none appeared before the deadline.
     :raises PushMetricsAmbiguousRun: if there are several candidates.
@@ -224,7 +231,12 @@ def find_new_run(
             )
         return candidates[0] if candidates else None
 
-    return (yield from until(budget, poll))
+    settle_seconds = min(SETTLE_SECONDS, max(0.0, budget.compute_remaining()))
+    found = yield from until(budget, poll)
+    if found is None or newest_wins:
+        return found
+    yield Pause(settle_seconds)
+    return (yield from until(replace(budget, deadline=budget.clock() + settle_seconds), poll))
 
 
 def _refuse_other_reports(report_id: str, runs: Sequence[Run]) -> None:

@@ -48,7 +48,7 @@ from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
-from airflow_provider_pushmetrics.triggers.event_stream import dump_event
+from airflow_provider_pushmetrics.triggers.trigger_events import dump_event
 
 log = logging.getLogger(__name__)
 

@@ -54,10 +54,9 @@ from airflow_provider_pushmetrics.triggers.event_filters import (
     read_filter,
     read_number,
 )
-from airflow_provider_pushmetrics.triggers.event_stream import dump_event
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
 from airflow_provider_pushmetrics.triggers.resumption import compute_not_before
-from airflow_provider_pushmetrics.triggers.trigger_events import rebuild_failure
+from airflow_provider_pushmetrics.triggers.trigger_events import dump_event, rebuild_failure
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -33,13 +33,12 @@ from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 from airflow_provider_pushmetrics.storable import (
     describe_error,
     format_error,
-    make_storable,
     storable_errors,
 )
-from airflow_provider_pushmetrics.tracing import TRACEPARENT, parse_traceparent
 from airflow_provider_pushmetrics.triggers.event_outcomes import has_succeeded, require_api_token
 from airflow_provider_pushmetrics.triggers.run_position import RunPosition, find_store
 from airflow_provider_pushmetrics.triggers.run_stream import OVERLAP_SECONDS, RunStream
+from airflow_provider_pushmetrics.triggers.trigger_events import dump_event
 
 if TYPE_CHECKING:
     from airflow.triggers.shared_stream import AdvanceItem
@@ -48,6 +47,15 @@ log = logging.getLogger(__name__)
 
 Position: TypeAlias = int | RunPosition
 """A cursor of the inbox, or a position in the list of runs."""
+
+
+FRESH_SECONDS = 5.0
+"""
+After how long a watcher asks again whether an event is still its own.
+
+Airflow gives the triggers of a process that was frozen, such as a paused container, to another one after 30 s
+without a heartbeat (``[triggerer] triggerer_health_check_threshold``).
+"""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ class StreamTiming:
     :param min_poll_seconds: The shortest interval between polls of the list of runs.
     :param overlap_seconds: How long a run may take to appear in that list after a newer one.
     :param refusal_seconds: How long PushMetrics must refuse a run of that list before it is given up.
+    :param fresh_seconds: After how long it is asked again whether an event is still its own.
     :param store_seconds: Before Airflow 3.3: after how long Airflow is assumed to have stored an event.
     """
 
@@ -69,6 +78,7 @@ class StreamTiming:
     min_poll_seconds: float = 5.0
     overlap_seconds: float = OVERLAP_SECONDS
     refusal_seconds: float = REFUSAL_SECONDS
+    fresh_seconds: float = FRESH_SECONDS
     store_seconds: float = 3.0
 
 
@@ -78,14 +88,6 @@ How many events all watchers of a triggerer may have handed over to Airflow that
 
 The triggerer stores all events that it has got before its next heartbeat, each in some 10 ms or more, and
 other components take it for dead after 30 s without one.
-"""
-
-FRESH_SECONDS = 5.0
-"""
-After how long a watcher asks again whether an event is still its own.
-
-Airflow gives the triggers of a process that was frozen, such as a paused container, to another one after 30 s
-without a heartbeat (``[triggerer] triggerer_health_check_threshold``).
 """
 
 MAX_CHECKS = 3
@@ -192,8 +194,7 @@ class EventProducer(SharedStreamProducer):
                 await self._pass_over(page.cursor, events)
             for event in events:
                 await self._make_way(is_delayed=event is events[-1])
-                if self._read_until is None or await self._is_taken(client, event.id):
-                    self._release(1)
+                if not await self._may_pass_on(client, event.id):
                     break
                 self._read_until = event.id
                 yield dump_event(event), event.id
@@ -208,6 +209,16 @@ class EventProducer(SharedStreamProducer):
         self._stored = self._read_until = position
         self._last_chosen = 0
 
+    async def _may_pass_on(self, client: PushMetricsAsyncClient, event_id: int) -> bool:
+        """Return whether an event that counts as handed over may be; if not, it no longer counts."""
+        is_ours = False
+        try:
+            is_ours = self._read_until is not None and not await self._is_taken(client, event_id)
+        finally:  # the receiver may be away
+            if not is_ours:
+                self._release(1)
+        return is_ours
+
     async def _is_taken(self, client: PushMetricsAsyncClient, event_id: int) -> bool:
         """
         Return whether another triggerer has handled an event, or a later one; go on after it.
@@ -215,7 +226,7 @@ class EventProducer(SharedStreamProducer):
         It has if this process was frozen since it asked for the events: they arrive all the same.
         """
         for _ in range(MAX_CHECKS):
-            if abs(time.time() - self._asked_at) < FRESH_SECONDS:
+            if abs(time.time() - self._asked_at) < self._timing.fresh_seconds:
                 break
             position = await self._fetch_position(client)
             if position >= event_id:
@@ -381,12 +392,3 @@ def build_stream_name(kwargs: Mapping[str, Any]) -> str:
     if queue is not None:
         parts.append(f"queue-{queue}")
     return "-".join(parts)
-
-
-def dump_event(event: FeedEvent) -> FoundEvent:
-    """Convert an event of the inbox to a value that Airflow can store, whatever its sender wrote."""
-    facts = {"id": event.id, "source": event.source, "received_at": event.received_at, "body": event.body}
-    if trace := parse_traceparent(event.traceparent):
-        facts[TRACEPARENT] = trace
-    dumped: FoundEvent = make_storable(facts)
-    return dumped

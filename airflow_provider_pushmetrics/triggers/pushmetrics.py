@@ -43,7 +43,6 @@ from airflow_provider_pushmetrics.triggers.event_stream import (
     EventProducer,
     build_position_name,
     build_stream_name,
-    dump_event,
 )
 from airflow_provider_pushmetrics.triggers.hub_waits import wait_for_event_in_hub, wait_for_run_in_hub
 from airflow_provider_pushmetrics.triggers.run_position import offer_asset_store
@@ -51,6 +50,7 @@ from airflow_provider_pushmetrics.triggers.trigger_events import (
     build_finished_event,
     build_found_event,
     build_timeout_event,
+    dump_event,
 )
 
 _PATH = "airflow_provider_pushmetrics.triggers.pushmetrics"

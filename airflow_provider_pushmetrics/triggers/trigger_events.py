@@ -7,11 +7,11 @@ from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_pushmetrics.client.models import FeedEvent, RunStatus
+from airflow_provider_pushmetrics.client.models import FeedEvent, FoundEvent, RunStatus
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.exceptions import PushMetricsError, rebuild_error
 from airflow_provider_pushmetrics.storable import describe_error, make_storable
-from airflow_provider_pushmetrics.triggers.event_stream import dump_event
+from airflow_provider_pushmetrics.tracing import TRACEPARENT, parse_traceparent
 
 ERROR_FACTS = ("status_code", "retry_after_seconds")
 """What decides about a retry, besides the class of an error."""
@@ -85,3 +85,12 @@ def rebuild_failure(event: Mapping[str, Any]) -> PushMetricsError:
 
 def _build_event(**payload: Any) -> TriggerEvent:
     return TriggerEvent(make_storable(payload))
+
+
+def dump_event(event: FeedEvent) -> FoundEvent:
+    """Convert an event of the inbox to a value that Airflow can store, whatever its sender wrote."""
+    facts = {"id": event.id, "source": event.source, "received_at": event.received_at, "body": event.body}
+    if trace := parse_traceparent(event.traceparent):
+        facts[TRACEPARENT] = trace
+    dumped: FoundEvent = make_storable(facts)
+    return dumped

@@ -28,6 +28,7 @@ class FakeInbox:
     :param refuses_positions: Answer 400 to whoever stores a position.
     :param hold_seconds: How long a request for events is held at most.
     :param outages: How many requests for events are answered 503 from now on.
+    :param position_outages: How many requests for the position of a consumer are answered so.
     :param waiting: How many requests for events are being answered.
     :param peak: How many were at most at once.
     :param asked: The queries of all of them.
@@ -43,6 +44,7 @@ class FakeInbox:
     refuses_positions: bool = False
     hold_seconds: float = 60.0
     outages: int = 0
+    position_outages: int = 0
     waiting: int = 0
     peak: int = 0
     asked: list[dict[str, str]] = field(default_factory=list)
@@ -119,6 +121,9 @@ class FakeInbox:
         ]
 
     async def _show_consumer(self, request: Request) -> Response:
+        if self.position_outages > 0:
+            self.position_outages -= 1
+            return JSONResponse({"message": "Maintenance"}, 503, {"Retry-After": "0"})
         name = request.path_params["name"]
         place = {"name": name, "position": self.positions.get(name, 0), "taken_by": self.takers.get(name)}
         return self._refuse(request) or JSONResponse(place)

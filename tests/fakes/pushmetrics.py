@@ -41,6 +41,7 @@ class FakeRun:
     A report run.
 
     :param looks: How often it still answers that it is unfinished.
+    :param late_lists: How many requests for the list of runs still do not show it.
     """
 
     id: int
@@ -48,6 +49,7 @@ class FakeRun:
     parameters: dict[str, Any]
     status: str = "success"
     looks: int = 0
+    late_lists: int = 0
 
     def look(self) -> str:
         if self.looks > 0:
@@ -77,6 +79,7 @@ class FakePushMetrics:
     :param other_sender: The URL of another PushMetrics with the same reports, which tells the same receiver
         of a run with the same number just before.
     :param bystanders: How many runs others start at the same moment.
+    :param late_lists: How many requests for the list of runs do not show the run of a trigger call yet.
     :param hides_runs: Whether the list of runs stays empty.
     :param filters_runs: Whether the list of runs can be limited to one report.
     :param names_report: By which of these a run names its report.
@@ -120,6 +123,7 @@ class FakePushMetrics:
     url_query: str = ""
     other_sender: str | None = None
     bystanders: int = 0
+    late_lists: int = 0
     hides_runs: bool = False
     filters_runs: bool = True
     names_report: tuple[str, ...] = ("report_id", "report_uid")
@@ -241,6 +245,7 @@ class FakePushMetrics:
         if earlier and not self.always_replays and earlier.parameters != seen.json:
             return JSONResponse({"message": "This key was used before with other parameters"}, 409)
         run = earlier or self.start_run(request.path_params["report"], seen.json)
+        run.late_lists = self.late_lists
         for _ in range(self.bystanders):
             self.start_run(run.report_id)
         if key:
@@ -288,6 +293,9 @@ class FakePushMetrics:
         return self._refuse(seen) or JSONResponse(shown)
 
     def _is_listed(self, run: FakeRun, report: str | None) -> bool:
+        if run.late_lists > 0:
+            run.late_lists -= 1
+            return False
         is_wanted = report in (None, run.report_id, f"rEp{run.report_id}") or not self.filters_runs
         return is_wanted and not self.hides_runs
 

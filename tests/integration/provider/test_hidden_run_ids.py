@@ -69,6 +69,7 @@ class CrowdedOperator(PushMetricsTriggerReportOperator):
 def run_task(run_id: str, operator_class: type[PushMetricsTriggerReportOperator], **kwargs: Any) -> Any:
     context: Any = {"ti": FakeTaskInstance(run_id=run_id)}
     operator = operator_class(task_id="a_task", report_id=1, poll_interval=0.05, timeout=60, **kwargs)
+    operator.appearance_seconds = 1.0
     try:
         return operator.execute(context)
     except TaskDeferred as deferral:

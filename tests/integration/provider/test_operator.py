@@ -48,7 +48,9 @@ pytestmark = pytest.mark.usefixtures("quick_worker")
 
 def build(**kwargs: Any) -> PushMetricsTriggerReportOperator:
     defaults: dict[str, Any] = {"task_id": "a_task", "report_id": 1, "poll_interval": 0.01, "defer_after": 0}
-    return PushMetricsTriggerReportOperator(**defaults | kwargs)
+    operator = PushMetricsTriggerReportOperator(**defaults | kwargs)
+    operator.appearance_seconds = 0.5
+    return operator
 
 
 def run_task(ti: FakeTaskInstance | None = None, **kwargs: Any) -> Any:
@@ -191,6 +193,14 @@ def test_several_runs_that_could_be_ours_are_not_guessed_at(
     pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:
     pushmetrics.names_runs, pushmetrics.bystanders = False, 1
+    with pytest.raises(PushMetricsAmbiguousRun, match=r"2 runs .*\(2, 1\)"):
+        run_task(deferrable=deferrable)
+
+
+def test_a_run_of_others_that_is_listed_before_ours_is_not_taken_for_it(
+    pushmetrics: FakePushMetrics, deferrable: bool
+) -> None:
+    pushmetrics.names_runs, pushmetrics.bystanders, pushmetrics.late_lists = False, 1, 1
     with pytest.raises(PushMetricsAmbiguousRun, match=r"2 runs .*\(2, 1\)"):
         run_task(deferrable=deferrable)
 

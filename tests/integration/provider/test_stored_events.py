@@ -12,8 +12,11 @@ from sqlalchemy.engine import make_url
 
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
-from airflow_provider_pushmetrics.triggers.event_stream import dump_event
-from airflow_provider_pushmetrics.triggers.trigger_events import build_failure_event, build_found_event
+from airflow_provider_pushmetrics.triggers.trigger_events import (
+    build_failure_event,
+    build_found_event,
+    dump_event,
+)
 from tests.fakes.airflow_storage import write_next_kwargs, write_xcom
 from tests.fakes.json_values import JSON_OBJECTS, TEXTS
 

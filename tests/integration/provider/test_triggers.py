@@ -376,6 +376,21 @@ async def test_a_position_that_cannot_be_stored_is_an_error_and_not_forgotten(
             await take(events, 1)
 
 
+async def test_failures_of_the_receiver_before_an_event_is_passed_on_do_not_stop_a_watcher(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    """Of the places of unstored events, none is lost by any of them."""
+    inbox, timing = pushmetrics.inbox, replace(AT_ONCE, fresh_seconds=0.0)
+    async with open_events(PushMetricsEventTrigger(), timing=timing) as events:
+        waiting = asyncio.ensure_future(take(events, 1))
+        await until(lambda: inbox.waiting == 1)
+        inbox.position_outages = outages = 10 * MAX_UNSTORED_EVENTS
+        pushmetrics.start_run()
+        await until(lambda: inbox.position_outages < outages - 6 * MAX_UNSTORED_EVENTS, "retries")
+        inbox.position_outages = 0
+        assert await asyncio.wait_for(waiting, LIMIT_SECONDS) == [1]
+
+
 async def test_a_task_that_waits_for_events_without_a_receiver_and_a_token_fails_with_the_way_out(
     connect_whole: Connect,
 ) -> None:

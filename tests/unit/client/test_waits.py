@@ -341,14 +341,28 @@ def build_runs(*ids: int) -> Any:
 def test_the_only_run_newer_than_before_is_ours(
     driver: ScriptedDriver, after: int, listed: tuple[int, ...], ours: int
 ) -> None:
-    driver.script = [build_runs(*listed)]
+    driver.script = [build_runs(*listed)] * 2
     assert find_new_run(driver, after=after).id == ours
+    assert driver.pauses == [waits.SETTLE_SECONDS]
+
+
+def test_a_run_of_others_that_is_listed_first_is_not_taken_for_ours(driver: ScriptedDriver) -> None:
+    driver.script = [build_runs(7, 5), build_runs(7, 6, 5)]
+    with pytest.raises(PushMetricsAmbiguousRun, match=r"2 runs .*7, 6"):
+        find_new_run(driver)
+
+
+def test_the_second_look_at_the_list_may_come_after_the_time_that_the_first_may_take(
+    driver: ScriptedDriver,
+) -> None:
+    driver.script = [*[build_runs(5)] * 30, build_runs(6, 5), UNAVAILABLE, build_runs(6, 5)]
+    assert find_new_run(driver, timeout=30.0).id == 6
 
 
 def test_a_run_may_take_a_moment_to_be_listed(driver: ScriptedDriver) -> None:
-    driver.script = [build_runs(5), build_runs(5), build_runs(6, 5)]
+    driver.script = [build_runs(5), build_runs(5), *[build_runs(6, 5)] * 2]
     assert find_new_run(driver).id == 6
-    assert driver.pauses == [1.0, 1.0]
+    assert driver.pauses == [1.0, 1.0, waits.SETTLE_SECONDS]
 
 
 def test_a_run_that_is_never_listed_is_none(driver: ScriptedDriver) -> None:
@@ -393,7 +407,7 @@ WAITS: dict[str, tuple[Callable[..., Any], Any]] = {
         partial(wait_for_run, target=RunTarget("1", 7), receiver=RECEIVER),
         build_page(build_event(3)),
     ),
-    "new-run": (find_new_run, build_runs(6, 5)),
+    "new-run": (partial(find_new_run, newest_wins=True), build_runs(6, 5)),
 }
 
 

@@ -14,11 +14,11 @@ from airflow_provider_pushmetrics.client.outcomes import RunOutcome, build_resul
 from airflow_provider_pushmetrics.client.waits import FinishedRun
 from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.storable import MAX_STORABLE_DEPTH, storable_errors
-from airflow_provider_pushmetrics.triggers.event_stream import dump_event
 from airflow_provider_pushmetrics.triggers.trigger_events import (
     build_failure_event,
     build_finished_event,
     build_found_event,
+    dump_event,
 )
 from tests.fakes.airflow_storage import (
     HAS_SUPERVISOR,

@@ -20,7 +20,6 @@ from airflow_provider_pushmetrics.triggers.event_stream import (
     EventProducer,
     build_position_name,
     build_run_position_name,
-    dump_event,
 )
 from airflow_provider_pushmetrics.triggers.pushmetrics import (
     PushMetricsEventTrigger,
@@ -31,6 +30,7 @@ from airflow_provider_pushmetrics.triggers.trigger_events import (
     build_failure_event,
     build_finished_event,
     build_timeout_event,
+    dump_event,
 )
 from tests.fakes.airflow_versions import needs_airflow
 
