@@ -194,7 +194,7 @@ class RunPoll:
         since = now if before is None else before.since
         self._refusals[run_id] = _Refusal(since, now + (now - since))
         if now - since >= REFUSAL_SECONDS:
-            log.warning("Run %d is given up, and the wait goes on for another one: %s", run_id, error)
+            log.warning("Run %d is given up, and the wait continues for another one: %s", run_id, error)
             del self._open[run_id], self._refusals[run_id]
 
     def _find_event(self, credentials: Credentials, run: Run) -> Call[FeedEvent | None]:

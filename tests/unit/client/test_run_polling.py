@@ -143,7 +143,7 @@ def test_a_run_is_given_up_with_a_warning_only_after_ten_minutes_without_it(
         clock.advance(5.0)
     assert asked_at == [0, 5, 10, 20, 40, 80, 160, 320, 640]
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
-        "Run 9 is given up, and the wait goes on for another one"
+        "Run 9 is given up, and the wait continues for another one"
     ]
 
 
