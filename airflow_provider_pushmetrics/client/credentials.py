@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from airflow_provider_pushmetrics.client.protocol import Call, Request
+from airflow_provider_pushmetrics.client.protocol import Call, Pause, Request
 from airflow_provider_pushmetrics.client.retry_policy import RetryPolicy
 from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY, send
 from airflow_provider_pushmetrics.exceptions import (
@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.redaction import redact
 PERSONAL_TOKEN_PREFIX = "pmpat_"  # noqa: S105 (a prefix)
 EXCHANGE_PATH = "/api/v1/security/exchange"
 EXCHANGE_TIMEOUT_SECONDS = 30.0
+EXCHANGE_POLL_SECONDS = 0.05
 DEFAULT_LIFETIME_SECONDS = 900.0
 """The lifetime of a JWT if the response does not contain one, as in PushMetrics' own client."""
 
@@ -69,6 +70,7 @@ class Credentials:
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
     _jwt: str | None = field(default=None, init=False, repr=False)
     _jwt_deadline: float = field(default=0.0, init=False, repr=False)
+    _is_exchanging: bool = field(default=False, init=False, repr=False)
 
     @property
     def token_name(self) -> str:
@@ -108,9 +110,15 @@ class Credentials:
             )
         if not self.can_renew:
             return {"Authorization": f"Bearer {self.api_token}"}
-        if self._jwt is None or self.clock() >= self._jwt_deadline:
+        if not self._has_jwt:
+            yield from self._wait_for_exchange()
+        if not self._has_jwt:
             yield from self._exchange(policy)
         return {"Authorization": f"Bearer {self._jwt}"}
+
+    @property
+    def _has_jwt(self) -> bool:
+        return self._jwt is not None and self.clock() < self._jwt_deadline
 
     @property
     def can_renew(self) -> bool:
@@ -121,7 +129,24 @@ class Credentials:
         """Discard the JWT, because the server rejected it."""
         self._jwt = None
 
+    def _wait_for_exchange(self) -> Call[None]:
+        """
+        Wait while another call exchanges the token: one exchange serves all calls of these credentials.
+
+        Not for longer than the exchange may take, because a call may have been given up in it.
+        """
+        deadline = self.clock() + EXCHANGE_TIMEOUT_SECONDS
+        while self._is_exchanging and self.clock() < deadline:
+            yield Pause(EXCHANGE_POLL_SECONDS)
+
     def _exchange(self, policy: RetryPolicy) -> Call[None]:
+        self._is_exchanging = True
+        try:
+            yield from self._request_jwt(policy)
+        finally:
+            self._is_exchanging = False
+
+    def _request_jwt(self, policy: RetryPolicy) -> Call[None]:
         request = Request(
             "POST",
             self.base_url + EXCHANGE_PATH,

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from airflow.providers.common.compat.connection import get_async_connection
 
 from airflow_provider_pushmetrics.client import calls, feed, reports
+from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.models import (
     FeedPage,
     Report,
@@ -43,7 +45,7 @@ class PushMetricsAsyncClient:
 
     def __init__(self, settings: PushMetricsSettings, transport: AsyncTransport) -> None:
         self.settings = settings
-        self.credentials = settings.build_credentials()
+        self.credentials = share_credentials(settings)
         self._transport = transport
 
     async def call(self, call: Call[T]) -> T:
@@ -194,6 +196,28 @@ class PushMetricsAsyncClient:
         return await self.call(
             feed.fetch_events(receiver, wanted, after=after, wait_seconds=wait_seconds, limit=limit)
         )
+
+
+# Each trigger builds its own client, so a JWT can only be shared here.
+_credentials: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[PushMetricsSettings, Credentials]]]
+_credentials = WeakKeyDictionary()
+
+
+def share_credentials(settings: PushMetricsSettings) -> Credentials:
+    """
+    Get the credentials of a connection, which all clients of this event loop share.
+
+    PushMetrics limits how often an API token is exchanged. Other settings of the connection, and code outside
+    of an event loop, get other credentials.
+    """
+    try:
+        known = _credentials.setdefault(asyncio.get_running_loop(), {})
+    except RuntimeError:  # there is no event loop
+        return settings.build_credentials()
+    kept = known.get(settings.conn_id)
+    if kept is None or kept[0] != settings:
+        kept = known[settings.conn_id] = settings, settings.build_credentials()
+    return kept[1]
 
 
 @asynccontextmanager

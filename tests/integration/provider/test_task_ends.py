@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, Asset, Tas
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_pushmetrics import compat
+from airflow_provider_pushmetrics.client.credentials import EXCHANGE_PATH
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAirflowVersionError,
     PushMetricsParameterError,
@@ -159,6 +160,22 @@ async def test_a_sensors_failed_run_is_for_a_worker_to_decide(
     assert supervisor.xcoms == {}
     event = await fire(PushMetricsSensorTrigger(**trigger, on_failed_run="succeed"))  # type: ignore[arg-type]
     assert "return_value" in read_xcoms(event, supervisor)
+
+
+async def test_tasks_that_end_in_the_triggerer_exchange_the_api_token_once_for_all(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, supervisor: FakeSupervisor
+) -> None:
+    """PushMetrics allows ten exchanges a minute."""
+    pushmetrics.api_token = "pmpat_0123456789"
+    connect_whole(password=pushmetrics.api_token)
+    run_ids = [pushmetrics.start_run().id for _ in range(12)]
+    triggers = [
+        PushMetricsRunTrigger(report_id="1", run_id=run_id, end_from_trigger=True) for run_id in run_ids
+    ]
+    events = await asyncio.gather(*map(fire, triggers))
+    events.append(await fire(triggers[0]))  # when the others do not wait any longer
+    assert all(isinstance(event, TaskSuccessEvent) for event in events)
+    assert len([seen for seen in pushmetrics.seen if seen.path == EXCHANGE_PATH]) == 1
 
 
 @needs_airflow("3.0")

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_pushmetrics.client.credentials import Credentials, parse_origin
+from airflow_provider_pushmetrics.client.credentials import (
+    EXCHANGE_TIMEOUT_SECONDS,
+    Credentials,
+    parse_origin,
+)
+from airflow_provider_pushmetrics.client.protocol import Pause, Request
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAuthError,
     PushMetricsConfigurationError,
@@ -236,3 +243,39 @@ def test_the_personal_token_is_in_no_error_of_the_exchange() -> None:
     with pytest.raises(PushMetricsAuthError) as caught:
         run_call(build_credentials().authorize(), build_answer(403, {"message": f"{PAT} may not"}))
     assert PAT[6:] not in str(caught.value)
+
+
+# Calls at the same time
+
+
+def test_calls_at_the_same_time_exchange_the_token_once() -> None:
+    credentials = build_credentials()
+    first, second = credentials.authorize(), credentials.authorize()
+    assert isinstance(next(first), Request)
+    assert isinstance(next(second), Pause)
+    with pytest.raises(StopIteration) as first_end:
+        first.send(build_exchange())
+    with pytest.raises(StopIteration) as second_end:
+        second.send(None)
+    assert first_end.value.value == second_end.value.value == {"Authorization": "Bearer jwt.one.x"}
+
+
+def test_call_exchanges_the_token_itself_if_the_other_one_fails_or_is_given_up() -> None:
+    for end in (Generator.close, lambda call: call.throw(KeyboardInterrupt)):
+        credentials = build_credentials()
+        first, second = credentials.authorize(), credentials.authorize()
+        next(first)
+        next(second)
+        with suppress(KeyboardInterrupt):
+            end(first)
+        assert isinstance(second.send(None), Request)
+
+
+def test_call_waits_for_the_exchange_of_another_one_no_longer_than_that_may_take() -> None:
+    clock = FakeClock()
+    credentials = build_credentials(clock=clock)
+    first, second = credentials.authorize(), credentials.authorize()
+    next(first)
+    assert isinstance(next(second), Pause)
+    clock.advance(EXCHANGE_TIMEOUT_SECONDS)
+    assert isinstance(second.send(None), Request)
