@@ -387,7 +387,7 @@ class PushMetricsTriggerReportOperator(BaseOperator):
         parameters = self.hook.call(fetch_parameters(self.hook.credentials, outcome.run_id))
         if parameters is None:
             request = read_request(self.report_id, self.parameters, self._parameter_templates)
-            parameters = request.find_sent(target)
+            parameters = request.find_sent(target, self.hook.settings.trigger_tokens.get(request.report_id))
         return describe_outcome(outcome, target.report_id, parameters)
 
     def _return(self, outcome: RunOutcome) -> RunResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,9 +20,9 @@ from airflow_provider_pushmetrics.exceptions import (
 )
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.tasks.failures import PushMetricsUnknownParameters
-from airflow_provider_pushmetrics.tasks.state import hash_key
 
 PARAMETER = "parameter"
+DIGEST_LENGTH = 48
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,25 @@ class RunRequest:
     report_id: str
     parameters: CheckedParameters
 
-    @property
-    def parameters_digest(self) -> str:
-        """The digest of the parameters: whether another rendering of the task gave the same ones."""
-        return hash_key(json.dumps(self.parameters, sort_keys=True))
+    def compute_digest(self, trigger_token: str) -> str:
+        """
+        Compute the digest of the parameters: whether another rendering of the task gave the same ones.
 
-    def find_sent(self, target: RunTarget) -> CheckedParameters | None:
-        """Find the parameters that a run was started with; None if they may be others than these."""
-        return self.parameters if self.parameters_digest == target.parameters_digest else None
+        :param trigger_token: The token of the report's trigger. Airflow shows the digest to its users, who
+            could otherwise guess a parameter with few possible values by it.
+        """
+        text = json.dumps(self.parameters, sort_keys=True)
+        return hmac.new(trigger_token.encode(), text.encode(), "sha256").hexdigest()[:DIGEST_LENGTH]
+
+    def find_sent(self, target: RunTarget, trigger_token: str | None) -> CheckedParameters | None:
+        """
+        Find the parameters that a run was started with; None if they may be others than these.
+
+        :param trigger_token: The token of the report's trigger; None if the connection no longer has one.
+        """
+        if trigger_token is None:
+            return None
+        return self.parameters if self.compute_digest(trigger_token) == target.parameters_digest else None
 
 
 def read_request(report_id: object, parameters: Any, templates: Any) -> RunRequest:

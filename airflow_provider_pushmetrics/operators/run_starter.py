@@ -97,7 +97,7 @@ class RunStarter:
         """Start the run and return what identifies it; all checks come before the call."""
         check_parameter_names(self.hook, self.request, self.log, is_strict=self.is_strict)
         target = self.correlation.mark_position(self.request.report_id)
-        target = replace(target, parameters_digest=self.request.parameters_digest)
+        target = replace(target, parameters_digest=self._compute_digest())
         # If this try dies in the call, the next one finds it.
         self.state.save_run(target, is_accepted=False)
         try:
@@ -209,9 +209,12 @@ class RunStarter:
 
     def _find_digest(self, started: TriggeredRun, target: RunTarget) -> str | None:
         """Find the digest of the parameters of a run; None if an earlier call may have started it."""
-        mine = self.request.parameters_digest
+        mine = self._compute_digest()
         is_new = started.run_id is not None or target.parameters_digest == mine
         return mine if is_new and not started.was_replayed else None
+
+    def _compute_digest(self) -> str:
+        return self.request.compute_digest(self.hook.settings.get_trigger_token(self.request.report_id))
 
     def _trigger(self, key: str) -> TriggeredRun:
         report_id = self.request.report_id

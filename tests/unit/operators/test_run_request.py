@@ -6,6 +6,7 @@ import pytest
 
 from airflow_provider_pushmetrics.client.calls import CheckedParameters, check_parameters
 from airflow_provider_pushmetrics.client.models import Report
+from airflow_provider_pushmetrics.client.waits import RunTarget
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.operators.run_request import (
     RunRequest,
@@ -83,3 +84,21 @@ def test_parameters_that_the_report_has_are_not_told_of() -> None:
 def test_a_server_that_does_not_list_blocks_cannot_say() -> None:
     with pytest.raises(PushMetricsParameterError, match="does not list the blocks of report '1'"):
         describe_unknown_parameters(build_request(origin="JFK"), Report(id=1))
+
+
+# The digest of the parameters
+
+
+def test_parameters_are_those_of_the_run_only_if_they_have_its_digest() -> None:
+    request = build_request(month=2, origin="JFK")
+    target = RunTarget("1", 7, parameters_digest=request.compute_digest("a-token"))
+    assert build_request(origin="JFK", month=2).find_sent(target, "a-token") == request.parameters
+    assert build_request(month=3, origin="JFK").find_sent(target, "a-token") is None
+    assert request.find_sent(RunTarget("1", 7), "a-token") is None
+
+
+def test_parameters_cannot_be_guessed_by_their_digest_without_the_token_of_the_trigger() -> None:
+    request = build_request(password="a")
+    target = RunTarget("1", 7, parameters_digest=request.compute_digest("a-token"))
+    assert request.find_sent(target, "another-token") is None
+    assert request.find_sent(target, None) is None
