@@ -45,7 +45,7 @@ class PushMetricsAsyncClient:
 
     def __init__(self, settings: PushMetricsSettings, transport: AsyncTransport) -> None:
         self.settings = settings
-        self.credentials = share_credentials(settings)
+        self.credentials = _share_credentials(settings)
         self._transport = transport
 
     async def call(self, call: Call[T]) -> T:
@@ -203,7 +203,7 @@ _credentials: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[PushM
 _credentials = WeakKeyDictionary()
 
 
-def share_credentials(settings: PushMetricsSettings) -> Credentials:
+def _share_credentials(settings: PushMetricsSettings) -> Credentials:
     """
     Get the credentials of a connection, which all clients of this event loop share.
 
