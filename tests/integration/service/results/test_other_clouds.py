@@ -24,6 +24,7 @@ from airflow_provider_pushmetrics.service.storage.object_store import (
 )
 from tests.fakes.cloud_storage import AZURE_KEY, BUILDERS, CloudServer, run_server
 from tests.fakes.service_reports import sql
+from tests.fakes.waiting import until
 from tests.integration.service.conftest import Api, open_client, run_parts
 
 pytestmark = [
@@ -120,7 +121,7 @@ async def test_reader_finds_no_difference_between_a_folder_and_object_storage(
             assert (await client.get(link, headers=known)).status_code == 304
             assert (await client.delete(f"/api/v1/report/{made.id}")).status_code == 200
             assert (await client.get(link)).status_code == 404
-            assert not parts.results.has_any()
+            await until(lambda: not parts.results.has_any())
 
 
 @pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
