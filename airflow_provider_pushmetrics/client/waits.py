@@ -18,6 +18,7 @@ from airflow_provider_pushmetrics.events import ReportRun, parse_event
 from airflow_provider_pushmetrics.exceptions import (
     InvalidEventError,
     PushMetricsAmbiguousRun,
+    PushMetricsApiError,
     PushMetricsConfigurationError,
     PushMetricsNotFoundError,
 )
@@ -210,7 +211,7 @@ def find_new_run(
     Find the run that was just started, in the API: the only one newer than ``after_run_id``.
 
     A run that somebody else started at the same time may be listed before it. So the list is read again a
-    moment after it has shown one.
+    moment after it has shown one; if that fails, the one that was there counts.
 
     :param newest_wins: Return the newest of several candidates instead of raising an error.
     :return: The run; None if none appeared before the deadline.
@@ -236,7 +237,12 @@ def find_new_run(
     if found is None or newest_wins:
         return found
     yield Pause(settle_seconds)
-    return (yield from until(replace(budget, deadline=budget.clock() + settle_seconds), poll))
+    try:
+        again = yield from until(replace(budget, deadline=budget.clock() + settle_seconds), poll)
+    except PushMetricsApiError as error:  # the run was there: a retry would start another one
+        log.warning("the runs of report %s could not be read a second time: %s", target.report_id, error)
+        again = None
+    return again or found
 
 
 def _refuse_other_reports(report_id: str, runs: Sequence[Run]) -> None:

@@ -359,6 +359,14 @@ def test_the_second_look_at_the_list_may_come_after_the_time_that_the_first_may_
     assert find_new_run(driver, timeout=30.0).id == 6
 
 
+@pytest.mark.parametrize(
+    "answer", [UNAVAILABLE, build_answer(403), build_answer(404), build_answer(200, {"result": []})]
+)
+def test_a_second_look_that_fails_leaves_the_run_that_was_there(driver: ScriptedDriver, answer: Any) -> None:
+    driver.script, driver.repeats_last = [build_runs(6, 5), answer], True
+    assert find_new_run(driver).id == 6
+
+
 def test_a_run_may_take_a_moment_to_be_listed(driver: ScriptedDriver) -> None:
     driver.script = [build_runs(5), build_runs(5), *[build_runs(6, 5)] * 2]
     assert find_new_run(driver).id == 6
