@@ -23,6 +23,12 @@ PERSONAL_TOKEN_PREFIX = "pmpat_"  # noqa: S105 (a prefix)
 EXCHANGE_PATH = "/api/v1/security/exchange"
 EXCHANGE_TIMEOUT_SECONDS = 30.0
 EXCHANGE_POLL_SECONDS = 0.05
+EXCHANGE_LEASE_SECONDS = 330.0
+"""
+How long other calls wait for the one that exchanges: an attempt, and the longest pause that is accepted.
+
+Then one of them tries, and the others wait for that one.
+"""
 DEFAULT_LIFETIME_SECONDS = 900.0
 """The lifetime of a JWT if the response does not contain one, as in PushMetrics' own client."""
 
@@ -70,7 +76,7 @@ class Credentials:
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
     _jwt: str | None = field(default=None, init=False, repr=False)
     _jwt_deadline: float = field(default=0.0, init=False, repr=False)
-    _is_exchanging: bool = field(default=False, init=False, repr=False)
+    _exchange_lease: float = field(default=-math.inf, init=False, repr=False)
 
     @property
     def token_name(self) -> str:
@@ -130,21 +136,18 @@ class Credentials:
         self._jwt = None
 
     def _wait_for_exchange(self) -> Call[None]:
-        """
-        Wait while another call exchanges the token: one exchange serves all calls of these credentials.
-
-        Not for longer than the exchange may take, because a call may have been given up in it.
-        """
-        deadline = self.clock() + EXCHANGE_TIMEOUT_SECONDS
-        while self._is_exchanging and self.clock() < deadline:
-            yield Pause(EXCHANGE_POLL_SECONDS)
+        """Wait while another call exchanges the token: one exchange serves all calls of these credentials."""
+        began = self.clock()
+        while not self._has_jwt and self.clock() < self._exchange_lease:
+            yield Pause(min(1.0, EXCHANGE_POLL_SECONDS + (self.clock() - began) / 10))
 
     def _exchange(self, policy: RetryPolicy) -> Call[None]:
-        self._is_exchanging = True
+        lease = self._exchange_lease = self.clock() + EXCHANGE_LEASE_SECONDS
         try:
             yield from self._request_jwt(policy)
         finally:
-            self._is_exchanging = False
+            if self._exchange_lease == lease:  # it is not that of a later exchange
+                self._exchange_lease = -math.inf
 
     def _request_jwt(self, policy: RetryPolicy) -> Call[None]:
         request = Request(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_pushmetrics.client.credentials import (
-    EXCHANGE_TIMEOUT_SECONDS,
+    EXCHANGE_LEASE_SECONDS,
     Credentials,
     parse_origin,
 )
@@ -271,11 +271,15 @@ def test_call_exchanges_the_token_itself_if_the_other_one_fails_or_is_given_up()
         assert isinstance(second.send(None), Request)
 
 
-def test_call_waits_for_the_exchange_of_another_one_no_longer_than_that_may_take() -> None:
+def test_one_call_takes_over_an_exchange_that_does_not_end_and_the_others_wait_for_it() -> None:
     clock = FakeClock()
     credentials = build_credentials(clock=clock)
-    first, second = credentials.authorize(), credentials.authorize()
+    first, *others = [credentials.authorize() for _ in range(5)]
     next(first)
-    assert isinstance(next(second), Pause)
-    clock.advance(EXCHANGE_TIMEOUT_SECONDS)
-    assert isinstance(second.send(None), Request)
+    assert {type(next(other)) for other in others} == {Pause}
+    clock.advance(EXCHANGE_LEASE_SECONDS - 1)
+    assert {type(other.send(None)) for other in others} == {Pause}
+    clock.advance(1)
+    assert [type(other.send(None)) for other in others] == [Request, Pause, Pause, Pause]
+    first.close()
+    assert {type(other.send(None)) for other in others[1:]} == {Pause}
