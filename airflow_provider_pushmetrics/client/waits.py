@@ -22,7 +22,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsNotFoundError,
 )
-from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.redaction import redact, strip_query
 
 log = logging.getLogger(__name__)
 
@@ -343,7 +343,7 @@ class RunReader:
         if not self.credentials.is_trusted(url := event.report_notebook_outputs):
             self._skip(
                 found,
-                f"its outputs, {redact(url)!r}, are not at {self.credentials.base_url!r}. If it is the event"
+                f"its outputs, {redact(strip_query(url))!r}, are not at {self.credentials.base_url!r}. If it is the event"
                 " of the run, add that origin to the connection's extra 'trusted_origins'",
             )
             return None

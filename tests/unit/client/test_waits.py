@@ -268,7 +268,7 @@ def test_an_event_that_cannot_be_meant_is_skipped(driver: ScriptedDriver, fault:
 def test_the_event_of_another_pushmetrics_is_skipped_and_logged(
     driver: ScriptedDriver, caplog: pytest.LogCaptureFixture, elsewhere: str
 ) -> None:
-    url = f"{elsewhere}/api/reports/1/run/7?token=t0ken-value"
+    url = f"{elsewhere}/api/reports/1/run/7?pass=t0ken-value"
     theirs = build_event(3, report_notebook_outputs=url)
     driver.script = [build_page(theirs, build_event(4))]
     finished = wait_for_run(driver, RunTarget("1", after_cursor=2), receiver=RECEIVER)
