@@ -341,10 +341,10 @@ class RunReader:
         if not isinstance(event, ReportRun):
             return None
         if not self.credentials.is_trusted(url := event.report_notebook_outputs):
+            shown = redact(strip_query(url))
             self._skip(
                 found,
-                f"its outputs, {redact(strip_query(url))!r}, are not at {self.credentials.base_url!r}. If it is the event"
-                " of the run, add that origin to the connection's extra 'trusted_origins'",
+                f"its outputs, {shown!r}, are not at {self.credentials.base_url!r}. If it is the event of the run, add that origin to the connection's extra 'trusted_origins'",
             )
             return None
         return FinishedRun(str(event.report_id), event.run_id, url)
