@@ -344,7 +344,8 @@ class RunReader:
             shown = redact(strip_query(url))
             self._skip(
                 found,
-                f"its outputs, {shown!r}, are not at {self.credentials.base_url!r}. If it is the event of the run, add that origin to the connection's extra 'trusted_origins'",
+                f"its outputs, {shown!r}, are not at {self.credentials.base_url!r}. If it is the event"
+                " of the run, add that origin to the connection's extra 'trusted_origins'",
             )
             return None
         return FinishedRun(str(event.report_id), event.run_id, url)
