@@ -11,6 +11,7 @@ from airflow_provider_pushmetrics.client import calls
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.models import QueryOutcome, RunOutputs, RunResult, RunStatus
 from airflow_provider_pushmetrics.client.protocol import Call, Pause, Request
+from airflow_provider_pushmetrics.client.wait_budget import ask_for_run
 from airflow_provider_pushmetrics.client.waits import FinishedRun
 from airflow_provider_pushmetrics.events import QueryRun, ReportRun, parse_event
 from airflow_provider_pushmetrics.exceptions import (
@@ -32,6 +33,9 @@ OUTPUTS_TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 1.0
 GOING_ON = 202
 """The status code of a response for an unfinished run."""
+
+NOT_ACCEPTABLE = 406
+"""The status code of a response for a format that the server does not have."""
 
 NDJSON_TYPE = "application/x-ndjson"
 NO_API_TOKEN = "there is no API token to ask with"  # noqa: S105 (a text)
@@ -123,10 +127,12 @@ def fetch_outcome(finished: FinishedRun, credentials: Credentials) -> Call[RunOu
     url = find_outputs_url(finished, credentials)
     if url is None or not credentials.api_token:
         return RunOutcome(finished.report_id, finished.run_id, url, finished.status)
-    outputs = yield from wait_until_ready(lambda: calls.fetch_outputs(credentials, url))
+    outputs = yield from wait_until_ready(
+        lambda: ask_for_run(credentials, lambda: calls.fetch_outputs(credentials, url))
+    )
     status = outputs.status or finished.status
-    if status is None and finished.run_id is not None:
-        listed = (yield from calls.fetch_run(credentials, finished.run_id)).status
+    if status is None and (run_id := finished.run_id) is not None:
+        listed = (yield from ask_for_run(credentials, lambda: calls.fetch_run(credentials, run_id))).status
         status = listed if listed.is_finished else None
     return RunOutcome(finished.report_id, finished.run_id, url, status, outputs)
 
@@ -256,18 +262,19 @@ def fetch_query_outcome(credentials: Credentials, url: str, run_id: int | None) 
     """
     request = Request("GET", url, headers={"Accept": NDJSON_TYPE}, is_streamed=True)
 
-    def poll() -> Call[str | None]:
-        response = yield from calls.send_authorized(credentials, request)
-        return None if response.status_code == 202 else response.headers.get("content-type", "")
+    def poll() -> Call[EventOutcome | None]:
+        try:
+            response = yield from calls.send_authorized(credentials, request)
+        except PushMetricsConflictError as error:
+            named = "the query" if run_id is None else f"query run {run_id}"
+            return EventOutcome(run_id, failure=f"{named} failed: {error}")
+        except PushMetricsApiError as error:
+            if error.status_code != NOT_ACCEPTABLE:
+                raise
+            return EventOutcome(run_id, unknown=NOT_SAID)
+        if response.status_code == GOING_ON:
+            return None
+        media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return EventOutcome(run_id, unknown=None if media_type == NDJSON_TYPE else NOT_SAID)
 
-    try:
-        media_type = yield from wait_until_ready(poll)
-    except PushMetricsConflictError as error:
-        named = "the query" if run_id is None else f"query run {run_id}"
-        return EventOutcome(run_id, failure=f"{named} failed: {error}")
-    except PushMetricsApiError as error:
-        if error.status_code != 406:
-            raise
-        return EventOutcome(run_id, unknown=NOT_SAID)
-    is_known = media_type.partition(";")[0].strip().lower() == NDJSON_TYPE
-    return EventOutcome(run_id, unknown=None if is_known else NOT_SAID)
+    return (yield from wait_until_ready(lambda: ask_for_run(credentials, poll)))

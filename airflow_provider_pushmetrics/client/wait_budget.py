@@ -12,10 +12,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from airflow_provider_pushmetrics.client import calls
+from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.protocol import Call, Pause, T
 from airflow_provider_pushmetrics.client.retry_policy import MAX_PAUSE_SECONDS, RetryPolicy
+from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
+    PushMetricsAuthError,
     PushMetricsLastLookError,
     PushMetricsUnavailableError,
 )
@@ -73,6 +77,107 @@ class FailureBackoff:
             raise error
         log.warning("%s; still waiting, failure %d in a row, next try in %.1f s", error, self._count, seconds)
         return Pause(max(0.0, min(seconds, self._budget.compute_remaining())))
+
+
+def tolerate_refusals(
+    call: Call[T], has_answered: bool, kind: type[PushMetricsApiError] = PushMetricsApiError
+) -> Call[T]:
+    """
+    Make a request of a wait to a server that may have answered such a request: a refusal is then an outage.
+
+    A proxy refuses everything while a server is replaced, and a token is changed on both sides one after the
+    other.
+
+    :param has_answered: Whether it has; else the refusal is about the settings of the task.
+    :param kind: Which refusals are meant.
+    :raises PushMetricsUnavailableError: in place of such a refusal.
+    """
+    try:
+        return (yield from call)
+    except PushMetricsUnavailableError:
+        raise
+    except kind as error:
+        if not has_answered:
+            raise
+        raise PushMetricsUnavailableError(str(error), status_code=error.status_code) from None
+
+
+def ask_about_run(
+    credentials: Credentials,
+    build: Callable[[], Call[T]],
+    refused: Callable[[PushMetricsApiError], T],
+    policy: RetryPolicy = DEFAULT_POLICY,
+) -> Call[T]:
+    """
+    Make a request about one run, whose refusal counts only if PushMetrics answers another request.
+
+    A proxy returns 404, a page or a redirect while PushMetrics is unavailable or has moved.
+
+    :param build: Builds the request.
+    :param refused: Returns the result if the request is refused, from the error.
+    :param policy: How the other request is retried.
+    :raises PushMetricsApiError: if PushMetrics is unavailable, rejects the API token, or another server
+        answers.
+    """
+    try:
+        return (yield from build())
+    except PushMetricsUnavailableError:
+        raise
+    except PushMetricsApiError as error:
+        yield from _check_server(credentials, error, policy)
+    try:  # once more: PushMetrics may have become available between the two requests
+        return (yield from build())
+    except PushMetricsUnavailableError:
+        raise
+    except PushMetricsApiError as error:
+        return refused(error)
+
+
+def ask_for_run(
+    credentials: Credentials, build: Callable[[], Call[T]], policy: RetryPolicy = DEFAULT_POLICY
+) -> Call[T]:
+    """
+    Make a request about one run; PushMetrics is unavailable while another server answers in its place.
+
+    :param policy: How the requests are retried meanwhile.
+    :raises PushMetricsUnavailableError: if it does not become available.
+    :raises PushMetricsApiError: if it refuses the request although it answers another one, or if it rejects
+        the API token.
+    """
+    refusals: list[PushMetricsApiError] = []
+
+    def refuse(error: PushMetricsApiError) -> T:
+        refusals.append(error)
+        raise error
+
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            return (yield from ask_about_run(credentials, build, refuse, policy))
+        except (PushMetricsUnavailableError, PushMetricsAuthError):
+            raise
+        except PushMetricsApiError as error:
+            seconds = None if refusals else policy.compute_wait(attempt)
+            if refusals:
+                raise
+            if seconds is None:
+                raise PushMetricsUnavailableError(str(error), status_code=error.status_code) from None
+        yield Pause(seconds)
+
+
+def _check_server(credentials: Credentials, error: PushMetricsApiError, policy: RetryPolicy) -> Call[None]:
+    """
+    Check that PushMetrics answers and accepts the API token, by a request that is not about one run.
+
+    :param error: The answer to the request for the run.
+    """
+    try:
+        yield from calls.fetch_newest_runs(credentials, 1, policy)
+    except PushMetricsAuthError:
+        if isinstance(error, PushMetricsAuthError):
+            raise
+        # A token that may not list runs may still read each one.
 
 
 def until(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from airflow_provider_pushmetrics.client import calls, feed
 from airflow_provider_pushmetrics.client.credentials import Credentials
@@ -12,13 +13,20 @@ from airflow_provider_pushmetrics.client.feed import Receiver
 from airflow_provider_pushmetrics.client.models import FeedEvent, FeedPage, Run, RunStatus
 from airflow_provider_pushmetrics.client.protocol import Call, Pause
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
-from airflow_provider_pushmetrics.client.wait_budget import FailureBackoff, WaitBudget, until
+from airflow_provider_pushmetrics.client.wait_budget import (
+    FailureBackoff,
+    WaitBudget,
+    ask_for_run,
+    tolerate_refusals,
+    until,
+)
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.events import ReportRun, parse_event
 from airflow_provider_pushmetrics.exceptions import (
     InvalidEventError,
     PushMetricsAmbiguousRun,
     PushMetricsApiError,
+    PushMetricsAuthError,
     PushMetricsConfigurationError,
     PushMetricsNotFoundError,
 )
@@ -160,19 +168,25 @@ def wait_for_run(
     refuse_endless_wait(target, credentials, receiver)
     backoff, progress = FailureBackoff(budget), ProgressLog(target, budget)
     reader, after = RunReader(target, credentials), target.after_cursor or 0
+    api_has_answered, receiver_has_answered = target.after_run_id is not None, target.after_cursor is not None
 
     def poll() -> Call[FinishedRun | None]:
-        nonlocal after
+        nonlocal after, api_has_answered, receiver_has_answered
         progress.log_if_due()
         if can_poll_api(target, credentials):
-            run = yield from _fetch_run(target, credentials)
+            run = yield from tolerate_refusals(
+                _fetch_run(target, credentials), api_has_answered, PushMetricsAuthError
+            )
+            api_has_answered = True
             progress.status = run.status
             backoff.reset()  # if the receiver fails, the API still answers
             if (finished := reader.read_run(run)) is not None:
                 return finished
         if receiver is None:
             return None
-        finished, after = yield from _listen(receiver, reader, after, budget)
+        page = _listen(receiver, reader, after, budget)
+        finished, after = yield from tolerate_refusals(page, receiver_has_answered)
+        receiver_has_answered = True
         return finished
 
     return (yield from until(budget, poll, backoff=backoff, pauses=receiver is None))
@@ -220,7 +234,8 @@ def find_new_run(
     """
 
     def poll() -> Call[Run | None]:
-        runs = yield from calls.fetch_runs(credentials, target.report_id, ONE_ATTEMPT)
+        listed = calls.fetch_runs(credentials, target.report_id, ONE_ATTEMPT)
+        runs = yield from tolerate_refusals(listed, target.after_run_id is not None)
         candidates = [run for run in runs if run.id > (target.after_run_id or 0)]
         if candidates:
             _refuse_other_reports(target.report_id, runs)
@@ -261,7 +276,8 @@ def _refuse_other_reports(report_id: str, runs: Sequence[Run]) -> None:
 
 def _fetch_run(target: RunTarget, credentials: Credentials) -> Call[Run]:
     assert target.run_id is not None
-    return (yield from calls.fetch_run(credentials, target.run_id, ONE_ATTEMPT))
+    build = partial(calls.fetch_run, credentials, target.run_id, ONE_ATTEMPT)
+    return (yield from ask_for_run(credentials, build, ONE_ATTEMPT))
 
 
 def read_run(target: RunTarget, run: Run) -> FinishedRun | None:

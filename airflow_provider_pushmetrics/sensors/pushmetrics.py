@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,11 +16,8 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_pushmetrics.client.models import FeedEvent, FoundEvent
+from airflow_provider_pushmetrics.client.models import FoundEvent
 from airflow_provider_pushmetrics.client.outcomes import fetch_event_outcome
-from airflow_provider_pushmetrics.client.run_polling import RunPoll
-from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_FAILURE_POLICY, WaitBudget
-from airflow_provider_pushmetrics.client.waits import wait_for_event
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsEventTakenError,
     PushMetricsParameterError,
@@ -40,6 +37,7 @@ from airflow_provider_pushmetrics.sensors.descriptions import (
     describe_wanted,
     refuse_empty_templates,
 )
+from airflow_provider_pushmetrics.sensors.event_poll import EventPoll
 from airflow_provider_pushmetrics.sensors.start_position import StartPosition
 from airflow_provider_pushmetrics.sensors.triggerer_start import DEFER_MARGIN, StartArguments, check_start
 from airflow_provider_pushmetrics.tasks.arguments import check_choices
@@ -66,7 +64,6 @@ CHOICES = {"event": ("report.run", "query.run"), "on_failed_run": ("fail", "succ
 """The allowed values of parameters."""
 
 _NARROWING = ("report_id", "query_id", "run_id", "workspace_id", "event_filter", "after", "consumer")
-AT_ONCE = WaitBudget(deadline=0.0)  # for one poll without waiting
 
 
 class PushMetricsRunSensor(BaseSensorOperator):
@@ -149,10 +146,8 @@ class PushMetricsRunSensor(BaseSensorOperator):
         self.end_from_trigger = end_from_trigger
         self.start_from_trigger = start_from_trigger
         self._given = tuple(name for name in _NARROWING if getattr(self, name) is not None)
-        self._start: StartPosition | None = None
-        self._poll: RunPoll | None = None
+        self._poll: EventPoll | None = None
         self._body: Mapping[str, Any] | None = None
-        self._failures: list[PushMetricsUnavailableError] = []
         self._check_arguments()
 
     def _check_arguments(self) -> None:
@@ -180,13 +175,11 @@ class PushMetricsRunSensor(BaseSensorOperator):
         """The hook, created after the connection's id has been rendered."""
         return PushMetricsHook(self.pushmetrics_conn_id)
 
-    def _open_start(self, context: Context) -> StartPosition:
-        """Open the start position of a task instance; the same for all its pokes in this process."""
+    def _open_poll(self, context: Context) -> EventPoll:
+        """Open the poll of a task instance; the same for all its pokes in this process."""
         state = TaskState.open(context)
-        if self._start is None or self._start.state != state:
-            self._poll = None  # it has the runs that another task instance found
-            self._failures = []
-            self._start = StartPosition(
+        if self._poll is None or self._poll.start.state != state:
+            start = StartPosition(
                 self.hook,
                 state,
                 read_filter(self),
@@ -195,7 +188,8 @@ class PushMetricsRunSensor(BaseSensorOperator):
                 consumer=self.consumer,
                 is_rescheduled=self.reschedule,
             )
-        return self._start
+            self._poll = EventPoll(start, self.log)
+        return self._poll
 
     @retry_only_if_useful
     def execute(self, context: Context) -> Any:
@@ -213,13 +207,14 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def _poll_then_defer(self, context: Context, *, deadline: float) -> FoundEvent:
         """Poll, again if another task claims the event first; defer if there is none."""
-        start, accepts = self._open_start(context), self._build_choice().load()
-        while (found := self._poll_once(after := start.find_cursor(), accepts)) is not None:
+        poll = self._open_poll(context)
+        start = poll.start
+        while (found := poll.poll()) is not None:
             if accepted := self._accept_unless_taken(dump_event(found), context):
                 return accepted
         self.defer(
             trigger=PushMetricsSensorTrigger(
-                **self._build_trigger_arguments(after, start.state),
+                **self._build_trigger_arguments(start.position, start.state),
                 **start.build_snapshot_arguments(),
                 deadline=deadline,
                 not_before=compute_not_before(self.executor),
@@ -231,13 +226,13 @@ class PushMetricsRunSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once."""
-        found = self._poll_once(self._open_start(context).find_cursor(), self._build_choice().load())
-        if found is None:
+        poll = self._open_poll(context)
+        if (found := poll.poll()) is None:
             return PokeReturnValue(is_done=False)
         try:
             accepted = self._accept_unless_taken(dump_event(found), context)
         except PushMetricsUnavailableError as error:
-            self._count_failure(error)  # the next poll finds the event again
+            poll.count_failure(error)  # the next poll finds the event again
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=accepted is not None, xcom_value=accepted)
 
@@ -299,40 +294,9 @@ class PushMetricsRunSensor(BaseSensorOperator):
         try:
             return super().execute(context)
         except AirflowSensorTimeout as error:
-            if not self._failures:
+            if self._poll is None or not self._poll.failures:
                 raise
-            raise AirflowSensorTimeout(f"{error}{describe_cause(self._failures[-1])}") from None
-
-    def _poll_once(self, after: int, accepts: Callable[[FeedEvent], bool]) -> FeedEvent | None:
-        """
-        Poll once; None if there is no event, or no response.
-
-        :raises PushMetricsUnavailableError: after too many polls in a row without a response.
-        """
-        try:
-            found = self._fetch_event(after, accepts)
-        except PushMetricsUnavailableError as error:
-            self._count_failure(error)
-            return None
-        if found is None:
-            self._failures.clear()
-        return found
-
-    def _count_failure(self, error: PushMetricsUnavailableError) -> None:
-        """Record a failure for the next polls; raise it again after too many in a row."""
-        self._failures.append(error)
-        if len(self._failures) >= DEFAULT_FAILURE_POLICY.attempts:
-            raise error
-        self.log.warning("%s; failure %d in a row, polling again", error, len(self._failures))
-
-    def _fetch_event(self, after: int, accepts: Callable[[FeedEvent], bool]) -> FeedEvent | None:
-        wanted, settings = read_filter(self), self.hook.settings
-        if settings.receiver is None:
-            if self._poll is None:
-                self._poll = RunPoll(wanted, self._start.snapshot if self._start else None, accepts)
-            return self.hook.call(self._poll.poll(self.hook.credentials))
-        poll = wait_for_event(settings.receiver, wanted, after=after, budget=AT_ONCE, accepts=accepts)
-        return self.hook.call(poll)
+            raise AirflowSensorTimeout(f"{error}{describe_cause(self._poll.failures[-1])}") from None
 
     def _accept_unless_taken(self, found: FoundEvent, context: Context) -> FoundEvent | None:
         """Accept an event; None if another task has claimed it, so that the sensor waits for the next one."""
@@ -345,7 +309,7 @@ class PushMetricsRunSensor(BaseSensorOperator):
     def _accept(self, found: FoundEvent, context: Context) -> FoundEvent:
         """Claim an event for this task, move the consumer, and check the outcome of its run."""
         self._result_outlets.refuse_unknowable(self.hook.settings)
-        self._open_start(context).claim(found["id"])
+        self._open_poll(context).start.claim(found["id"])
         self._body = found["body"]
         persist_event_links(context, found, self.hook)
         self._check_outcome(found["body"])

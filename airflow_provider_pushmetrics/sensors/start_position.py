@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_pushmetrics.client.feed import check_consumer_name, claim_event, fetch_consumer
 from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunSnapshot, fetch_snapshot
 from airflow_provider_pushmetrics.event_matching import EventFilter
-from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
+from airflow_provider_pushmetrics.exceptions import PushMetricsEventTakenError, PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.tasks.state import TaskState
 from airflow_provider_pushmetrics.triggers.event_filters import EventChoice
@@ -26,6 +26,8 @@ class StartPosition:
     :param consumer: The name of the consumer whose position the receiver keeps, if the user sets it.
     :param is_rescheduled: Whether each poke is a new process.
     :param snapshot: Without a receiver: the runs that there were when the first try began.
+    :param position: The cursor that was found last. 0 if that of the consumer is unknown: an event that
+        another task has claimed cannot be claimed again.
     """
 
     hook: PushMetricsHook
@@ -36,6 +38,7 @@ class StartPosition:
     consumer: str | None = None
     is_rescheduled: bool = False
     snapshot: RunSnapshot | None = None
+    position: int = 0
     _cursor: int | None = None
 
     def find_cursor(self) -> int:
@@ -46,8 +49,12 @@ class StartPosition:
         """
         self._refuse_contradictions()
         if self.hook.settings.receiver is None:
-            return self._fetch_snapshot()
-        return self._find_consumer_position(self.consumer) if self.consumer else self._find_start()
+            self.position = self._fetch_snapshot()
+        elif self.consumer:
+            self.position = self._find_consumer_position(self.consumer)
+        else:
+            self.position = self._find_start()
+        return self.position
 
     def claim(self, event_id: int) -> None:
         """
@@ -57,7 +64,12 @@ class StartPosition:
         """
         if self.consumer:
             receiver = self.hook.settings.get_receiver()
-            self.hook.call(claim_event(receiver, self.consumer, event_id, taken_by=self.state.task_name))
+            call = claim_event(receiver, self.consumer, event_id, taken_by=self.state.task_name)
+            try:
+                self.hook.call(call)
+            except PushMetricsEventTakenError:
+                self.position = max(self.position, event_id)
+                raise
 
     def build_snapshot_arguments(self) -> dict[str, Any]:
         """Build the arguments of the trigger that name the runs of the snapshot."""

@@ -7,8 +7,7 @@ import logging
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.outcomes import GOING_ON, EventOutcome, fetch_event_outcome
 from airflow_provider_pushmetrics.client.protocol import Call
-from airflow_provider_pushmetrics.client.run_polling import ask_about_run
-from airflow_provider_pushmetrics.client.wait_budget import WaitBudget, until
+from airflow_provider_pushmetrics.client.wait_budget import WaitBudget, ask_about_run, until
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsRunError,

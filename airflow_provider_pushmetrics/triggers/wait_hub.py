@@ -27,12 +27,12 @@ from airflow_provider_pushmetrics.client.feed import Receiver
 from airflow_provider_pushmetrics.client.models import FeedPage, Run
 from airflow_provider_pushmetrics.client.protocol import Call, T
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT, RetryPolicy
-from airflow_provider_pushmetrics.client.run_polling import ask_about_run
 from airflow_provider_pushmetrics.client.wait_budget import (
     DEFAULT_FAILURE_POLICY,
     DEFAULT_POLL_INTERVAL_SECONDS,
     FailureBackoff,
     WaitBudget,
+    ask_about_run,
 )
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (

@@ -103,6 +103,8 @@ class FakePushMetrics:
     :param api_outages: How many requests for the outputs of a run are answered 503 from now on.
     :param page_status: With which status a proxy answers with a page in place of runs and outputs; None if
         it does not.
+    :param pages_after: With which statuses a proxy answers the next such requests with a page, once a run was
+        shown with a status.
     :param always_replays: A run that is given for every key, as a broken server might.
     """
 
@@ -146,11 +148,13 @@ class FakePushMetrics:
     query_names: tuple[str, ...] = ("by_carrier",)
     api_outages: int = 0
     page_status: int | None = None
+    pages_after: dict[str, list[int]] = field(default_factory=dict)
     always_replays: FakeRun | None = None
     runs: list[FakeRun] = field(default_factory=list)
     seen: list[SeenRequest] = field(default_factory=list)
     inbox: FakeInbox = field(default_factory=FakeInbox)
     results: dict[str, Response] = field(default_factory=dict)
+    _pages: list[int] = field(default_factory=list)
     _runs_by_key: dict[str, FakeRun] = field(default_factory=dict)
 
     def build_app(self) -> Starlette:
@@ -277,8 +281,8 @@ class FakePushMetrics:
 
     async def _list_runs(self, request: Request) -> Response:
         seen = await self._see(request)
-        if self.page_status is not None:
-            return Response("<html>Back soon</html>", self.page_status, media_type="text/html")
+        if (of_proxy := self._find_page()) is not None:
+            return of_proxy
         if self.list_answers:
             return self.list_answers.pop(0)
         found = re.search(r"page:(\d+),page_size:(\d+)", seen.query["q"])
@@ -291,6 +295,10 @@ class FakePushMetrics:
         ]
         shown = {"count": len(rows), "result": rows[page * size :][:size]}
         return self._refuse(seen) or JSONResponse(shown)
+
+    def _find_page(self) -> Response | None:
+        status = self._pages.pop(0) if self._pages else self.page_status
+        return None if status is None else Response("<html>Back soon</html>", status, media_type="text/html")
 
     def _is_listed(self, run: FakeRun, report: str | None) -> bool:
         if run.late_lists > 0:
@@ -307,11 +315,12 @@ class FakePushMetrics:
         seen, run = await self._see(request), self._find_run(request)
         if refusal := self._refuse(seen):
             return refusal
-        if self.page_status is not None:
-            return Response("<html>Back soon</html>", self.page_status, media_type="text/html")
+        if (of_proxy := self._find_page()) is not None:
+            return of_proxy
         if run is None:
             return JSONResponse({"message": "Not found"}, 404)
         shown = {"id": run.id, "status": run.look(), **self._name_report(run)}
+        self._pages += self.pages_after.pop(str(shown["status"]), [])
         if self.shows_parameters:
             shown["parameters"] = run.parameters
         return JSONResponse({"result": shown})
@@ -395,8 +404,8 @@ class FakePushMetrics:
             return refusal
         if run is None:
             return JSONResponse({"message": "Not found"}, 404)
-        if self.page_status is not None:
-            return Response("<html>Back soon</html>", self.page_status, media_type="text/html")
+        if (of_proxy := self._find_page()) is not None:
+            return of_proxy
         if self.api_outages > 0:
             self.api_outages -= 1
             return JSONResponse({"message": "Maintenance"}, 503, {"Retry-After": "0"})

@@ -69,6 +69,28 @@ def test_an_event_that_arrives_while_the_sensor_is_deferred_is_taken(pushmetrics
     assert take("second", {"deferrable": True}) == 2
 
 
+def test_receiver_that_is_away_when_the_position_is_asked_for_ends_no_wait(
+    pushmetrics: FakePushMetrics, mode: Mode
+) -> None:
+    """A poll asks five times."""
+    pushmetrics.start_run()
+    pushmetrics.inbox.position_outages = 10 if mode["deferrable"] is False else 5
+    assert take("first", mode) == 1
+
+
+def test_receiver_that_is_away_after_a_lost_claim_ends_no_wait(pushmetrics: FakePushMetrics) -> None:
+    async def fire_late(trigger: Any) -> Any:
+        pushmetrics.start_run()
+        event = await fire(trigger)
+        pushmetrics.inbox.positions[CONSUMER] = 1
+        pushmetrics.inbox.position_outages = 5
+        return event
+
+    with pytest.raises(TaskDeferred) as again:
+        take("first", {"deferrable": True, "fires": fire_late})
+    assert again.value.trigger.after == 1
+
+
 def test_refusal_of_the_receiver_names_its_token(connect_whole: Connect, mode: Mode) -> None:
     connect_whole(receiver_token="another-token-0123456789")
     with pytest.raises(PushMetricsAuthError, match=r"/consumers/.*Check the extra 'receiver_token' of"):

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from starlette.responses import RedirectResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAmbiguousRun,
     PushMetricsAuthError,
     PushMetricsConfigurationError,
     PushMetricsConflictError,
+    PushMetricsNotFoundError,
     PushMetricsParameterError,
     PushMetricsProtocolError,
     PushMetricsRunError,
@@ -274,6 +275,45 @@ def test_a_receiver_that_is_away_at_the_start_is_done_without(connect_whole: Con
     with capture_logs() as logs:
         assert run_task()["status"] == "success"
     assert "The run is started anyway" in str(logs)
+
+
+PROXY_PAGES: list[list[int]] = [[404] * 2, [403] * 2, [401] * 2, [200] * 2, [302] * 2]
+"""For the run and for the list of runs."""
+
+
+@pytest.mark.parametrize("pages", PROXY_PAGES, ids=lambda pages: str(pages[0]))
+def test_a_proxy_that_answers_in_place_of_pushmetrics_ends_no_wait_on_a_worker(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, pages: list[int]
+) -> None:
+    connect_whole(**NO_RECEIVER)
+    pushmetrics.looks, pushmetrics.pages_after = 2, {"running": pages}
+    assert run_task()["status"] == "success"
+    assert len(pushmetrics.runs) == 1
+
+
+@pytest.mark.parametrize("pages", [[404] * 4, [200] * 4], ids=["404", "page"])
+def test_a_proxy_that_answers_in_place_of_the_outputs_fails_no_task(
+    connect_whole: Connect, pushmetrics: FakePushMetrics, deferrable: bool, pages: list[int]
+) -> None:
+    connect_whole(**NO_RECEIVER)
+    pushmetrics.pages_after = {"success": pages}
+    assert run_task(deferrable=deferrable)["status"] == "success"
+
+
+def test_a_run_that_is_deleted_while_a_worker_waits_fails_the_task_at_once(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(**NO_RECEIVER)
+    pushmetrics.looks, pushmetrics.pages_after = 2, {"running": [404]}
+
+    class Deleting(Response):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            pushmetrics.runs.clear()
+            await JSONResponse({"result": []})(scope, receive, send)
+
+    pushmetrics.list_answers = [JSONResponse({"result": []}), Deleting()]
+    with pytest.raises(PushMetricsNotFoundError):
+        run_task()
 
 
 # An outcome that nobody can tell

@@ -18,6 +18,7 @@ from airflow_provider_pushmetrics.client.outcomes import (
 )
 from airflow_provider_pushmetrics.client.waits import FinishedRun
 from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsNotFoundError,
     PushMetricsRunFailed,
     PushMetricsUnavailableError,
     PushMetricsUntrustedUrlError,
@@ -83,6 +84,25 @@ def test_outputs_that_take_a_moment_are_waited_for_but_not_for_ever() -> None:
 
     with pytest.raises(PushMetricsUnavailableError, match="had not ended after 5 s"):
         ScriptedDriver([], clock).run(wait_until_ready(look, timeout_seconds=5, clock=clock))
+
+
+NOT_FOUND = build_answer(404)
+
+
+def test_a_proxy_that_answers_in_place_of_pushmetrics_is_an_outage() -> None:
+    driver = ScriptedDriver([NOT_FOUND, NOT_FOUND, build_answer(200, {"status": "success"})])
+    assert driver.run(fetch_outcome(RUN, KNOWN)).is_clean
+    assert len(driver.pauses) == 1
+    driver = ScriptedDriver([NOT_FOUND], repeats_last=True)
+    with pytest.raises(PushMetricsUnavailableError, match="was answered 404"):
+        driver.run(fetch_outcome(RUN, KNOWN))
+    assert len(driver.pauses) == 4
+
+
+def test_outputs_that_pushmetrics_refuses_while_it_answers_others_are_an_error_at_once() -> None:
+    listed = build_answer(200, {"result": []})
+    with pytest.raises(PushMetricsNotFoundError):
+        run_call(fetch_outcome(RUN, KNOWN), NOT_FOUND, listed, NOT_FOUND)
 
 
 # Judging

@@ -18,6 +18,7 @@ from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAmbiguousRun,
+    PushMetricsAuthError,
     PushMetricsConfigurationError,
     PushMetricsLastLookError,
     PushMetricsNotFoundError,
@@ -313,6 +314,55 @@ def test_a_receiver_that_is_away_does_not_end_a_wait_that_the_api_can_end(driver
     assert wait_for_run(
         driver, RunTarget("1", 7, after_cursor=2), WITH_TOKEN, RECEIVER, failures=failures, timeout=None
     )
+
+
+NOT_FOUND, PAGE, REFUSED = build_answer(404), build_answer(200, b"<html>"), build_answer(401)
+LIST = build_answer(200, {"result": []})
+
+
+@pytest.mark.parametrize("page", [NOT_FOUND, PAGE, REFUSED, build_answer(403), build_answer(302)])
+def test_a_proxy_that_answers_in_place_of_pushmetrics_ends_no_wait(driver: ScriptedDriver, page: Any) -> None:
+    driver.script = [build_run("running"), page, page, page, page, build_run("success")]
+    assert wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN)
+
+
+def test_a_proxy_at_the_first_poll_ends_no_wait(driver: ScriptedDriver) -> None:
+    driver.script = [NOT_FOUND, NOT_FOUND, build_run("success")]
+    assert wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN)
+
+
+def test_a_token_that_is_rejected_at_the_first_poll_is_an_error_at_once(driver: ScriptedDriver) -> None:
+    driver.script = [REFUSED, REFUSED]
+    with pytest.raises(PushMetricsAuthError):
+        wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN)
+
+
+def test_a_run_that_pushmetrics_no_longer_has_is_an_error_at_once(driver: ScriptedDriver) -> None:
+    driver.script = [build_run("running"), NOT_FOUND, LIST, NOT_FOUND]
+    with pytest.raises(PushMetricsNotFoundError):
+        wait_for_run(driver, RunTarget("1", 7), WITH_TOKEN)
+
+
+@pytest.mark.parametrize("page", [NOT_FOUND, PAGE, REFUSED])
+def test_a_proxy_that_answers_in_place_of_the_receiver_ends_no_wait(
+    driver: ScriptedDriver, page: Any
+) -> None:
+    driver.script = [page, build_page(build_event(3))]
+    assert wait_for_run(driver, RunTarget("1", 7, after_cursor=2), receiver=RECEIVER)
+
+
+def test_a_receiver_that_has_never_answered_and_refuses_is_an_error_at_once(driver: ScriptedDriver) -> None:
+    driver.script = [REFUSED]
+    with pytest.raises(PushMetricsAuthError):
+        wait_for_run(driver, RunTarget("1", 7), receiver=RECEIVER)
+
+
+@pytest.mark.parametrize("page", [NOT_FOUND, PAGE, REFUSED])
+def test_a_proxy_that_answers_in_place_of_the_list_of_runs_ends_no_search(
+    driver: ScriptedDriver, page: Any
+) -> None:
+    driver.script = [page, build_runs(6, 5), page, build_runs(6, 5)]
+    assert find_new_run(driver).id == 6
 
 
 # Finding a run that nobody named

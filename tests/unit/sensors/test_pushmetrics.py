@@ -69,7 +69,7 @@ def test_templates_are_rendered_before_they_are_read() -> None:
     sensor.render_template_fields(context)
     wanted = read_filter(sensor)
     assert (wanted.report_id, wanted.query_id, wanted.run_id) == (1, None, 7)
-    assert sensor._open_start(CONTEXT)._find_start() == 3
+    assert sensor._open_poll(CONTEXT).start._find_start() == 3
     assert sensor.consumer == "a_name"
     assert sensor.hook.pushmetrics_conn_id == "other"
 
@@ -100,7 +100,7 @@ def test_a_consumers_name_that_no_receiver_takes_is_refused(consumer: Any) -> No
 
 
 def test_a_known_run_counts_from_the_oldest_event_on() -> None:
-    assert build_sensor(run_id=7)._open_start(CONTEXT)._find_start() == 0
+    assert build_sensor(run_id=7)._open_poll(CONTEXT).start._find_start() == 0
 
 
 def test_a_sensor_that_is_rescheduled_must_be_told_where_to_begin() -> None:
@@ -110,7 +110,7 @@ def test_a_sensor_that_is_rescheduled_must_be_told_where_to_begin() -> None:
 
 @pytest.mark.parametrize("kwargs", [{"run_id": 7}, {"after": 3}])
 def test_a_sensor_that_is_rescheduled_and_told_where_to_begin_does(kwargs: dict[str, Any]) -> None:
-    assert build_sensor(mode="reschedule", **kwargs)._open_start(CONTEXT)._find_start() in (0, 3)
+    assert build_sensor(mode="reschedule", **kwargs)._open_poll(CONTEXT).start._find_start() in (0, 3)
 
 
 def test_a_sensor_begins_at_a_cursor_or_at_a_consumers_position_but_not_at_both() -> None:
