@@ -21,6 +21,8 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsAuthError,
     PushMetricsLastLookError,
+    PushMetricsNotFoundError,
+    PushMetricsProtocolError,
     PushMetricsUnavailableError,
 )
 
@@ -155,12 +157,10 @@ def ask_for_run(
         attempt += 1
         try:
             return (yield from ask_about_run(credentials, build, refuse, policy))
-        except (PushMetricsUnavailableError, PushMetricsAuthError):
-            raise
-        except PushMetricsApiError as error:
-            seconds = None if refusals else policy.compute_wait(attempt)
+        except (PushMetricsNotFoundError, PushMetricsProtocolError) as error:
             if refusals:
                 raise
+            seconds = policy.compute_wait(attempt)
             if seconds is None:
                 raise PushMetricsUnavailableError(str(error), status_code=error.status_code) from None
         yield Pause(seconds)
