@@ -122,19 +122,30 @@ def find_outputs_url(finished: FinishedRun, credentials: Credentials) -> str | N
     return finished.outputs_url
 
 
-def fetch_outcome(finished: FinishedRun, credentials: Credentials) -> Call[RunOutcome]:
-    """Fetch the outcome of a finished run from its outputs, else from the list of runs."""
+def fetch_outcome(
+    finished: FinishedRun, credentials: Credentials, *, is_patient: bool = True
+) -> Call[RunOutcome]:
+    """
+    Fetch the outcome of a finished run from its outputs, else from the list of runs.
+
+    :param is_patient: Whether to ask again while another server answers in place of PushMetrics.
+    """
     url = find_outputs_url(finished, credentials)
     if url is None or not credentials.api_token:
         return RunOutcome(finished.report_id, finished.run_id, url, finished.status)
     outputs = yield from wait_until_ready(
-        lambda: ask_for_run(credentials, lambda: calls.fetch_outputs(credentials, url))
+        lambda: _ask(credentials, lambda: calls.fetch_outputs(credentials, url), is_patient)
     )
     status = outputs.status or finished.status
     if status is None and (run_id := finished.run_id) is not None:
-        listed = (yield from ask_for_run(credentials, lambda: calls.fetch_run(credentials, run_id))).status
+        call = _ask(credentials, lambda: calls.fetch_run(credentials, run_id), is_patient)
+        listed = (yield from call).status
         status = listed if listed.is_finished else None
     return RunOutcome(finished.report_id, finished.run_id, url, status, outputs)
+
+
+def _ask(credentials: Credentials, build: Callable[[], Call[T]], is_patient: bool) -> Call[T]:
+    return (yield from ask_for_run(credentials, build) if is_patient else build())
 
 
 def wait_until_ready(
@@ -226,7 +237,9 @@ class EventOutcome:
     unknown: str | None = None
 
 
-def fetch_event_outcome(credentials: Credentials, body: Mapping[str, Any]) -> Call[EventOutcome]:
+def fetch_event_outcome(
+    credentials: Credentials, body: Mapping[str, Any], *, is_patient: bool = True
+) -> Call[EventOutcome]:
     """
     Fetch the outcome of the run that an event describes; the event does not contain it.
 
@@ -237,9 +250,10 @@ def fetch_event_outcome(credentials: Credentials, body: Mapping[str, Any]) -> Ca
         return EventOutcome(unknown=NO_API_TOKEN)
     event = _parse_run_event(body)
     if isinstance(event, QueryRun):
-        return (yield from fetch_query_outcome(credentials, event.query_result, event.run_id))
+        call = fetch_query_outcome(credentials, event.query_result, event.run_id, is_patient=is_patient)
+        return (yield from call)
     finished = FinishedRun(str(event.report_id), event.run_id, event.report_notebook_outputs)
-    outcome = yield from fetch_outcome(finished, credentials)
+    outcome = yield from fetch_outcome(finished, credentials, is_patient=is_patient)
     return EventOutcome(outcome.run_id, outcome.explain_failure(), outcome.explain_unknown())
 
 
@@ -253,7 +267,9 @@ def _parse_run_event(body: Mapping[str, Any]) -> ReportRun | QueryRun:
     return event
 
 
-def fetch_query_outcome(credentials: Credentials, url: str, run_id: int | None) -> Call[EventOutcome]:
+def fetch_query_outcome(
+    credentials: Credentials, url: str, run_id: int | None, *, is_patient: bool = True
+) -> Call[EventOutcome]:
     """
     Check whether a query has a result, without reading it: a failed query has none as NDJSON.
 
@@ -277,4 +293,4 @@ def fetch_query_outcome(credentials: Credentials, url: str, run_id: int | None) 
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         return EventOutcome(run_id, unknown=None if media_type == NDJSON_TYPE else NOT_SAID)
 
-    return (yield from wait_until_ready(lambda: ask_for_run(credentials, poll)))
+    return (yield from wait_until_ready(lambda: _ask(credentials, poll, is_patient)))

@@ -62,7 +62,8 @@ def _has_succeeded(client: PushMetricsAsyncClient, event: FeedEvent) -> Call[boo
 def _fetch_outcome(client: PushMetricsAsyncClient, event: FeedEvent) -> Call[EventOutcome]:
     """Fetch the outcome of a run; a run that is unfinished despite its event is not waited for."""
     try:
-        return (yield from fetch_event_outcome(client.credentials, event.body))
+        # The watcher asks again itself, after it has read the connection again.
+        return (yield from fetch_event_outcome(client.credentials, event.body, is_patient=False))
     except PushMetricsUnavailableError as error:
         if error.status_code != GOING_ON:
             raise
