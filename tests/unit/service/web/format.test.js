@@ -5,7 +5,9 @@ import { test } from "node:test";
 import {
   count,
   duration,
+  isolate,
   number,
+  quote,
   span,
   writeParameters,
 } from "../../../../airflow_provider_pushmetrics/service/web/page/assets/elements/format.js";
@@ -51,6 +53,16 @@ test("one thing has the singular", () => {
   assert.equal(count(1, "row"), "1 row");
   assert.equal(count(0, "row"), "0 rows");
   assert.equal(count(2, "delivery", "deliveries"), "2 deliveries");
+});
+
+test("a name that turns text around is apart from the sentence that has it", () => {
+  assert.equal(quote("Sales"), "“Sales”");
+  assert.equal(isolate("größe 🙂"), "größe 🙂");
+  for (const name of ["\u202eevil", "a\u200f", "שלום", "عربى 1"])
+    assert.equal(isolate(name), `\u2068${name}\u2069`);
+  // A mark that ends it would let the rest of the name out.
+  assert.equal(quote("a\u2069\u202eb"), "“\u2068a\u202eb\u2069”");
+  assert.equal(writeParameters({ a: "\u202eb", n: 1 }), "a=\u2068\u202eb\u2069, n=1");
 });
 
 test("parameters are written in one line, texts without quotes", () => {

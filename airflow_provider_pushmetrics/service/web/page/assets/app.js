@@ -1,5 +1,6 @@
 // The frame around all pages, and which page shows which address.
 
+import { describeCutTexts } from "./cut_texts.js";
 import { countDrafts, openDrafts } from "./drafts/unsaved.js";
 import { button } from "./elements/buttons.js";
 import { el, fill, find } from "./elements/dom.js";
@@ -73,7 +74,11 @@ function showBar({ user, workspace }) {
       { class: "who" },
       el(
         "span",
-        { id: "workspace", class: "hint clip", title: `${user.email}, ${user.main_role.name}` },
+        {
+          id: "workspace",
+          class: "hint clip",
+          title: `${workspace.name}, ${user.email}, ${user.main_role.name}`,
+        },
         workspace.name,
       ),
       iconButton("sign-out", "Sign out", leave),
@@ -119,5 +124,6 @@ function showFault(error) {
   );
 }
 
+describeCutTexts();
 // Not awaited: pages import this file, and would wait for it while it waits for them.
 start().catch(showFault);

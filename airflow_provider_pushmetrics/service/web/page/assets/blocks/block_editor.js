@@ -1,6 +1,7 @@
 // The form of one block, by its type. What the service says against it stands in the form.
 
 import { isTouched } from "../drafts/unsaved.js";
+import { quote } from "../elements/format.js";
 import { inRow, makeForm, readValues, textField } from "../elements/forms.js";
 import { tell } from "../elements/notices.js";
 import { part } from "../http/addresses.js";
@@ -36,7 +37,7 @@ export function makeEditor(block, context, { thing, close, whenSaved }) {
       const { warnings = [], ...row } = await sendBlock(saved, context, body);
       saved = readBlock(row);
       await whenSaved(row, accept());
-      tell([`Block “${name}” is saved`, ...findOwn(warnings, name)].join(". Warning: "));
+      tell([`Block ${quote(name)} is saved`, ...findOwn(warnings, name)].join(". Warning: "));
     },
   });
   const find = (/** @type {string} */ name) => form.elements.namedItem(name);

@@ -3,6 +3,7 @@
 import { hasDraft, listDrafts, moveDraft } from "../drafts/unsaved.js";
 import { button } from "../elements/buttons.js";
 import { arrange, el, empty } from "../elements/dom.js";
+import { quote } from "../elements/format.js";
 import { confirmFirst, tell } from "../elements/notices.js";
 import { reload } from "../elements/router.js";
 import { part } from "../http/addresses.js";
@@ -203,13 +204,13 @@ export class BlockList {
     const { block, thing } = view;
     const what = hasDraft(thing) ? "It is deleted, and your unsaved changes of it" : "It is deleted";
     const text = `${what}, with its own results and the schedules of its query. Blocks that refer to it fail from then on. Undo adds it again, with another id.`;
-    if (!(await confirmFirst(`Delete the block “${block.name}”?`, text, "Delete"))) return;
+    if (!(await confirmFirst(`Delete the block ${quote(block.name)}?`, text, "Delete"))) return;
     await remove(`api/v1/block/${part(block.uid)}`);
     const giveDraft = moveDraft(thing);
     const uids = [...this.#views.keys()];
     const index = uids.indexOf(block.uid);
     const undo = () => this.#restore(block, uids.slice(0, index), giveDraft);
-    tell(`The block “${block.name}” is deleted`, "good", { label: "Undo", work: undo });
+    tell(`The block ${quote(block.name)} is deleted`, "good", { label: "Undo", work: undo });
     await this.#refresh();
     const next = this.#views.get(uids[index + 1] ?? uids[index - 1]);
     if (next) next.focus();

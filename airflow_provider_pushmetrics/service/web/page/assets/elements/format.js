@@ -109,6 +109,24 @@ const FINISHED = new Set(["success", "failed", "cancelled"]);
  */
 export const isFinished = (status) => status !== null && FINISHED.has(status);
 
+/** What turns around the text beside it: letters that are read from the right, and marks of direction. */
+const TURNING = /[\p{Script=Hebrew}\p{Script=Arabic}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
+const ISOLATES = /[\u2066-\u2069]/g;
+
+/**
+ * Write a text, such as a name, for a sentence around it, which it does not turn around.
+ *
+ * @param {string} text
+ */
+export const isolate = (text) => (TURNING.test(text) ? `\u2068${text.replace(ISOLATES, "")}\u2069` : text);
+
+/**
+ * Write a name in quotes.
+ *
+ * @param {string} name
+ */
+export const quote = (name) => `“${isolate(name)}”`;
+
 /**
  * Write the parameters of a run in one line.
  *
@@ -116,7 +134,7 @@ export const isFinished = (status) => status !== null && FINISHED.has(status);
  */
 export function writeParameters(parameters) {
   const pairs = Object.entries(parameters ?? {}).map(
-    ([name, value]) => `${name}=${typeof value === "string" ? value : writeJson(value)}`,
+    ([name, value]) => `${name}=${isolate(typeof value === "string" ? value : writeJson(value))}`,
   );
   return pairs.join(", ") || "–";
 }

@@ -6,6 +6,7 @@ import { confirmRunOfSaved } from "../drafts/draft_notes.js";
 import { removeDraftsOf } from "../drafts/unsaved.js";
 import { button } from "../elements/buttons.js";
 import { el } from "../elements/dom.js";
+import { isolate, quote } from "../elements/format.js";
 import { makeForm } from "../elements/forms.js";
 import { confirmFirst, showDialog, tell } from "../elements/notices.js";
 import { getPath, go, link, reload } from "../elements/router.js";
@@ -61,7 +62,7 @@ function makePage(report, tab, content, run = () => runSaved(report)) {
           "p",
           { class: "hint" },
           report.type,
-          report.folder ? ` in ${report.folder}` : "",
+          report.folder ? ` in ${isolate(report.folder)}` : "",
           report.owner && ` · owner ${report.owner}`,
           ` · id ${report.id} · time zone ${report.time_zone}`,
         ),
@@ -146,7 +147,7 @@ const describe = ({ name, description, type, folder, time_zone }) =>
 
 /** @param {Api.Report} report */
 async function deleteReport(report) {
-  const text = `“${report.name}” is deleted with its blocks, triggers, schedules, runs and results. Nobody can bring it back.`;
+  const text = `${quote(report.name)} is deleted with its blocks, triggers, schedules, runs and results. Nobody can bring it back.`;
   if (!(await confirmFirst(`Delete the ${report.type}?`, text, "Delete"))) return;
   await remove(`api/v1/report/${part(report.uid)}`);
   removeDraftsOf(`report/${report.uid}/`);

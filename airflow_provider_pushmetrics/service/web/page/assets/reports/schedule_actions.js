@@ -1,6 +1,7 @@
 // What a schedule says of itself in lists, and what is done with one.
 
 import { el } from "../elements/dom.js";
+import { quote } from "../elements/format.js";
 import { confirmFirst, tell } from "../elements/notices.js";
 import { post, remove } from "../http/api.js";
 
@@ -42,7 +43,7 @@ export async function toggle(path, schedule, after) {
  * @param {() => Promise<unknown>} after
  */
 export async function deleteSchedule(path, schedule, after) {
-  const text = `“${schedule.name}” does not run any more.`;
+  const text = `${quote(schedule.name)} does not run any more.`;
   if (!(await confirmFirst("Delete the schedule?", text, "Delete"))) return;
   await remove(path);
   await after();

@@ -4,7 +4,7 @@ import { button } from "../elements/buttons.js";
 import { el, empty } from "../elements/dom.js";
 import { moment, state } from "../elements/format.js";
 import { link, reload } from "../elements/router.js";
-import { makeList } from "../elements/tables.js";
+import { makeList, named } from "../elements/tables.js";
 import { part } from "../http/addresses.js";
 import { getAll, getRow } from "../http/api.js";
 import { makeMenu } from "../notebook/menu.js";
@@ -23,7 +23,7 @@ export async function showSchedules(_, signal) {
       el("h1", {}, "Schedules"),
       el("div", { class: "actions" }, reports.length ? add : null),
     ),
-    list.node,
+    el("div", { class: "as-cards" }, list.node),
   ];
 }
 
@@ -34,27 +34,34 @@ const makeNewButton = (reports) =>
 /** @param {{ reports: Api.Report[], signal: AbortSignal }} settings */
 async function makeScheduleList({ reports, signal }) {
   const names = new Map(reports.map((one) => [one.id, one.name]));
+  /** @type {Ui.Column<Api.Schedule>[]} */
+  const columns = [
+    named("Name", (schedule) => el("div", { class: "lines" }, schedule.name), "name"),
+    named(
+      "Report",
+      (schedule) =>
+        el(
+          "div",
+          { class: "lines" },
+          link(
+            `reports/${part(schedule.report_uid)}/triggers`,
+            names.get(schedule.report_id) ?? schedule.report_uid,
+          ),
+        ),
+      "name",
+    ),
+    named("State", (schedule) => state(schedule.active ? "active" : "paused")),
+    named("When", describeWhole),
+    named("Next", (schedule) => moment(schedule.next_run_on), "tight"),
+    named("Runs", (schedule) => schedule.run_count, "number"),
+    ["", (schedule) => makeActions(schedule, reports), "actions-cell"],
+  ];
   const list = makeList({
     path: "api/v1/schedule/",
     caption: "Schedules",
     noun: "schedule",
     signal,
-    columns: [
-      ["Name", (schedule) => schedule.name],
-      [
-        "Report",
-        (schedule) =>
-          link(
-            `reports/${part(schedule.report_uid)}/triggers`,
-            names.get(schedule.report_id) ?? schedule.report_uid,
-          ),
-      ],
-      ["State", (schedule) => state(schedule.active ? "active" : "paused")],
-      ["When", describeWhole],
-      ["Next", (schedule) => moment(schedule.next_run_on), "tight"],
-      ["Runs", (schedule) => schedule.run_count, "number"],
-      ["", (schedule) => makeActions(schedule, reports), "actions-cell"],
-    ],
+    columns,
     whenEmpty: () =>
       empty(
         "There are no schedules",

@@ -2,7 +2,7 @@
 
 import { button } from "../elements/buttons.js";
 import { el, empty } from "../elements/dom.js";
-import { moment } from "../elements/format.js";
+import { isolate, moment, quote } from "../elements/format.js";
 import { makeForm, readValues, textField } from "../elements/forms.js";
 import { confirmFirst, showDialog, tell } from "../elements/notices.js";
 import { reload } from "../elements/router.js";
@@ -15,7 +15,7 @@ const HINT =
 
 /** @type {Ui.Column<Api.Database>[]} */
 const COLUMNS = [
-  named("Name", (row) => row.database_name, "name"),
+  named("Name", (row) => el("div", { class: "lines" }, row.database_name), "name"),
   named("Type", (row) => row.backend),
   named("Where", (row) => el("span", { class: "code clip", title: row.sqlalchemy_uri }, row.sqlalchemy_uri)),
   named("Added", (row) => moment(row.created_on), "tight"),
@@ -81,9 +81,9 @@ async function editDatabase(row = null) {
   if (!done) return;
   await reload();
   const name = done.result.database_name;
-  if (done.isUntested) return tell(`${name} is saved, and was not tested successfully`, "bad");
+  if (done.isUntested) return tell(`${isolate(name)} is saved, and was not tested successfully`, "bad");
   // A new name alone says nothing about whether the database answers.
-  tell(done.isTested ? `${name}: The database answers` : "The database is saved");
+  tell(done.isTested ? `${isolate(name)}: The database answers` : "The database is saved");
 }
 
 /**
@@ -146,7 +146,7 @@ async function testUrl(row, sqlalchemy_uri) {
 async function test(row) {
   /** @type {{ result: { message: string, is_reachable: boolean } }} */
   const { result } = await post(`api/v1/database/${part(row.uid)}/test`);
-  tell(`${row.database_name}: ${result.message}`, result.is_reachable ? "good" : "bad");
+  tell(`${isolate(row.database_name)}: ${result.message}`, result.is_reachable ? "good" : "bad");
 }
 
 /** @param {Api.Database} row */
@@ -154,7 +154,7 @@ async function deleteDatabase(row) {
   if (
     !(await confirmFirst(
       "Delete the database?",
-      `“${row.database_name}” itself stays as it is; queries that ask it fail from then on.`,
+      `${quote(row.database_name)} itself stays as it is; queries that ask it fail from then on.`,
       "Delete",
     ))
   )

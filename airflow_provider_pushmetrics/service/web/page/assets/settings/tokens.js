@@ -2,7 +2,7 @@
 
 import { button } from "../elements/buttons.js";
 import { el, empty } from "../elements/dom.js";
-import { moment } from "../elements/format.js";
+import { moment, quote } from "../elements/format.js";
 import { makeForm, textField } from "../elements/forms.js";
 import { confirmFirst, showDialog, showSecret, tell } from "../elements/notices.js";
 import { reload } from "../elements/router.js";
@@ -48,7 +48,7 @@ export async function showTokens(_, signal) {
 export function makeTokenTable(rows, path, whenRevoked = () => {}) {
   /** @type {Ui.Column<Api.Token>[]} */
   const columns = [
-    named("Name", (row) => row.name, "name"),
+    named("Name", (row) => el("div", { class: "lines" }, row.name), "name"),
     named("Prefix", (row) => el("code", {}, `${row.token_prefix}…`)),
     named("Created", (row) => moment(row.created_on), "tight"),
     named("Expires", (row) => el("span", {}, row.expires_on ? moment(row.expires_on) : "never"), "tight"),
@@ -100,7 +100,7 @@ export async function createToken(path) {
  * @param {() => void} whenRevoked
  */
 async function revoke(row, path, whenRevoked) {
-  const text = `Programs that use “${row.name}” are rejected from then on, and sessions that were opened with it end.`;
+  const text = `Programs that use ${quote(row.name)} are rejected from then on, and sessions that were opened with it end.`;
   if (!(await confirmFirst("Revoke the token?", text, "Revoke"))) return;
   await remove(`${path}${part(row.id)}`);
   tell("The token is revoked");

@@ -24,10 +24,13 @@ export async function showUsers(_, signal) {
   const columns = [
     named(
       "Name",
-      (user) => [
-        [user.first_name, user.last_name].filter(Boolean).join(" ") || "–",
-        user.id === me.id && el("span", { class: "hint" }, " (you)"),
-      ],
+      (user) =>
+        el(
+          "div",
+          { class: "lines" },
+          [user.first_name, user.last_name].filter(Boolean).join(" ") || "–",
+          user.id === me.id && el("span", { class: "hint" }, " (you)"),
+        ),
       "name",
     ),
     named("Address", (user) => el("span", { class: "address" }, user.email)),

@@ -108,7 +108,15 @@ function makeColumns(names, refresh) {
   return [
     named("Delivery", (row) => link(`webhooks/deliveries/${part(row.uid)}`, `Delivery ${row.id}`), "tight"),
     named("Event", (row) => el("code", {}, row.event)),
-    ...(names ? [named("Webhook", (row) => names.get(row.webhook_subscription_id) ?? "–", "name")] : []),
+    ...(names
+      ? [
+          named(
+            "Webhook",
+            (row) => el("div", { class: "lines" }, names.get(row.webhook_subscription_id) ?? "–"),
+            "name",
+          ),
+        ]
+      : []),
     named("State", makeState),
     named("Attempts", (row) => row.attempt_count, "number"),
     named("Created", (row) => moment(row.created_on), "tight"),

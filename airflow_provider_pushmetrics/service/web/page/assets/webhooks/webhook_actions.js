@@ -1,7 +1,7 @@
 // What is done with a webhook: sending a test, a new secret, sending events again, deleting it.
 
 import { el, fill } from "../elements/dom.js";
-import { count, moment } from "../elements/format.js";
+import { count, moment, quote } from "../elements/format.js";
 import { checkField, makeForm, textField } from "../elements/forms.js";
 import { confirmFirst, showDialog, showSecret, tell } from "../elements/notices.js";
 import { go, link } from "../elements/router.js";
@@ -140,7 +140,7 @@ const writeMoment = (local) => (local ? new Date(local).toISOString() : null);
  * @param {string} path
  */
 export async function deleteWebhook(row, path) {
-  const text = `Nothing more is sent to “${row.name}”, and its deliveries are deleted.`;
+  const text = `Nothing more is sent to ${quote(row.name)}, and its deliveries are deleted.`;
   if (!(await confirmFirst("Delete the webhook?", text, "Delete"))) return;
   await remove(path);
   await go("webhooks");

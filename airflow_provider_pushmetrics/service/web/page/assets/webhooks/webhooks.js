@@ -15,7 +15,7 @@ const COLUMNS = [
   named(
     "Webhook",
     (row) => [
-      link(`webhooks/${part(row.uid)}`, row.name),
+      el("div", { class: "lines" }, link(`webhooks/${part(row.uid)}`, row.name)),
       el("span", { class: "hint clip code", title: row.url }, row.url),
     ],
     "name",
@@ -51,7 +51,7 @@ export async function showWebhooks(_, signal) {
         "div",
         {},
         el("h1", {}, "Webhooks"),
-        el("p", { class: "hint" }, "The share of deliveries that the endpoint accepted stands beside each."),
+        el("p", { class: "hint" }, "The percentages are the share of deliveries that the endpoint accepted."),
       ),
       el("div", { class: "actions" }, link("webhooks/deliveries", "All deliveries"), makeNewButton()),
     ),
