@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_provider_pushmetrics.client import calls, reports
 from airflow_provider_pushmetrics.client.credentials import Credentials
-from airflow_provider_pushmetrics.client.models import FeedEvent, Run
+from airflow_provider_pushmetrics.client.models import FeedEvent, Run, RunStatus
 from airflow_provider_pushmetrics.client.protocol import Call, Request
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.event_matching import EventFilter
@@ -19,12 +19,16 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsNotFoundError,
     PushMetricsParameterError,
+    PushMetricsUnavailableError,
 )
 
 log = logging.getLogger(__name__)
 
 UNLISTED_PER_POLL = 20
 """How many unfinished runs that are not in the list are requested by one poll."""
+
+OUTPUTS_SECONDS = 60.0
+"""How long the outputs of a run that has failed or was cancelled may take: it may have none."""
 
 REFUSAL_SECONDS = 600.0
 """
@@ -82,6 +86,8 @@ class RunPoll:
     """The runs that are still to be decided, and how often each was requested by itself."""
     _refusals: dict[int, _Refusal] = field(default_factory=dict)
     _report_numbers: dict[str, int] = field(default_factory=dict)
+    _ended_at: dict[int, float] = field(default_factory=dict)
+    """When runs were first seen to have ended without their outputs."""
     _reached: int | None = None
 
     @property
@@ -198,7 +204,28 @@ class RunPoll:
         if not run.status.is_finished:
             return None
         number = yield from self._find_report(credentials, run)
-        return (yield from build_report_event(credentials, run, number))
+        event = yield from build_report_event(credentials, run, number)
+        if event is None and self._has_no_outputs(run):
+            event = _describe_run(credentials, run, number)
+        if event is not None:
+            self._ended_at.pop(run.id, None)
+        return event
+
+    def _has_no_outputs(self, run: Run) -> bool:
+        """
+        Return whether a run that has ended will have no outputs; they may come some time after its end.
+
+        :raises PushMetricsUnavailableError: if the run succeeded, so that they are missing.
+        """
+        waited = self.clock() - self._ended_at.setdefault(run.id, self.clock())
+        if run.status is not RunStatus.SUCCESS:
+            return waited >= OUTPUTS_SECONDS
+        if waited >= REFUSAL_SECONDS:
+            raise PushMetricsUnavailableError(
+                f"run {run.id} ended with status {run.status}, and its outputs are not available after"
+                f" {waited:.0f} s"
+            )
+        return False
 
     def _find_report(self, credentials: Credentials, run: Run) -> Call[int | None]:
         """
@@ -302,25 +329,38 @@ def build_report_event(
     :raises PushMetricsParameterError: if nothing says of which report the run is.
     """
     number = run.report_id if run.report_id is not None else report_id
+    url = _build_outputs_url(credentials, run, number)
+    outputs = yield from calls.fetch_outputs(credentials, url, ONE_ATTEMPT)  # who waits has pauses of its own
+    if outputs is None:
+        return None
+    event = _describe_run(credentials, run, number)
+    event.body["report_id"] = number if outputs.report_id is None else outputs.report_id
+    event.body["report_name"] = outputs.report_name or run.name
+    event.body["queries"] = [
+        {"query_id": query.query_id, "query_name": query.query_name, "query_result": query.query_result}
+        for query in outputs.queries
+    ]
+    return event
+
+
+def _build_outputs_url(credentials: Credentials, run: Run, number: int | None) -> str:
     reference = number if number is not None else run.report_uid
     if reference is None:
         raise PushMetricsParameterError(
             f"PushMetrics does not say of which report run {run.id} is, so its outputs cannot be found. Set"
             " 'report_id', or the extras 'receiver_url' and 'receiver_token' of the connection."
         )
-    url = calls.build_outputs_url(credentials.base_url, reference, run.id)
-    outputs = yield from calls.fetch_outputs(credentials, url, ONE_ATTEMPT)  # who waits has pauses of its own
-    if outputs is None:
-        return None
-    body = {
+    return calls.build_outputs_url(credentials.base_url, reference, run.id)
+
+
+def _describe_run(credentials: Credentials, run: Run, number: int | None) -> FeedEvent:
+    """Build the event of a run that has ended, as far as it is known without its outputs."""
+    body: dict[str, Any] = {
         "event": "report.run",
-        "report_id": number if outputs.report_id is None else outputs.report_id,
-        "report_name": outputs.report_name or run.name,
-        "report_notebook_outputs": url,
-        "queries": [
-            {"query_id": query.query_id, "query_name": query.query_name, "query_result": query.query_result}
-            for query in outputs.queries
-        ],
+        "report_id": number,
+        "report_name": run.name,
+        "report_notebook_outputs": _build_outputs_url(credentials, run, number),
+        "queries": [],
     }
     if run.end_time is not None:
         body["timestamp"] = run.end_time

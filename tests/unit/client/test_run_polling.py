@@ -7,6 +7,8 @@ import pytest
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.models import FeedEvent
 from airflow_provider_pushmetrics.client.run_polling import (
+    OUTPUTS_SECONDS,
+    REFUSAL_SECONDS,
     UNLISTED_PER_POLL,
     RunPoll,
     RunSnapshot,
@@ -18,6 +20,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsNotFoundError,
     PushMetricsParameterError,
+    PushMetricsUnavailableError,
 )
 from tests.fakes.scripted import FakeClock, ScriptedDriver, build_answer, run_call
 
@@ -166,6 +169,31 @@ def test_an_event_waits_for_the_outputs_of_its_run(run_id: int | None) -> None:
     found = run_call(poll.poll(CREDENTIALS), listed, build_outputs())
     assert found is not None
     assert [query["query_id"] for query in found.body["queries"]] == [3]
+
+
+@pytest.mark.parametrize("run_id", [None, 9])
+def test_a_failed_run_without_outputs_is_an_event_without_queries(run_id: int | None) -> None:
+    clock = FakeClock()
+    poll = RunPoll(EventFilter("report.run", report_id=1, run_id=run_id), RunSnapshot(8), clock=clock)
+    listed = build_list((9, "failed"), (8, "success")) if run_id is None else build_run(9, "failed")
+    for seconds in (0.0, OUTPUTS_SECONDS - 1):
+        clock.advance(seconds)
+        assert run_call(poll.poll(CREDENTIALS), listed, build_answer(202)) is None
+    clock.advance(1)
+    found = run_call(poll.poll(CREDENTIALS), listed, build_answer(202))
+    assert found is not None
+    assert (found.id, found.body["report_id"], found.body["queries"]) == (9, 1, [])
+
+
+def test_a_successful_run_whose_outputs_never_come_is_an_outage_after_ten_minutes() -> None:
+    clock = FakeClock()
+    poll = RunPoll(EventFilter("report.run", report_id=1, run_id=9), clock=clock)
+    for seconds in (0.0, REFUSAL_SECONDS - 1):
+        clock.advance(seconds)
+        assert run_call(poll.poll(CREDENTIALS), build_run(9, "success"), build_answer(202)) is None
+    clock.advance(1)
+    with pytest.raises(PushMetricsUnavailableError, match=r"run 9 ended with status success.*after 600 s"):
+        run_call(poll.poll(CREDENTIALS), build_run(9, "success"), build_answer(202))
 
 
 # Runs whose report is not listed by its number
