@@ -18,7 +18,7 @@ const GIVEN = [
   `(?:(?:\\w{1,30}|"\\w{1,30}")\\.){1,3}(?:${COLUMN}|"${COLUMN}")`,
 ].join("|");
 /** A part of a call that is no quoted text, unless it is empty or a name beside a dot, and no long number. */
-const PART = '(?!\\b\\d{4})[^()\'"`]|\'\'|""|"\\w{1,30}"(?=\\.)|(?<=\\.)"\\w{1,30}"';
+const PART = '(?!\\b\\d{4}|\\$\\w{0,20}\\$)[^()\'"`]|\'\'|""|"\\w{1,30}"(?=\\.)|(?<=\\.)"\\w{1,30}"';
 const WITH_GIVEN = `(?=[^'\`]{0,300}?[(,\\s](?:${GIVEN})[\\s,:)])`;
 const CALL = `[a-z_]\\w{0,20}${WITH_GIVEN}\\((?:${PART}|\\((?:${PART}){0,300}\\)){0,300}\\)`;
 
@@ -29,8 +29,11 @@ const CONSTANT = compile("null|true|false|default");
 const NUMBER = compile("\\d{1,9}(?:\\.\\d+)?");
 const OBJECT = compile(`\\{\\s*(?:(["'])(?:type|\\$ref)\\1\\s*:\\s*(["'])[\\w#/.$-]{0,100}\\2\\s*)?\\}`);
 const EXPRESSIONS = [compile(CALL), compile(GIVEN)];
-/** A query whose columns are no texts; it goes on behind its FROM. */
+/** A query whose columns are no texts; it goes on behind its FROM, to its closing bracket. */
 const SUBQUERY = compile("\\(\\s*select\\b(?:(?!\\bfrom\\b|\\b\\d{4})[^'\"`$]){1,300}\\bfrom\\s");
+const LONGEST_SUBQUERY = 5000;
+/** Brackets, and what has none: quoted texts and comments, also those that are not closed. */
+const BRACKET = /(["'`])(?:(?!\1)[\s\S])*(?:\1|$)|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[()]/g;
 const PLACEHOLDER = compile("[:@][a-z_]\\w{0,20}");
 const OTHER_COLUMN = compile("[a-z_]\\w{0,30}\\.[a-z_]\\w{0,19}");
 
@@ -73,6 +76,25 @@ function isEnd(text, at) {
 }
 
 /**
+ * Tell whether a subquery without a text among its columns stands there, and nothing is added to it.
+ *
+ * @param {string} text
+ * @param {number} from
+ * @param {Set<string>} setNames
+ */
+function isHarmlessSubquery(text, from, setNames) {
+  const columns = match(SUBQUERY, text, from);
+  if (columns === null || !hasOnlyParameters(columns, setNames)) return false;
+  let depth = 0;
+  for (const { 0: found, index } of text.slice(from, from + LONGEST_SUBQUERY).matchAll(BRACKET)) {
+    if (found === "(") depth += 1;
+    if (found === ")") depth -= 1;
+    if (depth === 0) return isEnd(text, from + index + 1);
+  }
+  return false;
+}
+
+/**
  * @typedef {object} Assigned What the value is assigned to.
  * @property {boolean} isPassword No number and no column of another name is one.
  * @property {boolean} isOfUrl
@@ -106,7 +128,7 @@ function listHarmless({ isPassword, isOfUrl, isOfObject, isOfTable }) {
  */
 export function isHarmless(text, from, assigned, setNames) {
   const { isOfUrl, isOfObject } = assigned;
-  if (!isOfUrl && !isOfObject && match(SUBQUERY, text, from) !== null) return true;
+  if (!isOfUrl && !isOfObject && isHarmlessSubquery(text, from, setNames)) return true;
   return listHarmless(assigned).some((pattern) => {
     const value = match(pattern, text, from);
     return value !== null && isEnd(text, from + value.length) && hasOnlyParameters(value, setNames);

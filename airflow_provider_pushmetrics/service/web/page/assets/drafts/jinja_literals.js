@@ -4,7 +4,9 @@ import { KEY, PASSWORD } from "./secret_names.js";
 
 /** Also one that is not closed yet. */
 const TAG = /\{\{(?:[^}]|\}(?!\}))*(?:\}\}|$)|\{%(?:[^%]|%(?!\}))*(?:%\}|$)/g;
-const SET_TAG = /^\{%[-+]?\s*(?:set|with)\b/;
+const SET_TAG = /^\{%[-+]?\s*(?:set|with|for|macro|call|import|from)\b/;
+/** A loop sets the names before `in`. */
+const LOOP = /^(\{%[-+]?\s*for\b[\s\S]*?)\bin\b[\s\S]*/;
 const QUOTED = /(["'])((?:(?!\1)[^\\]|\\[\s\S])*)(?:\1|$)/g;
 /** A key in quotes is a name: `row['token']`, `row.get('token')`. */
 const KEY_IN_QUOTES = /(?:(?<=[\w\])])\[|\.get\()\s*(["'])(\w+)\1\s*\]?/g;
@@ -35,7 +37,7 @@ export const hasNamedLiteral = (text) =>
  */
 export function findSetNames(text) {
   const tags = listTags(text).filter((tag) => SET_TAG.test(tag));
-  return new Set(tags.flatMap((tag) => tag.replace(QUOTED, "''").match(/\w+/g) ?? []));
+  return new Set(tags.flatMap((tag) => tag.replace(QUOTED, "''").replace(LOOP, "$1").match(/\w+/g) ?? []));
 }
 
 /**
