@@ -56,8 +56,11 @@ class ResultStore:
     """
 
     def __init__(self, folder: Path, files: ResultFiles | None = None) -> None:
-        self._files: ResultFiles = files or FolderFiles(folder)
         self._unfinished = folder / UNFINISHED
+        is_new = not folder.exists()
+        self._files: ResultFiles = files or FolderFiles(folder)
+        if files is None and is_new:  # a folder that is empty is one that is not mounted
+            make_private_folder(self._unfinished)
 
     @classmethod
     def connect(cls, folder: Path, url: str | None) -> ResultStore:

@@ -14,6 +14,8 @@ from pathlib import Path
 from airflow_provider_pushmetrics.service.results.files.base import ENDINGS, FoundFile
 from airflow_provider_pushmetrics.serving.private_files import make_private_folder, sync_folder
 
+NOT_MOUNTED = "The folder of results is empty, as one whose file system is not mounted"
+
 
 class FolderFiles:
     """
@@ -58,8 +60,9 @@ class FolderFiles:
                 path.parent.rmdir()
 
     def delete_folders(self, names: Iterable[str]) -> None:
-        if not self._folder.is_dir():  # it is on a file system that is not mounted now
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._folder))
+        with os.scandir(self._folder) as entries:  # raises if there is none
+            if next(entries, None) is None:
+                raise FileNotFoundError(errno.ENOENT, NOT_MOUNTED, str(self._folder))
         folders = [self._folder / name for name in names]
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)  # another process may be first

@@ -109,6 +109,35 @@ async def test_results_of_what_was_deleted_are_deleted_when_their_folder_is_back
     assert count_rows(parts.database, DeletedFolder) == [0]
 
 
+def test_nothing_is_forgotten_while_the_folder_of_results_is_not_mounted(
+    database: Database, tmp_path: Path
+) -> None:
+    """The folder that something is mounted on stays, and is empty."""
+    folder, elsewhere = tmp_path / "results", tmp_path / "elsewhere"
+    store = ResultStore(folder)
+    store.write_bytes("run-1/a.parquet", b"rows")
+    record_folders(database, 1)
+    folder.rename(elsewhere)
+    folder.mkdir()
+    for unmounted in (store, ResultStore(folder)):  # before and after a start of the service
+        with pytest.raises(FileNotFoundError, match="not mounted"):
+            delete_folders(database, unmounted, LATER)
+        assert count_rows(database, DeletedFolder) == [1]
+        with database.writing() as session:
+            session.execute(update(DeletedFolder).values(due_on=LONG_AGO))
+    folder.rmdir()
+    elsewhere.rename(folder)
+    delete_folders(database, store)
+    assert not (folder / "run-1").exists()
+    assert count_rows(database, DeletedFolder) == [0]
+
+
+def test_folders_of_runs_without_results_are_forgotten(database: Database, tmp_path: Path) -> None:
+    record_folders(database, 1)
+    delete_folders(database, ResultStore(tmp_path / "new"))
+    assert count_rows(database, DeletedFolder) == [0]
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[S3Server]:
     with run_s3() as server:
