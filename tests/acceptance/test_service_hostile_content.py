@@ -189,6 +189,14 @@ def test_cut_name_is_said_in_whole_to_who_points_at_it(visit: Visit, pages: Host
     expect(link).to_have_attribute("title", name_hostile("notebook"))
 
 
+def test_what_is_not_cut_has_the_tooltip_of_what_it_is_in(visit: Visit, pages: HostilePages) -> None:
+    page = visit.enter("app/reports")
+    bar = page.locator(".tick").first
+    bar.hover()
+    assert bar.get_attribute("title") is None, "an empty title hides the other one"
+    assert bar.evaluate("bar => bar.closest('[title]').title")
+
+
 def test_page_of_a_hundred_thousand_rows_reads_fifty_at_a_time(visit: Visit, pages: HostilePages) -> None:
     answers: list[Response] = []
     page = visit.enter("app/reports")
