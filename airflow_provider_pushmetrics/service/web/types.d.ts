@@ -547,9 +547,17 @@ declare namespace Ui {
     getValue: () => unknown;
   }
 
+  /** When a result is read. */
+  interface ReadSettings {
+    /** Whether it is not read before it is near what is seen. */
+    isOnlyNear?: boolean;
+  }
+
   /** The rows of a result as a page shows them. */
   interface RowsView {
     base: string;
+    /** That of the block. */
+    name: string;
     place: HTMLElement;
     tools: HTMLElement;
     turn: number;

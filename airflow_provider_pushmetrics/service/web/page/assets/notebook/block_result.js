@@ -9,9 +9,6 @@ import { part } from "../http/addresses.js";
 import { post } from "../http/api.js";
 import { makeOutput } from "../runs/run_block.js";
 
-/** Results are read when they come near what is seen. */
-const NEAR = "400px";
-
 export class ResultView {
   #report;
   #running = el("div", { class: "result-running", role: "status" });
@@ -45,7 +42,7 @@ export class ResultView {
    */
   update(result, running, settings) {
     this.node.hidden = !result && !running;
-    if (this.#isNew("running", running)) fill(this.#running, running && this.#makeRunning(running));
+    if (this.#isNew("running", running)) fill(this.#running, running && makeRunning(this.#report, running));
     const run = result ? `${result.kind} ${result.run_id}` : "";
     if (result && this.#run && run !== this.#run && !settings.isAsked && this.#isInUse()) {
       if (this.#isNew("newer", [run, result.status])) this.#offer(result, settings);
@@ -104,20 +101,6 @@ export class ResultView {
     if (hadFocus) offer.focus({ preventScroll: true });
   }
 
-  /** @param {Api.UnfinishedBlock} running */
-  #makeRunning({ kind, run_id, status, started_on }) {
-    const path =
-      kind === "run"
-        ? `api/v1/noteflow_run/${run_id}/cancel`
-        : `app/notebook/${part(this.#report.uid)}/block_runs/${run_id}/cancel`;
-    return [
-      state(status),
-      started_on && el("span", { class: "hint" }, makeClock(started_on)),
-      kind === "run" && link(`reports/${part(this.#report.uid)}/runs/${run_id}`, `Run ${run_id}`),
-      button("Cancel", () => post(path)),
-    ];
-  }
-
   /**
    * @param {Api.NewestResult} result
    * @param {string} age
@@ -150,24 +133,31 @@ export class ResultView {
     );
     if (result.status !== "success" || result.type === "parameter") return;
     const base = `app/results/${result.kind}/${result.run_id}/${part(result.block_uid)}`;
-    whenNear(output, () => fill(output, makeOutput(result, base, onSend)));
+    // Each run replaces them: those that nobody sees are not read.
+    fill(output, makeOutput(result, base, { onSend, isOnlyNear: true }));
   }
 }
 
 /**
- * Do something when an element comes near what is seen.
+ * Make what is shown of a block that runs, or waits for its turn.
  *
- * @param {Element} element
- * @param {() => void} work
+ * @param {{ uid: string }} report
+ * @param {Api.UnfinishedBlock} running
+ * @param {() => unknown} whenCancelled
+ * @returns {Ui.Child}
  */
-function whenNear(element, work) {
-  const observer = new IntersectionObserver(
-    (entries) => {
-      if (!entries.some((entry) => entry.isIntersecting)) return;
-      observer.disconnect();
-      work();
-    },
-    { rootMargin: NEAR },
-  );
-  observer.observe(element);
+export function makeRunning({ uid }, { kind, run_id, status, started_on }, whenCancelled = () => {}) {
+  const path =
+    kind === "run"
+      ? `api/v1/noteflow_run/${run_id}/cancel`
+      : `app/notebook/${part(uid)}/block_runs/${run_id}/cancel`;
+  return [
+    state(status),
+    started_on && el("span", { class: "hint" }, makeClock(started_on)),
+    kind === "run" && link(`reports/${part(uid)}/runs/${run_id}`, `Run ${run_id}`),
+    button("Cancel", async () => {
+      await post(path);
+      await whenCancelled();
+    }),
+  ];
 }

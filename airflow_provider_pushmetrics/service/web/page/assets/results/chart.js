@@ -2,27 +2,36 @@
 
 import { drawVega } from "../charts/drawing.js";
 import { DrawingTurns } from "../charts/drawing_turns.js";
-import { followPlace, waitForPlace } from "../charts/places.js";
+import { followPlace } from "../charts/places.js";
 import { el, fill } from "../elements/dom.js";
 import { get } from "../http/api.js";
 import { describeError } from "../http/errors.js";
+import { readInTurn } from "./reading.js";
 
 /**
  * Make the view of a chart; why it cannot be drawn is said in its place.
  *
  * @param {string} base
  * @param {string} name
+ * @param {Ui.ReadSettings} [settings]
  */
-export function makeChart(base, name) {
-  const place = el("div", { class: "chart" }, el("p", { class: "hint" }, "Drawing…"));
-  /** @type {Promise<Record<string, unknown>>} */
-  const reading = get(`${base}/chart.json`);
-  reading.then((spec) => showChart(place, spec, name)).catch((error) => showFault(place, error));
+export function makeChart(base, name, settings) {
+  const place = el("div", { class: "chart undrawn" }, el("p", { class: "hint" }, "Drawing…"));
+  const read = async () => {
+    try {
+      /** @type {Record<string, unknown>} */
+      const spec = await get(`${base}/chart.json`);
+      showChart(place, spec, name); // while it is drawn, others are read
+    } catch (error) {
+      showFault(place, error);
+    }
+  };
+  readInTurn(place, read, settings);
   return place;
 }
 
 /**
- * Show a chart in a place as soon as it is in the page, and again when the page becomes light or dark.
+ * Show a chart in a place, and again when the page becomes light or dark.
  *
  * @param {HTMLElement} place
  * @param {Record<string, unknown>} spec
@@ -37,9 +46,10 @@ async function showChart(place, spec, name) {
       showFault(place, error);
     }
   };
-  await waitForPlace(place);
+  if (!place.isConnected) return; // it was replaced while the chart was read
   followPlace(place, { redraw: draw, end: () => turns.stop() });
   await draw();
+  place.classList.remove("undrawn");
 }
 
 /**
@@ -59,4 +69,7 @@ async function drawChart(place, spec, name) {
  * @param {HTMLElement} place
  * @param {unknown} error
  */
-const showFault = (place, error) => fill(place, el("p", { class: "fault" }, describeError(error)));
+function showFault(place, error) {
+  fill(place, el("p", { class: "fault" }, describeError(error)));
+  place.classList.remove("undrawn");
+}

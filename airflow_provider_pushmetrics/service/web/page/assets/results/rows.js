@@ -12,6 +12,7 @@ import { locate } from "../http/addresses.js";
 import { get } from "../http/api.js";
 import { describeError, isAbort } from "../http/errors.js";
 import { makeCell } from "./cells.js";
+import { readInTurn } from "./reading.js";
 import { writeTable } from "./spreadsheet.js";
 
 const PAGE_SIZE = 50;
@@ -33,26 +34,30 @@ const FORMATS = [
  *
  * @param {string} base
  * @param {number | null} total
+ * @param {{ name: string } & Ui.ReadSettings} settings
  * @returns {Ui.Child}
  */
-export function makeRows(base, total) {
+export function makeRows(base, total, { name, ...settings }) {
   const tools = el("div", { class: "row-tools" });
-  const place = el("div", { class: "rows" }, el("p", { class: "hint" }, "Reading rows…"));
+  const hint = el("p", { class: "hint" }, "Reading rows…");
+  const place = el("div", { class: total ? "rows unread" : "rows" }, hint);
+  place.style.setProperty("--rows", String(Math.min(total ?? 0, PAGE_SIZE)));
   /** @type {Ui.RowsView} */
   const view = {
     base,
+    name,
     place,
     tools,
     turn: 0,
     search: "",
-    pager: makePager("Pages of rows", turn, { role: "status" }),
+    pager: makePager(`Pages of rows of ${name}`, turn, { role: "status" }),
   };
   /** @param {-1 | 1} step */
   function turn(step) {
     const { offset = 0, rows = [] } = view.shown ?? {};
     return showRows(view, step > 0 ? offset + rows.length : Math.max(0, offset - PAGE_SIZE));
   }
-  readFirst(view, { isUnasked: true }); // such as by scrolling to them
+  readInTurn(place, () => readFirst(view, { isUnasked: true }), settings);
   return [
     el(
       "p",
@@ -226,10 +231,8 @@ function makePage(view, { columns, rows, offset, can_sort }) {
       throw error;
     }
   };
-  const caption = rows.length
-    ? `Rows ${number(offset + 1)} to ${number(offset + rows.length)}`
-    : "No matching rows";
-  return makeTable(cells, rows, caption, can_sort ? { order: view.order, sort } : null);
+  const shown = rows.length ? `Rows ${number(offset + 1)} to ${number(offset + rows.length)}` : "No rows";
+  return makeTable(cells, rows, `${shown} of ${view.name}`, can_sort ? { order: view.order, sort } : null);
 }
 
 /**

@@ -26,7 +26,7 @@ const MAX_MESSAGE_POLLS = 100;
 export async function showRun({ run: reference }, signal) {
   const run = await getRow(`api/v1/noteflow_run/${reference}`, { signal });
   const view = makeView(run);
-  await update(view, { signal });
+  await show(view, run, { signal });
   if (!isFinished(view.status)) watchRuns(() => updateUnfinished(view, signal), signal);
   followMessages(view, signal);
   return [
@@ -119,8 +119,17 @@ function followMessage(view, uid, signal) {
  * @param {Ui.CallSettings & { signal: AbortSignal }} settings
  */
 async function update(view, settings) {
-  /** @type {Api.Run} */
-  const run = await getRow(`api/v1/noteflow_run/${view.run.id}`, settings);
+  await show(view, await getRow(`api/v1/noteflow_run/${view.run.id}`, settings), settings);
+}
+
+/**
+ * Show a run as it was read now.
+ *
+ * @param {Ui.RunView} view
+ * @param {Api.Run} run
+ * @param {Ui.CallSettings & { signal: AbortSignal }} settings
+ */
+async function show(view, run, settings) {
   await Promise.all([updateBlocks(view, run, settings), updateLog(view, run, settings)]);
   // Not by the text on the page, in which the clock goes on.
   const facts = JSON.stringify([run.status, run.start_time, run.end_time, run.error]);

@@ -35,19 +35,20 @@ export function makeRunBlock(run, result, onSend) {
         { class: "warning" },
         `Truncated after ${result.max_rows} ${result.max_rows === 1 ? "row" : "rows"}, which is the query’s limit.`,
       ),
-    result.status === "success" && makeOutput(result, base, onSend),
+    result.status === "success" && makeOutput(result, base, { onSend }),
   );
 }
 
 /**
  * @param {Ui.ShownResult} result
  * @param {string} base
- * @param {() => void} onSend
+ * @param {{ onSend: () => void } & Ui.ReadSettings} settings
  * @returns {Ui.Child}
  */
-export function makeOutput(result, base, onSend) {
-  if (result.type === "sql") return makeRows(base, result.row_count ?? null);
-  if (result.type === "chart") return makeChart(base, result.name);
+export function makeOutput(result, base, { onSend, ...settings }) {
+  if (result.type === "sql")
+    return makeRows(base, result.row_count ?? null, { name: result.name, ...settings });
+  if (result.type === "chart") return makeChart(base, result.name, settings);
   if (result.type === "text" && result.output === null)
     return el("p", { class: "hint" }, "The text is no longer kept.");
   return makeTextOutput(result, onSend);
