@@ -177,6 +177,105 @@ def test_run_of_a_block_that_is_not_saved_is_cancelled(service: ServiceProcess, 
     expect(form.locator("tbody")).to_contain_text("next")
 
 
+def find_unsaved_runs(page: Page) -> Locator:
+    return page.get_by_role("region", name="Runs of blocks that are not on this page")
+
+
+def list_unfinished(service: ServiceProcess, uid: str) -> list[str]:
+    state = service.client.get(f"/app/notebook/{uid}").json()["result"]
+    return [one["name"] for one in state["unfinished"]]
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("narrow", "dark")])
+def test_run_of_a_form_that_was_closed_is_listed_and_cancelled(
+    service: ServiceProcess, visit: Visit, size: str, scheme: Any
+) -> None:
+    uid = make(service, f"Unsaved closed {size}", text("words", "two"))
+    page = open_at(visit, uid, size, scheme)
+    runs = find_unsaved_runs(page)
+    form = open_form(visit, "SQL", "endless")
+    write_sql(form, ENDLESS)
+    form.get_by_role("button", name="Run as typed").click()
+    expect(form.locator(".result-running")).to_contain_text("running")
+    expect(runs).to_be_hidden()
+    form.locator("form").get_by_role("button", name="Cancel", exact=True).click()
+    visit.press("Discard")
+    expect(form).to_have_count(0)
+    expect(runs.get_by_role("listitem", name="endless")).to_contain_text("running")
+    assert fits(page)
+    assert find_violations(page) == []
+    visit.take_picture(f"notebook-unsaved-runs-{size}-{scheme}")
+    runs.get_by_role("button", name="Cancel").press("Enter")
+    expect(runs).to_be_hidden()
+    expect(page.get_by_role("group", name="Add a block").get_by_role("button").first).to_be_focused()
+    assert list_unfinished(service, uid) == []
+
+
+def test_run_of_a_new_block_is_listed_after_a_reload_and_for_others(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    uid = make(service, "Unsaved reload", text("words", "two"))
+    page = open_at(visit, uid)
+    form = open_form(visit, "SQL", "endless")
+    write_sql(form, ENDLESS)
+    form.get_by_role("button", name="Run as typed").click()
+    expect(form.locator(".result-running")).to_contain_text("running")
+    page.reload()
+    expect(form.get_by_label("Name")).to_have_value("endless")  # the draft is there
+    runs = find_unsaved_runs(page)
+    expect(runs.get_by_role("listitem")).to_have_count(1)
+    # The next run of the form is its own, and the one from before stays in the list.
+    write_sql(form, f"{ENDLESS} -- again")
+    form.get_by_role("button", name="Run as typed").click()
+    expect(form.locator(".result-running").get_by_role("button", name="Cancel")).to_be_visible()
+    expect(runs.get_by_role("listitem")).to_have_count(1)
+    runs.get_by_role("button", name="Cancel").click()
+    expect(runs).to_be_hidden()
+    assert list_unfinished(service, uid) == ["endless"]
+    form.locator(".result-running").get_by_role("button", name="Cancel").click()
+    expect(form.locator(".result")).to_contain_text("the run was cancelled")
+
+
+def test_block_that_is_added_while_it_runs_goes_on_with_its_run(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    uid = make(service, "Unsaved added", text("words", "two"))
+    page = open_at(visit, uid)
+    form = open_form(visit, "SQL", "endless")
+    write_sql(form, ENDLESS)
+    form.get_by_role("button", name="Run as typed").click()
+    expect(form.locator(".result-running")).to_contain_text("running")
+    visit.press("Add the block")
+    visit.wait_for_notice("“endless” is saved")
+    running = block(page, "endless").locator(".result-running")
+    expect(running).to_contain_text("running")
+    mark = page.locator("ol.outline li").filter(has_text="endless").locator(".outline-mark")
+    expect(mark).to_have_text("running")
+    expect(find_unsaved_runs(page)).to_be_hidden()
+    running.get_by_role("button", name="Cancel").click()
+    expect(block(page, "endless").locator(".result")).to_contain_text("the run was cancelled")
+    expect(block(page, "endless").locator(".result-head")).to_contain_text("run alone")
+    assert list_names(service, uid) == ["words", "endless"]
+
+
+def test_graph_forgets_what_a_form_had_that_was_closed(service: ServiceProcess, visit: Visit) -> None:
+    page = open_at(visit, make(service, "Unsaved graph", text("words", "two"), text("more", "{{ words }}")))
+    graph = wait_for_graph(page)
+    form = open_form(visit, "Text", "third")
+    form.get_by_label("Text", exact=True).fill("{{ words }} {{ nowhere }}")
+    expect(graph.get_by_role("link")).to_have_count(3)
+    form.get_by_role("button", name="Cancel", exact=True).click()
+    visit.press("Discard")
+    expect(graph.get_by_role("link")).to_have_count(2)
+    page.get_by_role("button", name="Edit more").click()
+    block(page, "more").get_by_label("Text", exact=True).fill("{{ elsewhere }}")
+    expect(graph.get_by_role("img", name="elsewhere, unknown")).to_be_visible()
+    block(page, "more").get_by_role("button", name="Cancel", exact=True).click()
+    visit.press("Discard")
+    expect(graph.get_by_role("img")).to_have_count(0)
+    expect(graph.locator(".edge")).to_have_count(1)
+
+
 def test_result_stays_marked_as_stale_while_what_was_typed_since_runs(
     service: ServiceProcess, visit: Visit
 ) -> None:

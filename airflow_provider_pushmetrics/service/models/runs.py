@@ -117,6 +117,11 @@ class StandaloneQueryRun(Claimable, Identified, Base):
         """The uid of its block, saved or not."""
         return self.block.uid if self.block is not None else str((self.unsaved_block or {})["uid"])
 
+    @property
+    def block_name(self) -> str:
+        """The name of its block, saved or not."""
+        return self.block.name if self.block is not None else str((self.unsaved_block or {})["name"])
+
 
 AnyRun: TypeAlias = Run | StandaloneQueryRun
 

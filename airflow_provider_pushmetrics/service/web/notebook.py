@@ -120,6 +120,7 @@ class UnfinishedBlock(TypedDict):
     """A block that runs now, or waits for its turn."""
 
     block_uid: str
+    name: str
     kind: Kind
     run_id: int
     status: str
@@ -242,7 +243,7 @@ def _list_unfinished(session: Session, report: Report) -> Iterable[UnfinishedBlo
     options = joinedload(StandaloneQueryRun.block)
     for one in _read_unfinished(session, StandaloneQueryRun, report, options):
         if one.finished_on is None:  # otherwise it has just ended
-            yield build_answer(UnfinishedBlock, one, kind="block_run", run_id=one.id)
+            yield build_answer(UnfinishedBlock, one, name=one.block_name, kind="block_run", run_id=one.id)
 
 
 def _read_unfinished(

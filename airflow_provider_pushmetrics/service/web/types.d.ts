@@ -467,6 +467,7 @@ declare namespace Api {
 
   interface UnfinishedBlock {
     block_uid: string;
+    name: string;
     kind: "run" | "block_run";
     run_id: number;
     status: RunStatus;
@@ -654,6 +655,8 @@ declare namespace Ui {
     remove: (view: BlockEntry) => Promise<void>;
     runFrom: (view: BlockEntry) => Promise<void>;
     goOn: (view: BlockEntry) => void;
+    /** Called when a form was closed. */
+    whenClosed: () => void;
   }
 
   /** A block in the picture of the references, or a name that no block has. */

@@ -112,6 +112,7 @@ async def test_unfinished_run_of_a_block_that_is_not_saved_is_shown_and_cancelle
     assert read_result(await api.client.get(own)) is None
     (shown,) = read_result(await api.client.get(f"/app/notebook/{report['uid']}"))["unfinished"]
     assert (shown["block_uid"], shown["run_id"]) == (started["block_uid"], started["run_id"])
+    assert (shown["name"], shown["kind"]) == ("endless", "block_run")
     (path,) = list_cancel_paths(api.parts.database)
     for _ in range(2):
         assert read_accepted(await api.client.post(path))["status"] == "cancelled"

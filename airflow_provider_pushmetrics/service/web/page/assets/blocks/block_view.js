@@ -190,7 +190,7 @@ export class BlockView {
   #close() {
     this.#form = null;
     this.#draw();
-    this.#context.state.announce();
+    this.#work.whenClosed();
   }
 
   #draw() {

@@ -13,6 +13,7 @@ import { getBlocks, TYPES } from "./block_list.js";
 import { restoreBlock } from "./block_restore.js";
 import { BlockView, nameThing } from "./block_view.js";
 import { NewBlock } from "./new_block.js";
+import { UnsavedRuns } from "./unsaved_runs.js";
 
 const NEW = "new";
 
@@ -32,9 +33,11 @@ export class BlockList {
     el("span", { class: "hint" }, "Add"),
     TYPES.map(([type, label]) => button(label, () => this.#add(type), { "data-type": type })),
   );
+  #runs;
   #turn = 0;
   /** @type {Ui.BlockWork} */
   #work = {
+    whenClosed: () => this.#whenClosed(),
     refresh: () => this.#refresh(),
     placeAll: () => this.#placeAll(),
     move: (view, way) => this.#move(view, way),
@@ -43,19 +46,23 @@ export class BlockList {
     goOn: (view) => this.#goOn(view),
   };
   #whenDrawn;
+  #whenClosed;
 
   /**
    * @param {Ui.BlockContext} context
    * @param {(blocks: Api.Block[]) => unknown} whenDrawn Called when other blocks were read.
+   * @param {() => unknown} whenClosed Called when a form was closed.
    */
-  constructor(context, whenDrawn) {
+  constructor(context, whenDrawn, whenClosed) {
     this.#context = context;
     this.#whenDrawn = whenDrawn;
+    this.#whenClosed = whenClosed;
     this.#empty = empty(
       `This ${context.report.type} has no blocks yet`,
       "Begin with a SQL block that queries a database; text, charts and mails can use its rows. A parameter is a value that each run can set.",
     );
-    this.parts = [this.#empty, this.#list, this.#place, this.#adders];
+    this.#runs = new UnsavedRuns(context, this.#adders);
+    this.parts = [this.#empty, this.#list, this.#place, this.#runs.node, this.#adders];
     this.#draw();
     for (const [type] of TYPES) {
       if (hasDraft(nameThing(context.report, type, NEW))) this.#openForm(type, NEW);
@@ -66,6 +73,7 @@ export class BlockList {
   /** Show the state of each block. */
   showState() {
     for (const view of [...this.#views.values(), ...this.#forms.values()]) view.showState();
+    this.#runs.update([...this.#views.keys(), ...[...this.#forms.values()].map((form) => form.runUid)]);
   }
 
   /** List the blocks as they are being written, those that are not saved yet too. */
@@ -158,6 +166,7 @@ export class BlockList {
     const close = () => {
       end();
       this.#focusAdder(type);
+      this.#whenClosed();
     };
     /** @type {Ui.WhenSaved} */
     const whenSaved = async (row, isDone) => {
@@ -167,12 +176,11 @@ export class BlockList {
       await this.#refresh();
       if (hadFocus) this.#views.get(row.uid)?.focus();
     };
-    const isNew = uid === NEW;
     const made = new NewBlock(type, this.#context, {
       thing,
       label,
-      title: isNew ? `New block: ${label}` : `Deleted block: ${label}`,
-      warning: isNew ? "" : "Somebody has deleted this block. You can add it again, or cancel.",
+      title: uid === NEW ? `New block: ${label}` : `Deleted block: ${label}`,
+      warning: uid === NEW ? "" : "Somebody has deleted this block. You can add it again, or cancel.",
       close,
       whenSaved,
       goOn: () => this.#focusAdder(type),

@@ -65,6 +65,11 @@ export class NewBlock {
     return this.#settings.thing.slice(-MOST_UID_LENGTH);
   }
 
+  /** What it is called in the last run that was started here. */
+  get runUid() {
+    return this.#started?.uid ?? "";
+  }
+
   get #name() {
     return this.#form.readName() || `(new ${this.#type} block)`;
   }
@@ -168,6 +173,7 @@ export class NewBlock {
    */
   async #keep(row, isDone) {
     this.#savedUid = row.uid;
+    if (this.#started) this.#context.state.identify(this.#started.uid, row.uid);
     if (this.#found && this.#found.run_id === this.#started?.id) this.#start(() => this.#giveResult());
     await this.#settings.whenSaved(row, isDone);
   }

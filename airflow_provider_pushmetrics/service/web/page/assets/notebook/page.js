@@ -55,11 +55,17 @@ export async function makeNotebook(report, signal) {
   schedules.draw();
   triggers.draw();
   const context = { report, blocks, databases, signal, state, values };
-  const list = new BlockList(context, async (now) => {
+  const whenDrawn = async (/** @type {Api.Block[]} */ now) => {
     await Promise.all([values.update(now), state.read(), state.readTyped(list.listTyped())]);
     state.announce(); // the values may have come last
     triggers.updateExamples();
-  });
+  };
+  const readTyped = makeTypedReader(() => list.listTyped(), state);
+  const whenClosed = () => {
+    state.announce();
+    readTyped();
+  };
+  const list = new BlockList(context, whenDrawn, whenClosed);
   const outline = new Outline((uid) => list.show(uid));
   const graph = new BlockGraph((uid) => list.show(uid));
   const pictured = rememberFold(makeSection("Graph", graph.node), "graph");
@@ -87,7 +93,7 @@ export async function makeNotebook(report, signal) {
     ? [parameters, started, makeSection("Schedule", schedules.node), recent]
     : [parameters, recent];
   const middle = el("div", { class: "middle" }, list.parts, !isNotebook && started);
-  followTyping(middle, list, state);
+  followTyping(middle, readTyped);
   const parts = [
     ["Parameters", parameters],
     [isNotebook ? "Triggers" : "Schedule", started],
@@ -119,19 +125,17 @@ function describe(uid, state, list) {
 }
 
 /**
- * Find what is wrong with references while they are written.
+ * Make what finds out what is wrong with references as they are typed.
  *
- * @param {HTMLElement} place
- * @param {BlockList} list
+ * @param {() => Api.TypedBlock[]} listTyped
  * @param {NotebookState} state
+ * @returns {() => Promise<void>}
  */
-function followTyping(place, list, state) {
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
+function makeTypedReader(listTyped, state) {
   let told = "";
-  const read = async () => {
+  return async () => {
     try {
-      await state.readTyped(list.listTyped());
+      await state.readTyped(listTyped());
       told = "";
     } catch (error) {
       const text = describeError(error);
@@ -140,9 +144,20 @@ function followTyping(place, list, state) {
       tell(text, "bad");
     }
   };
+}
+
+/**
+ * Do something when somebody pauses to type.
+ *
+ * @param {HTMLElement} place
+ * @param {() => unknown} work
+ */
+function followTyping(place, work) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   place.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = setTimeout(read, TYPING_MILLISECONDS);
+    timer = setTimeout(work, TYPING_MILLISECONDS);
   });
 }
 

@@ -26,6 +26,8 @@ export class NotebookState {
   #followers = new Set();
   /** @type {Set<() => void>} Who waits for the next read. */
   #readers = new Set();
+  /** @type {Map<string, string>} The uids of saved blocks, by those that they had in runs from before. */
+  #savedAs = new Map();
 
   /**
    * @param {{ uid: string }} report
@@ -141,8 +143,31 @@ export class NotebookState {
 
   /** @param {string} uid */
   getRunning(uid) {
-    const mine = this.#now.unfinished.filter((one) => one.block_uid === uid);
+    const mine = this.#now.unfinished.filter(
+      ({ block_uid }) => (this.#savedAs.get(block_uid) ?? block_uid) === uid,
+    );
     return mine.at(-1) ?? null;
+  }
+
+  /**
+   * Say which block a block was saved as that ran before.
+   *
+   * @param {string} before Its uid in the run.
+   * @param {string} uid
+   */
+  identify(before, uid) {
+    this.#savedAs.set(before, uid);
+  }
+
+  /**
+   * List the unfinished runs of single blocks that are none of some blocks.
+   *
+   * @param {ReadonlySet<string>} uids
+   */
+  listOtherRuns(uids) {
+    return this.#now.unfinished.filter(
+      ({ kind, block_uid }) => kind === "block_run" && !uids.has(block_uid) && !this.#savedAs.has(block_uid),
+    );
   }
 
   /** @param {string} uid */
