@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -136,6 +137,10 @@ def test_settings_fit_a_small_screen(visit: Visit, scheme: Literal["light", "dar
     for path, heading in PAGES.items():
         visit.open(f"app/settings/{path}")
         expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible()
+        for name, place in (("Settings", heading), ("Main", "Settings")):
+            chosen = page.get_by_role("navigation", name=name).get_by_role("link", name=place, exact=True)
+            expect(chosen).to_have_attribute("aria-current", "page")
+            expect(chosen).to_be_in_viewport(ratio=0.95)
         wide = page.evaluate(
             "[...document.querySelectorAll('main :not(.sections *, pre *, .scroll *)')]"
             ".filter(one => one.getBoundingClientRect().right > innerWidth + 1)"

@@ -86,13 +86,14 @@ export function choiceField(name, label, options, { hint, value, ...settings } =
  */
 export function checkField(name, label, { checked = false, hint } = {}) {
   const id = makeId(name);
-  const input = el("input", { type: "checkbox", id, name, checked });
+  const hintId = hint ? `${id}-hint` : null;
+  const input = el("input", { type: "checkbox", id, name, checked, "aria-describedby": hintId });
   const node = el(
     "div",
     { class: "field check" },
     input,
     el("label", { for: id }, label),
-    hint && el("p", { class: "hint" }, hint),
+    hint && el("p", { class: "hint", id: hintId }, hint),
   );
   return { name, node, input, read: () => input.checked };
 }

@@ -235,7 +235,11 @@ function markPlace() {
   const anchors = document.querySelectorAll("#bar nav a");
   for (const anchor of anchors) {
     const isHere = location.pathname.startsWith(new URL(anchor.href).pathname);
-    if (isHere) anchor.setAttribute("aria-current", "page");
-    else anchor.removeAttribute("aria-current");
+    if (!isHere) anchor.removeAttribute("aria-current");
+    else {
+      anchor.setAttribute("aria-current", "page");
+      const bar = anchor.closest("nav"); // on a narrow screen it scrolls
+      if (bar) bar.scrollLeft = anchor.offsetLeft + anchor.offsetWidth - bar.offsetLeft - bar.clientWidth;
+    }
   }
 }

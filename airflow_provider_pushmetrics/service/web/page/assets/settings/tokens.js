@@ -49,7 +49,7 @@ export function makeTokenTable(rows, path, whenRevoked = () => {}) {
   /** @type {Ui.Column<Api.Token>[]} */
   const columns = [
     named("Name", (row) => el("div", { class: "lines" }, row.name), "name"),
-    named("Prefix", (row) => el("code", {}, `${row.token_prefix}…`)),
+    named("Prefix", (row) => (row.token_prefix ? el("code", {}, `${row.token_prefix}…`) : "–")),
     named("Created", (row) => moment(row.created_on), "tight"),
     named("Expires", (row) => el("span", {}, row.expires_on ? moment(row.expires_on) : "never"), "tight"),
     [
