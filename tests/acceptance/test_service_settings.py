@@ -9,6 +9,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import expect
 
+from tests.acceptance.test_service_new_blocks import open_form
+from tests.acceptance.test_service_notebook import block, make
 from tests.fakes.browser import Visit, find_violations
 from tests.fakes.loopback import RawServer, serve_raw
 from tests.fakes.mail_server import MailServer, serve_mail_in_thread
@@ -104,6 +106,44 @@ def test_test_messages_show_what_the_servers_answered(
     assert find_violations(page) == []
     visit.take_picture("settings-tests")
     assert len(slack.requests) == 2
+
+
+def test_message_that_waits_to_be_sent_is_followed_on_the_page_of_its_notebook(
+    service: ServiceProcess, visit: Visit, mail: MailServer
+) -> None:
+    visit.expected = ["ERR_FAILED"]
+    content = {"to_": "ann@example.com", "subject": "s", "value": "Dear"}
+    uid = make(service, "Slow mail", {"type": "email", "name": "mail", "content": content})
+    mail.is_holding = True
+    try:
+        page = visit.enter(f"app/reports/{uid}")
+        saved = block(page, "mail")
+        expect(saved).to_be_visible()
+        # A new connection for changes would let the page read everything again.
+        page.route("**/app/changes", lambda route: route.abort())
+        page.locator("main .head").get_by_role("button", name="Run", exact=True).click()
+        preview = page.get_by_role("dialog").get_by_role("checkbox")
+        expect(preview).to_have_accessible_description("It sends messages: mail.")
+        visit.press("Run")
+        expect(saved).to_contain_text("ann@example.com: waits to be sent")
+        form = open_form(visit, "Email", "news")
+        form.get_by_label("To", exact=True).fill("bob@example.com")
+        form.get_by_label("Subject").fill("s")
+        form.get_by_role("button", name="Run as typed").click()
+        expect(visit.front).to_contain_text("These blocks send messages: news.")
+        visit.press("Run")
+        expect(form).to_contain_text("bob@example.com: waits to be sent")
+        mail.is_holding = False
+        expect(saved).to_contain_text("ann@example.com: sent")
+        expect(form).to_contain_text("bob@example.com: sent")
+    finally:
+        mail.is_holding = False
+
+
+def test_token_that_was_given_at_the_start_has_no_prefix(visit: Visit) -> None:
+    page = visit.enter("app/settings/tokens")
+    prefix = page.get_by_role("row").filter(has_text="bootstrap").get_by_role("cell").nth(1)
+    expect(prefix).to_have_text(re.compile("\N{EN DASH}$"))
 
 
 def test_database_that_does_not_answer_is_saved_only_on_purpose(

@@ -33,12 +33,13 @@ class MailServer:
 
     :param recipient_answer: Its answer to a recipient, where it does not take one.
     :param data_answer: Its answer to a message.
-    :param greets_late: Say nothing when somebody connects.
+    :param is_holding: Whether it waits before it answers to a message.
     """
 
     port: int = 0
     recipient_answer: str | None = None
     data_answer: str = "250 OK"
+    is_holding: bool = False
     taken: list[EmailMessage] = field(default_factory=list)
     envelopes: list[tuple[str, list[str]]] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
@@ -53,6 +54,8 @@ class MailServer:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        while self.is_holding:  # noqa: ASYNC110 - a test says so in another thread
+            await asyncio.sleep(0.05)
         if self.data_answer.startswith("2"):
             assert isinstance(envelope.content, bytes)
             message = message_from_bytes(envelope.content, policy=default)

@@ -58,6 +58,7 @@ export class NewBlock {
       this.#result.node,
     );
     this.node.addEventListener("keydown", (event) => this.#press(event), { capture: true });
+    context.state.addSender(() => (this.node.isConnected && this.#found?.messages) || []);
   }
 
   /** What it is called among the blocks that are being written. */
@@ -163,6 +164,7 @@ export class NewBlock {
     this.#found = found;
     this.#foundContent = started.content;
     this.showState();
+    this.#context.state.followMessages();
   }
 
   /**

@@ -3,6 +3,7 @@
 import { part } from "../http/addresses.js";
 import { getRow, isOutage, post } from "../http/api.js";
 import { pause } from "../http/waiting.js";
+import { MessageWaits } from "../runs/message_waits.js";
 
 /** @type {Api.Notebook} */
 const NOTHING = { references: { blocks: [], circle: [] }, results: [], unfinished: [] };
@@ -26,6 +27,10 @@ export class NotebookState {
   #followers = new Set();
   /** @type {Set<() => void>} Who waits for the next read. */
   #readers = new Set();
+  /** @type {Set<() => readonly Api.SentMessage[]>} Who lists messages that were sent. */
+  #senders = new Set([() => this.#now.results.flatMap((one) => one.messages)]);
+  #messageWaits = new MessageWaits();
+  #isFollowing = false;
   /** @type {Map<string, string>} The uids of saved blocks, by those that they had in runs from before. */
   #savedAs = new Map();
 
@@ -77,6 +82,34 @@ export class NotebookState {
     for (const resolve of this.#readers) resolve();
     this.#readers.clear();
     this.announce();
+    this.followMessages();
+  }
+
+  /**
+   * Follow what becomes of the messages of somebody else, too.
+   *
+   * @param {() => readonly Api.SentMessage[]} list Lists them.
+   */
+  addSender(list) {
+    this.#senders.add(list);
+  }
+
+  /** Read again while messages wait to be sent: no run changes by that, of which the page would hear. */
+  async followMessages() {
+    if (this.#isFollowing) return;
+    this.#isFollowing = true;
+    const waits = this.#messageWaits;
+    try {
+      while (waits.mayAskAgain([...this.#senders].flatMap((list) => list()))) {
+        await pause(waits.count, this.#signal);
+        waits.count += 1;
+        await this.read({ isUnasked: true });
+      }
+    } catch {
+      // The page was left, or the service is away: the live connection says so, and reads again.
+    } finally {
+      this.#isFollowing = false;
+    }
   }
 
   /**

@@ -12,15 +12,13 @@ import { ApiError, get, getRow, post } from "../http/api.js";
 import { describeError, isAbort } from "../http/errors.js";
 import { watchRuns } from "../http/live.js";
 import { pause } from "../http/waiting.js";
+import { MOST_MESSAGE_READS } from "./message_waits.js";
 import { makeRunBlock } from "./run_block.js";
 import { runReport } from "./run_form.js";
 import { updateLog } from "./run_log.js";
 import { describeLook } from "./run_states.js";
 import { makeSummary } from "./run_summary.js";
 import { getRunPath } from "./runs.js";
-
-/** How often the page asks for messages that wait for another attempt, which may come hours later. */
-const MAX_MESSAGE_POLLS = 100;
 
 /** @type {Ui.Show} */
 export async function showRun({ run: reference }, signal) {
@@ -89,7 +87,7 @@ async function followMessages(view, signal) {
   if (view.isFollowed || !isFinished(view.status)) return;
   view.isFollowed = true;
   try {
-    for (let tries = 0; view.isSending && tries < MAX_MESSAGE_POLLS; tries += 1) {
+    for (let tries = 0; view.isSending && tries < MOST_MESSAGE_READS; tries += 1) {
       await pause(tries, signal);
       await update(view, { signal, isUnasked: true });
     }
