@@ -12,6 +12,7 @@ from tests.acceptance.test_service_notebook import (
     CHART,
     ENDLESS,
     NUMBERS,
+    SIZES,
     TOP,
     block,
     fits,
@@ -272,7 +273,7 @@ def test_graph_forgets_what_a_form_had_that_was_closed(service: ServiceProcess, 
     expect(graph.get_by_role("img", name="elsewhere, unknown")).to_be_visible()
     block(page, "more").get_by_role("button", name="Cancel", exact=True).click()
     visit.press("Discard")
-    expect(graph.get_by_role("img")).to_have_count(0)
+    expect(graph.get_by_role("img", name="unknown")).to_have_count(0)
     expect(graph.locator(".edge")).to_have_count(1)
 
 
@@ -499,6 +500,58 @@ def test_graph_of_sixty_blocks_leaves_the_outline_in_sight(service: ServiceProce
     expect(first).to_be_in_viewport()
     assert fits(page)
     visit.take_picture("notebook-graph-sixty")
+
+    # It is one stop of the Tab key, and the arrow keys lead from block to block.
+    page.locator("details.side").filter(has=graph).locator("summary").focus()
+    page.keyboard.press("Tab")
+    names = [link.get_attribute("data-name") for link in graph.get_by_role("link").all()]
+    focused = graph.locator("a:focus")
+    expect(focused).to_have_attribute("data-name", str(names[0]))
+    for key, place in (("ArrowDown", 1), ("ArrowRight", 2), ("ArrowUp", 1), ("End", 59), ("ArrowDown", 0)):
+        page.keyboard.press(key)
+        expect(focused).to_have_attribute("data-name", str(names[place]))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    expect(graph.locator("a:focus")).to_have_count(0)
+    page.keyboard.press("Shift+Tab")
+    expect(focused).to_have_attribute("data-name", str(names[1]))
+    assert find_violations(page) == []
+
+
+def test_fold_of_the_graph_is_kept_for_wide_and_for_narrow_screens(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    page = open_at(visit, make(service, "Fold", text("one", "1"), text("two", "{{ one }}")))
+    graph = page.locator("details.side").filter(has=page.locator(".graph"))
+    expect(graph).to_have_attribute("open", "")
+    for key in ("folded", "open"):
+        graph.locator("summary").press("Enter")
+        page.reload()
+        expect(block(page, "two")).to_be_visible()
+        assert (key, graph.get_attribute("open") is not None) == (key, key == "open")
+    page.set_viewport_size(SIZES["narrow"])  # type: ignore[arg-type]
+    page.reload()
+    expect(block(page, "two")).to_be_visible()
+    expect(graph).not_to_have_attribute("open", "")
+    graph.locator("summary").press("Enter")
+    page.reload()
+    expect(block(page, "two")).to_be_visible()
+    expect(graph).to_have_attribute("open", "")
+
+
+def test_graph_goes_on_showing_what_the_pointer_is_on(service: ServiceProcess, visit: Visit) -> None:
+    three = text("three", "{{ two }}")
+    page = open_at(visit, make(service, "Pointer", text("one", "1"), text("two", "{{ one }}"), three))
+    graph = wait_for_graph(page)
+    page.get_by_role("button", name="Edit three").press("Enter")
+    graph.get_by_role("link", name="one", exact=True).hover()
+    expect(graph.locator(".edge.near")).to_have_count(1)
+    expect(graph.locator(".edge")).to_have_count(2)
+    block(page, "three").get_by_label("Text", exact=True).fill("{{ two }} {{ one }}")
+    expect(graph.locator(".edge")).to_have_count(3)
+    expect(graph.locator(".edge.near")).to_have_count(2)
+    block(page, "three").hover()
+    expect(graph.locator(".near")).to_have_count(0)
 
 
 def test_report_without_references_has_no_graph(service: ServiceProcess, visit: Visit) -> None:

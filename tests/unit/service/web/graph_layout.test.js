@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  chooseNext,
   countPerRow,
   layOut,
   NODE,
@@ -200,6 +201,17 @@ test("sixty blocks, and a chain of five hundred, are laid out", () => {
   assert.equal(hasOverlap(layout), false);
   const chain = Array.from({ length: 500 }, (_, index) => block(`c${index}`, index ? [`c${index - 1}`] : []));
   assert.equal(new Set([...place(chain).nodes.values()].map(({ y }) => y)).size, 500);
+});
+
+test("the arrow keys lead from node to node and around, and other keys lead nowhere", () => {
+  assert.deepEqual(
+    ["ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp", "Home", "End", "Tab", "Enter", "a"].map((key) =>
+      chooseNext(key, 1, 4),
+    ),
+    [2, 2, 0, 0, 0, 3, null, null, null],
+  );
+  assert.deepEqual([chooseNext("ArrowDown", 3, 4), chooseNext("ArrowUp", 0, 4)], [0, 3]);
+  assert.equal(chooseNext("ArrowUp", 0, 1), 0);
 });
 
 test("nothing is laid out as nothing", () => {

@@ -2,10 +2,11 @@
 
 import { el, fill } from "../elements/dom.js";
 import { icon } from "../elements/icons.js";
-import { countPerRow, layOut, NODE } from "./graph_layout.js";
+import { chooseNext, countPerRow, layOut, NODE } from "./graph_layout.js";
 import { ICONS } from "./outline.js";
 
 const SVG = "http://www.w3.org/2000/svg";
+const LABEL = "Block graph, in which the arrow keys lead from block to block";
 /** As many letters of its name as a node has room for. */
 const MOST_LETTERS = 9;
 
@@ -15,6 +16,10 @@ export class BlockGraph {
   #references = /** @type {Api.References} */ ({ blocks: [], circle: [] });
   /** @type {Map<string, Api.BlockType>} */
   #types = new Map();
+  /** The block on which the Tab key stops: the one that had the focus last. */
+  #stop = "";
+  /** The block whose references are shown. @type {string | null} */
+  #picked = null;
   #place = el("div", { class: "graph" });
   node = el("nav", { "aria-label": "Graph" }, this.#place);
 
@@ -24,8 +29,10 @@ export class BlockGraph {
     new ResizeObserver(() => this.#draw()).observe(this.#place);
     for (const name of ["focusin", "pointerover"])
       this.#place.addEventListener(name, ({ target }) => this.#pick(target));
-    for (const name of ["focusout", "pointerleave"])
-      this.#place.addEventListener(name, () => this.#pick(null));
+    this.#place.addEventListener("focusout", () => this.#pick(null));
+    this.#place.addEventListener("pointerleave", () => this.#pick(this.#findFocused()));
+    this.#place.addEventListener("focusin", ({ target }) => this.#stopAt(findName(target) ?? ""));
+    this.#place.addEventListener("keydown", (event) => this.#move(event));
   }
 
   /**
@@ -47,11 +54,12 @@ export class BlockGraph {
     const look = JSON.stringify([this.#references, [...this.#types], perRow]);
     if (look === this.#look) return;
     this.#look = look;
-    const active = document.activeElement;
-    const focused = this.#place.contains(active) ? active?.getAttribute("data-name") : null;
+    const focused = findName(this.#findFocused());
     const { top, left } = { top: this.#place.scrollTop, left: this.#place.scrollLeft };
     fill(this.#place, this.#makePicture(layOut(this.#references, perRow)));
     this.#place.scrollTo(left, top);
+    this.#stopAt(this.#stop);
+    this.#mark();
     if (focused) this.#find(focused)?.focus({ preventScroll: true });
   }
 
@@ -59,7 +67,7 @@ export class BlockGraph {
   #makePicture({ width, height, nodes, edges }) {
     return make(
       "svg",
-      { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "Block graph" },
+      { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": LABEL },
       edges.map(({ from, to, path, isCircular, isUnknown }) =>
         make("path", {
           d: path,
@@ -121,16 +129,53 @@ export class BlockGraph {
    * @param {EventTarget | null} target
    */
   #pick(target) {
-    const name = target instanceof Element ? target.closest(".node")?.getAttribute("data-name") : null;
+    this.#picked = findName(target);
+    this.#mark();
+  }
+
+  #mark() {
+    const name = this.#picked !== null && this.#find(this.#picked) ? this.#picked : null;
     this.#place.classList.toggle("picking", Boolean(name));
     const near = new Set([name]);
     for (const edge of this.#place.querySelectorAll(".edge")) {
       const ends = [edge.getAttribute("data-from"), edge.getAttribute("data-to")];
-      edge.classList.toggle("near", Boolean(name) && ends.includes(name ?? null));
-      if (ends.includes(name ?? null)) for (const end of ends) near.add(end);
+      edge.classList.toggle("near", Boolean(name) && ends.includes(name));
+      if (ends.includes(name)) for (const end of ends) near.add(end);
     }
     for (const node of this.#place.querySelectorAll(".node"))
       node.classList.toggle("near", Boolean(name) && near.has(node.getAttribute("data-name")));
+  }
+
+  #findFocused() {
+    const active = document.activeElement;
+    return this.#place.contains(active) ? active : null;
+  }
+
+  #listLinks() {
+    return [.../** @type {NodeListOf<SVGElement>} */ (this.#place.querySelectorAll("a.node"))];
+  }
+
+  /**
+   * Let the Tab key stop at one block only: at the first, where the graph has none of this name.
+   *
+   * @param {string} name
+   */
+  #stopAt(name) {
+    this.#stop = name;
+    const links = this.#listLinks();
+    const stop = links.find((link) => findName(link) === name) ?? links[0];
+    for (const link of links) link.setAttribute("tabindex", link === stop ? "0" : "-1");
+  }
+
+  /** @param {KeyboardEvent} event */
+  #move(event) {
+    const links = this.#listLinks();
+    const focused = this.#findFocused();
+    const here = links.findIndex((link) => link.isSameNode(focused));
+    const next = here < 0 ? null : chooseNext(event.key, here, links.length);
+    if (next === null || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    links[next].focus();
   }
 
   /**
@@ -139,9 +184,17 @@ export class BlockGraph {
    */
   #find(name) {
     const nodes = /** @type {NodeListOf<SVGElement>} */ (this.#place.querySelectorAll(".node"));
-    return [...nodes].find((node) => node.getAttribute("data-name") === name);
+    return [...nodes].find((node) => findName(node) === name);
   }
 }
+
+/**
+ * Find the name of the block of a part of the picture.
+ *
+ * @param {EventTarget | null} target
+ */
+const findName = (target) =>
+  (target instanceof Element && target.closest(".node")?.getAttribute("data-name")) || null;
 
 /**
  * @param {string} tag

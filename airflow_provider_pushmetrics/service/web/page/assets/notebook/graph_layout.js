@@ -60,6 +60,27 @@ export function layOut({ blocks, circle }, perRow) {
   };
 }
 
+/**
+ * Choose the node to which a key leads from another one; null if it leads nowhere. The last is before the first.
+ *
+ * @param {string} key
+ * @param {number} here The place of the node in the picture, from the top left.
+ * @param {number} count How many nodes there are.
+ */
+export function chooseNext(key, here, count) {
+  /** @type {Record<string, number>} */
+  const places = {
+    ArrowRight: here + 1,
+    ArrowDown: here + 1,
+    ArrowLeft: here - 1,
+    ArrowUp: here - 1,
+    Home: 0,
+    End: count - 1,
+  };
+  const place = places[key];
+  return place === undefined ? null : (place + count) % count;
+}
+
 /** @typedef {{ name: string, uid: string | null, uses: string[], unknown: string[], isUnknown: boolean }} Named */
 
 /**

@@ -21,13 +21,13 @@ export const makeSection = (title, ...children) =>
   );
 
 /**
- * Keep in this browser whether a section is folded.
+ * Keep in this browser whether a section is folded, on wide and on narrow screens.
  *
  * @param {HTMLDetailsElement} section
  * @param {string} name
  */
 export function rememberFold(section, name) {
-  const key = `pushmetrics:fold:${name}`;
+  const key = `pushmetrics:fold:${WIDE.matches ? "wide" : "narrow"}:${name}`;
   tryStorage((storage) => {
     const kept = storage.getItem(key);
     if (kept) section.open = kept === OPEN;
