@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
@@ -334,6 +335,37 @@ def test_reports_of_an_owner_are_chosen_and_sorted(
     expect(page.locator(".head .hint")).to_contain_text("owner person.6@example.com")
     page.go_back()
     expect(page.locator(".pager")).to_contain_text("37 reports")
+
+
+def save_report_of(service: ServiceProcess, address: str) -> int:
+    """Save a report of a new user."""
+    user = {"email": address, "roles": [2]}
+    made = service.client.post("/api/v1/user/?skip_welcome_email=true", json=user).raise_for_status().json()
+    path = f"/api/v1/user/{made['id']}/access_token/"
+    token = service.client.post(path, json={"name": "t"}).raise_for_status().json()["token"]
+    answer = httpx.post(
+        f"{service.client.base_url}/api/v1/report/",
+        json={"name": "Namesakes", "type": "report"},
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=LIMIT_SECONDS,
+    )
+    return int(answer.raise_for_status().json()["id"])
+
+
+def test_owners_of_one_name_are_told_apart(busy_visit: Visit, busy_service: ServiceProcess) -> None:
+    addresses = ("zed@a.example.com", "zed@b.example.com", "zoe@b.example.com")
+    reports = [save_report_of(busy_service, address) for address in addresses]
+    page = busy_visit.enter("app/reports")
+    page.get_by_label("Search names, folders, owners and SQL").fill("Namesakes")
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(3)
+    for address, name in zip(addresses, (*addresses[:2], "zoe"), strict=True):
+        expect(rows.get_by_role("link", name=address, exact=True)).to_have_text(name)
+    assert find_violations(page) == []
+    rows.get_by_role("link", name=addresses[1], exact=True).click()
+    expect(rows).to_have_count(1)
+    for report in reports:
+        busy_service.client.delete(f"/api/v1/report/{report}").raise_for_status()
 
 
 def test_folders_are_read_once_for_a_page(busy_visit: Visit) -> None:

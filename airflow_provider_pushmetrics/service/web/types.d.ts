@@ -51,6 +51,8 @@ declare namespace Api {
     workflow_enabled: boolean;
     /** Of the page of reports only. */
     activity?: ReportActivity;
+    /** What its owner is called on a page of reports. */
+    owner_name?: string;
   }
 
   interface WholeReport extends Report {

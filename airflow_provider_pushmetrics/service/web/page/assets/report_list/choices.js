@@ -23,6 +23,19 @@ export function makeChoice(name, value, choose, ...children) {
 }
 
 /**
+ * Make a link to the reports of an owner, who is known by the whole address to who does not see it.
+ *
+ * @param {Api.Report} report
+ * @param {(owner: string) => unknown} choose
+ */
+export function makeOwner({ owner, owner_name }, choose) {
+  if (!owner) return "–";
+  const anchor = makeChoice("owner", owner, choose, el("span", { title: owner }, owner_name));
+  anchor.setAttribute("aria-label", owner);
+  return anchor;
+}
+
+/**
  * Make the chip of what is chosen, with a button that shows all again.
  *
  * @param {string} text

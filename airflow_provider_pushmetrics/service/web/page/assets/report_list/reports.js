@@ -19,8 +19,9 @@ import { part } from "../http/addresses.js";
 import { getRow } from "../http/api.js";
 import { describeError, isAbort } from "../http/errors.js";
 import { createFromYaml, makeNewButton, TYPES } from "../reports/report_form.js";
-import { makeChip, makeChoice } from "./choices.js";
+import { makeChip, makeChoice, makeOwner } from "./choices.js";
 import { makeFolderTree } from "./folder_tree.js";
+import { nameOwners } from "./owners.js";
 import { makeSparkline } from "./sparkline.js";
 
 const WAIT_MILLISECONDS = 250;
@@ -160,7 +161,7 @@ const makeEmpty = (isFiltered) =>
   isFiltered
     ? empty(
         "No matching report",
-        "Search for a part of a name, a folder or the SQL, or choose all types, folders and owners.",
+        "Search for a part of a name, a folder or the SQL, or for how an owner’s address begins; or choose all types, folders and owners.",
       )
     : empty(
         "There are no reports yet",
@@ -196,21 +197,9 @@ const makeColumns = (choose) => [
     "folder-name",
     "folder",
   ],
-  [
-    "Owner",
-    ({ owner }) => (owner ? makeChoice("owner", owner, () => choose({ owner }), shorten(owner)) : "–"),
-    "folder-name",
-    "owner",
-  ],
+  ["Owner", (report) => makeOwner(report, (owner) => choose({ owner })), "folder-name", "owner"],
   ["Updated", (report) => moment(report.updated_on ?? report.created_on), "tight", "updated_on"],
 ];
-
-/**
- * Write a mail address without what is the same for all people of a company.
- *
- * @param {string} address
- */
-const shorten = (address) => el("span", { title: address }, address.split("@", 1)[0]);
 
 /**
  * @param {Api.Report} report
@@ -224,7 +213,7 @@ function makeLastRun({ uid, activity }) {
 }
 
 /**
- * Add the last runs and the next run to the reports of a page, by one call.
+ * Add the last runs and the next run to the reports of a page, by one call; and the names of their owners.
  *
  * @param {Api.Report[]} reports
  * @param {Ui.CallSettings} settings
@@ -234,7 +223,12 @@ async function addActivity(reports, settings) {
   /** @type {Api.ReportActivity[]} */
   const found = await getRow(`app/activity/reports?${query}`, settings);
   const activities = new Map(found.map((activity) => [activity.report_id, activity]));
-  return reports.map((report) => ({ ...report, activity: activities.get(report.id) }));
+  const names = nameOwners(reports.map(({ owner }) => owner));
+  return reports.map((report) => ({
+    ...report,
+    activity: activities.get(report.id),
+    owner_name: names.get(report.owner ?? ""),
+  }));
 }
 
 /** @param {unknown} error */
