@@ -93,8 +93,7 @@ def test_first_page_of_a_busy_workspace_is_as_small_and_reads_nothing_twice(
     events = count_event_bytes(page)
     busy_visit.open(path)
     expect(page.locator("tbody tr")).to_have_count(25)
-    wait_for(page, lambda: sum(events) > len(HEARTBEAT) + len("event: runs"))
-    page.evaluate("new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)))")
+    wait_for_event(page, events)
     own = [url for url in traffic.begun if url.startswith(busy_visit.base_url)]
     assert own == traffic.begun
     paths = [urlsplit(url).path for url in own]
@@ -107,6 +106,28 @@ def test_first_page_of_a_busy_workspace_is_as_small_and_reads_nothing_twice(
     report = busy_service.client.get("/api/v1/report/").json()["ids"][0]
     busy_service.client.post(f"/api/v1/report/{report}/run/noteflow", json={}).raise_for_status()
     wait_for(page, lambda: len(traffic.begun) > before)
+
+
+def test_page_that_one_goes_to_reads_nothing_twice(busy_visit: Visit) -> None:
+    page = busy_visit.page
+    before = count_event_bytes(page)
+    busy_visit.enter("app/reports")
+    expect(page.locator("tbody tr")).to_have_count(25)
+    wait_for_event(page, before)
+    traffic, after = Traffic(), count_event_bytes(page)
+    traffic.watch(page)
+    busy_visit.follow("Runs")
+    expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
+    expect(page.locator("tbody tr")).to_have_count(25)
+    wait_for_event(page, after)
+    assert len(traffic.begun) >= 2
+    assert sorted(set(traffic.begun)) == sorted(traffic.begun)
+
+
+def wait_for_event(page: Page, events: list[int]) -> None:
+    """Wait until the first event has come, and the page has done what it tells."""
+    wait_for(page, lambda: sum(events) > len(HEARTBEAT) + len("event: runs"))
+    page.evaluate("new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)))")
 
 
 def count_event_bytes(page: Page) -> list[int]:

@@ -21,6 +21,8 @@ let retry;
 let failures = 0;
 /** The version of all runs from before the page read anything, until the first event. */
 let version = "";
+/** That of the last event: what another page reads after it is not older. */
+let seen = "";
 
 document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
 window.addEventListener("online", () => reconnect());
@@ -46,6 +48,7 @@ export function watchRuns(read, signal) {
   if (signal.aborted) return;
   /** @type {Ui.Watch} */
   const watch = { read, isReading: false, isAgain: false };
+  if (!watches.size) version ||= seen; // the first of another page
   watches.add(watch);
   signal.addEventListener("abort", () => {
     watches.delete(watch);
@@ -119,14 +122,15 @@ function followUp(fault) {
 }
 
 /**
- * Let all parts of the page read what they show. The first event of a page that was just loaded tells of nothing if no
- * run has changed since. Later ones always do: a page may show more than runs, or wait for a read that was refused.
+ * Let all parts of the page read what they show. The first event of a page tells of nothing if no run has changed since
+ * before it was read. Later ones always do: a page may show more than runs, or wait for a read that was refused.
  *
  * @param {string} newest
  */
 async function update(newest) {
   const isKnown = newest !== "" && newest === version;
   version = "";
+  seen = newest;
   if (!isKnown) await Promise.all([...watches].map(readAgain));
 }
 
