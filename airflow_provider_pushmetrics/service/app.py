@@ -55,7 +55,7 @@ from airflow_provider_pushmetrics.service.api import (
 from airflow_provider_pushmetrics.service.api.conventions.document import (
     CONTACT,
     DESCRIPTION,
-    LICENCE,
+    LICENSE,
     SUMMARY,
     TAGS,
     TITLE,
@@ -169,7 +169,7 @@ def _make_app(settings: ServiceSettings, lifespan: Lifespan[FastAPI] | None) -> 
         description=DESCRIPTION,
         version=__version__,
         contact=CONTACT,
-        license_info=LICENCE,
+        license_info=LICENSE,
         servers=[{"url": settings.base_url, "description": "This service"}],
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         lifespan=lifespan,

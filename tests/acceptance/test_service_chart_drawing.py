@@ -155,7 +155,7 @@ SHOW_LATE = """async ([base, chart]) => {
 }"""
 
 
-def test_chart_that_is_ready_before_its_place_is_in_the_page_has_colours_and_a_width(
+def test_chart_that_is_ready_before_its_place_is_in_the_page_has_colors_and_a_width(
     service: ServiceProcess, visit: Visit
 ) -> None:
     report = save(service, "before")

@@ -74,7 +74,7 @@ def watch_foreign_requests(page: Page, visit: Visit) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_chart_is_drawn_by_the_page_in_its_colours_and_says_its_values(
+def test_chart_is_drawn_by_the_page_in_its_colors_and_says_its_values(
     service: ServiceProcess, visit: Visit, scheme: Any
 ) -> None:
     path = run(service, save_report(service, f"drawn {scheme}", chart(SPEC)))

@@ -266,7 +266,7 @@ def test_theme_stays_in_the_browser_and_follows_the_system_again_when_one_wants(
     page.get_by_role("radio", name="Light").check()
     assert get_background(page) == light
     assert find_violations(page) == []
-    # The page has its colours before any script has run.
+    # The page has its colors before any script has run.
     page.route("**/*.js", lambda route: route.abort())
     visit.expected = ["Failed to load resource"]
     page.reload()

@@ -520,6 +520,125 @@ def test_the_documentation_has_no_retired_phrase(phrase: str) -> None:
     assert re.search(rf"\b{phrase}\b", read_docs().lower()) is None
 
 
+OTHER_SPELLINGS = {
+    "analyse": "analyze",
+    "armour": "armor",
+    "artefact": "artifact",
+    "behaviour": "behavior",
+    "canceled": "cancelled",  # as the API's states, Airflow and Python's CancelledError write it
+    "canceling": "cancelling",
+    "catalogue": "catalog",
+    "centre": "center",
+    "cheque": "check",
+    "colour": "color",
+    "defence": "defense",
+    "dialogue": "dialog",
+    "favour": "favor",
+    "fibre": "fiber",
+    "flavour": "flavor",
+    "focuss": "focus",
+    "fulfils": "fulfills",
+    "grey": "gray",
+    "harbour": "harbor",
+    "honour": "honor",
+    "instalment": "installment",
+    "judgement": "judgment",
+    "knowledgement": "knowledgment",
+    "labelled": "labeled",
+    "labelling": "labeling",
+    "labour": "labor",
+    "learnt": "learned",
+    "levelled": "leveled",
+    "licence": "license",
+    "marshalled": "marshaled",
+    "marshalling": "marshaling",
+    "misspelt": "misspelled",
+    "modelled": "modeled",
+    "modelling": "modeling",
+    "neighbour": "neighbor",
+    "offence": "offense",
+    "pretence": "pretense",
+    "programme": "program",
+    "rigour": "rigor",
+    "sceptic": "skeptic",
+    "signalled": "signaled",
+    "signalling": "signaling",
+    "spelt": "spelled",
+    "travelled": "traveled",
+    "travelling": "traveling",
+    "tunnelled": "tunneled",
+    "tunnelling": "tunneling",
+    "whilst": "while",
+}
+"""What is not written, and what is: American. The left is found in longer words too."""
+
+OTHER_VERBS = re.compile(
+    "(?:author|capital|categor|character|custom|emphas|final|general|initial|item|local|maxim|minim|modern|neutral"
+    "|normal|optim|organ|parallel|priorit|random|real|recogn|sanit|serial|special|stabil|standard|summar|symbol"
+    "|synchron|token|util|visual)is(?:e|ing|ation)"
+)
+"""Verbs that end in -ize."""
+
+AMERICAN = frozenset({"labelledby", "programmed", "programmer", "programmers", "programmes"})
+"""Words that have one of the left in them; the first is an attribute of HTML."""
+
+NAMES_OF_OTHERS = frozenset(
+    {
+        "_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_",  # in SQLite's documentation
+        "analyse",  # a keyword of PostgreSQL
+        "get_ui_field_behaviour",  # of Airflow, as the next one
+        "ui-field-behaviour",
+    }
+)
+
+A_STATE = "the state of a run as another server may write it"
+FOLLOWS = "follows with the next change of what Airflow runs"
+SPELLED_OTHERWISE = {
+    "airflow_provider_pushmetrics/client/calls.py": FOLLOWS,
+    "airflow_provider_pushmetrics/client/models.py": A_STATE,
+    "airflow_provider_pushmetrics/hooks/connection_form.py": FOLLOWS,
+    "airflow_provider_pushmetrics/hooks/pushmetrics.py": FOLLOWS,
+    "airflow_provider_pushmetrics/operators/run_starter.py": FOLLOWS,
+    "airflow_provider_pushmetrics/plugins/page/page.js": FOLLOWS,
+    "airflow_provider_pushmetrics/triggers/run_list.py": FOLLOWS,
+    "tests/fakes/pushmetrics.py": FOLLOWS,
+    "tests/integration/provider/test_crash_safety.py": FOLLOWS,
+    "tests/integration/provider/test_hidden_run_ids.py": FOLLOWS,
+    "tests/integration/provider/test_operator.py": FOLLOWS,
+    "tests/integration/provider/test_watcher_without_receiver.py": FOLLOWS,
+    "tests/unit/client/test_calls.py": FOLLOWS,
+    "tests/unit/client/test_models.py": A_STATE,
+    "tests/unit/hooks/test_connection_form.py": FOLLOWS,
+}
+"""Files with other spellings, and why."""
+
+NOT_OURS = re.compile(r"/vendored/|^constraints/|^LICENSE$|^package-lock|^tests/upgrade/versions/|\.png$")
+
+
+def find_other_spellings(text: str) -> set[str]:
+    """Find words that are spelled otherwise, also in names such as ``listNeighbors`` and ``LICENSE_FILE``."""
+    names = set(re.findall(r"[A-Za-z_][\w-]*", text)) - NAMES_OF_OTHERS
+    words = {word.lower() for name in names for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
+    return {
+        word
+        for word in words - AMERICAN
+        if OTHER_VERBS.search(word) or any(part in word for part in OTHER_SPELLINGS)
+    }
+
+
+def test_spelling_is_american() -> None:
+    texts = {path.relative_to(ROOT).as_posix(): path for path in list_files()}
+    found = {
+        name: words
+        for name, path in texts.items()
+        if path != Path(__file__)
+        and not NOT_OURS.search(name)
+        and (words := find_other_spellings(path.read_text("utf-8", errors="replace")))
+    }
+    assert {name: words for name, words in found.items() if name not in SPELLED_OTHERWISE} == {}
+    assert found.keys() >= SPELLED_OTHERWISE.keys(), "files that have followed leave the list"
+
+
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 

@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.storable import (
 from tests.fakes.json_values import JSON_VALUES, TEXTS, nest
 
 
-class Colour(StrEnum):
+class Color(StrEnum):
     RED = "red"
 
 
@@ -49,7 +49,7 @@ class Unprintable(Exception):
         (-math.inf, None),
         (1e308, 1e308),
         (None, None),
-        (Colour.RED, "red"),
+        (Color.RED, "red"),
         ((1, 2), [1, 2]),
         (OrderedDict(a=1), {"a": 1}),
     ],

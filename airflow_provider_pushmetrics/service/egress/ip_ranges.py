@@ -18,7 +18,7 @@ class Zone(Enum):
     LOOPBACK = "loopback"
     """This machine itself."""
     PRIVATE = "private"
-    """The private networks of an organisation."""
+    """The private networks of an organization."""
     SPECIAL = "special"
     """Never a webhook endpoint: metadata services, link-local, multicast and unassigned ranges."""
 

@@ -114,7 +114,7 @@ def _write_html(cells: Cells, note: str | None) -> str:
             lines.append(f"<tr>{''.join(written)}</tr>")
     lines.append("</table>")
     if note:
-        lines.append(f"<p>{_capitalise(note)}.</p>")
+        lines.append(f"<p>{_capitalize(note)}.</p>")
     return "\n".join(lines)
 
 
@@ -122,8 +122,8 @@ def _write_text(cells: Cells, note: str | None) -> str:
     rows = [[" ".join(cell.split()) for cell in row] for row in (cells.names, *cells.rows)]
     lines = write_table(rows, cells.is_number)
     lines.insert(1, "-" * max(map(len, lines), default=0))
-    return "\n".join([*lines, *([f"{_capitalise(note)}."] if note else [])])
+    return "\n".join([*lines, *([f"{_capitalize(note)}."] if note else [])])
 
 
-def _capitalise(note: str) -> str:
+def _capitalize(note: str) -> str:
     return note[:1].upper() + note[1:]

@@ -41,7 +41,7 @@ KEYS: Mapping[str, frozenset[str]] = {
     EMAIL: frozenset({"to_", "subject", "value", "format", "attachments"}),
     SLACK: frozenset({"channels", "value_markdown"}),
 }
-"""The keys of each type's content. A misspelt key must be rejected, not ignored."""
+"""The keys of each type's content. A misspelled key must be rejected, not ignored."""
 
 ATTACHMENT_KEYS = frozenset({"query", "format", "filename", "skip_if_empty"})
 

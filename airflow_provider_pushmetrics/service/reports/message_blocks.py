@@ -19,7 +19,7 @@ from airflow_provider_pushmetrics.service.notifications.texts import NoticeText,
 from airflow_provider_pushmetrics.service.reports.block_graph import PlannedBlock
 from airflow_provider_pushmetrics.service.results.values import write_text
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
-from airflow_provider_pushmetrics.service.templates.html import put_into_html, sanitise_mail, sanitise_page
+from airflow_provider_pushmetrics.service.templates.html import put_into_html, sanitize_mail, sanitize_page
 from airflow_provider_pushmetrics.service.templates.markdown import (
     escape_slack,
     write_markdown_as_html,
@@ -66,7 +66,7 @@ def build_text(block: PlannedBlock, names: Mapping[str, Any]) -> tuple[str, str 
     if has_splicing(block.template):
         return render_text(block.template, names, write_text), None
     markup = render_markup(block.template, names, write_text)
-    return markup.write_text(), sanitise_page(write_markdown_as_html(markup))
+    return markup.write_text(), sanitize_page(write_markdown_as_html(markup))
 
 
 def build_mail(
@@ -132,7 +132,7 @@ def _render_body(
     markup = render_markup(source, names, write_text)
     html = write_markdown_as_html(markup) if form == MARKDOWN else put_into_html(markup, markup.source)
     notes = (f"<p>{escape(note)}</p>" for note in list_notes())
-    clean = sanitise_mail("\n".join([html, *notes]))
+    clean = sanitize_mail("\n".join([html, *notes]))
     return write_plain_text(clean), clean
 
 

@@ -30,7 +30,7 @@ RUN_SIGNAL = "run"
 """The name of the signal of a new run."""
 
 RUN_CHECK_SECONDS = 1.0
-"""How often unfinished runs are looked at: only new runs are signalled."""
+"""How often unfinished runs are looked at: only new runs are signaled."""
 
 
 class PageWaiter:

@@ -1,4 +1,4 @@
-"""Insert values into HTML as text only, and sanitise HTML."""
+"""Insert values into HTML as text only, and sanitize HTML."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def put_into_html(markup: RenderedMarkup, html: str) -> str:
     return "".join(_put_into_piece(markup, match) for match in PIECE.finditer(html))
 
 
-def sanitise_mail(html: str) -> str:
+def sanitize_mail(html: str) -> str:
     """Remove from HTML what mail programs must not run or load: scripts, forms, frames, event handlers."""
     return nh3.clean(
         html,
@@ -82,7 +82,7 @@ def sanitise_mail(html: str) -> str:
     )
 
 
-def sanitise_page(html: str) -> str:
+def sanitize_page(html: str) -> str:
     """Remove from HTML what a strict content security policy refuses, with styles and images."""
     return nh3.clean(
         html,

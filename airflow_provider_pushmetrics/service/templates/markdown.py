@@ -41,7 +41,7 @@ _PARSER = MarkdownIt("commonmark", OPTIONS).enable(["table", "strikethrough"])
 
 def write_markdown_as_html(markup: RenderedMarkup) -> str:
     """
-    Write Markdown as HTML. The caller must sanitise it: its links may have any target.
+    Write Markdown as HTML. The caller must sanitize it: its links may have any target.
 
     :raises BlockTemplateError: if it is too long.
     """

@@ -44,7 +44,7 @@ def write_plain_text(html: str) -> str:
     """
     Write HTML as text: links with their addresses, lists, tables with aligned columns.
 
-    :param html: Sanitised HTML.
+    :param html: Sanitized HTML.
     """
     reader = _Reader()
     reader.feed(html)

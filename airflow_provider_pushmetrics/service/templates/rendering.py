@@ -311,7 +311,7 @@ def parse_template(source: str) -> nodes.Template:
 
 
 def _check_filters(tree: nodes.Template) -> None:
-    """Refuse misspelt names early: Jinja finds them when a template is compiled or run."""
+    """Refuse misspelled names early: Jinja finds them when a template is compiled or run."""
     for node in tree.find_all((nodes.Filter, nodes.Test)):
         is_filter = isinstance(node, nodes.Filter)
         _check_known(FILTERS if is_filter else TESTS, "filter" if is_filter else "test", node.name)

@@ -31,7 +31,7 @@ REVALIDATE = "no-cache"
 UNCHANGING = "public, max-age=31536000, immutable"
 
 THEME_COOKIE = "pushmetrics_theme"
-"""The reader's choice. The server reads it, so that the first picture of a page has its colours already."""
+"""The reader's choice. The server reads it, so that the first picture of a page has its colors already."""
 THEMES = {"light": "light", "dark": "dark"}
 SYSTEM_THEME = "light dark"
 

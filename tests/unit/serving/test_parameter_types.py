@@ -103,7 +103,7 @@ def test_list_has_values_of_one_type(kind: str, value: Any, expected: Any) -> No
         ("timestamp", "noon"),
         ("timestamp", 3),
         ("text", [1]),
-        ("colour", "red"),
+        ("color", "red"),
     ],
 )
 def test_parameter_that_cannot_be_that_is_refused(kind: str, value: Any) -> None:

@@ -26,7 +26,7 @@ It is bound to one workspace, and has the role that its user has there. A *Guest
 creates, changes and runs reports. An *Admin* also decides about users, databases and workspaces. The
 description of an operation names the role that it needs, unless every role is enough.
 """
-LICENCE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
+LICENSE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
 CONTACT = {
     "name": "The maintainers of airflow-provider-pushmetrics",
     "url": "https://pypi.org/project/airflow-provider-pushmetrics/",

@@ -78,7 +78,7 @@ class ReportChange(RequestBody):
 
 
 class RunOptions(RequestBody):
-    """Options of a run. An unknown field is refused: a misspelt ``send_to_me`` would mail to everybody."""
+    """Options of a run. An unknown field is refused: a misspelled ``send_to_me`` would mail to everybody."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -46,7 +46,7 @@ class CsvOptions:
     """
     Options of CSV for spreadsheets.
 
-    :param bom: Begin with a byte order mark, by which Excel recognises UTF-8.
+    :param bom: Begin with a byte order mark, by which Excel recognizes UTF-8.
     :param guard: Write ``'`` before texts that a spreadsheet would treat as formulas.
     """
 

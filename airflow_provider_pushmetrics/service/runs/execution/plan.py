@@ -69,7 +69,7 @@ class ExecutedBlock:
     :param value: A parameter's value, for the templates of other blocks.
     :param limits: The limits of a query.
     :param is_truncated: Whether its result was truncated at the row limit.
-    :param output_html: The output as sanitised HTML, of a block with Markdown.
+    :param output_html: The output as sanitized HTML, of a block with Markdown.
     :param draft: The messages that are added to the outbox with the result.
     """
 

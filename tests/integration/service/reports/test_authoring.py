@@ -148,7 +148,7 @@ async def test_circle_is_refused_when_a_report_is_made_and_names_the_blocks(api:
         ({"type": "text", "name": "x", "content_json": '{"text": "\\ud800"}'}, "does not support"),
         ({"type": "text", "name": "", "content": {"text": ""}}, "name"),
         ({"type": "text", "name": "a\x00b", "content": {"text": ""}}, "NUL"),
-        ({"type": "parameter", "name": "x", "content": {"type": "colour"}}, "type"),
+        ({"type": "parameter", "name": "x", "content": {"type": "color"}}, "type"),
         ({"type": "parameter", "name": "x", "content": {"type": "integer", "default": "x"}}, "default"),
         ({"type": "chart", "name": "x", "content": {"query": "q"}}, "Vega-Lite"),
         ({"type": "email", "name": "x", "content": {"subject": "s", "value": "v", "to_": "nobody"}}, "mail"),

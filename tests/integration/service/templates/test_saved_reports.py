@@ -278,7 +278,7 @@ async def test_parameters_have_their_types_in_templates(api: Api, database_id: i
     "content",
     [
         {"type": "date", "default": "x"},
-        {"type": "colour"},
+        {"type": "color"},
         {"type": "integer", "choices": ["x"]},
         {"type": "integer", "choices": []},
         {"type": "integer", "choices": {"table": "x"}},

@@ -99,7 +99,7 @@ async def test_page_is_woken_by_a_run_its_progress_and_its_end(api: Api) -> None
     await wait_for_change(changes)  # at the beginning
     run_id = await api.trigger(1)
     status = ""
-    while status != "success":  # with a change that is not signalled it would wait here
+    while status != "success":  # with a change that is not signaled it would wait here
         await wait_for_change(changes)
         status = (await api.client.get(f"/api/v1/noteflow_run/{run_id}")).json()["result"]["status"]
     await changes.aclose()

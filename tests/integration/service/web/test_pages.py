@@ -46,7 +46,7 @@ async def test_page_runs_its_own_scripts_only_and_stands_in_no_frame(api: Api) -
 @pytest.mark.parametrize(
     ("cookie", "scheme"), [("dark", "dark"), ("light", "light"), ('"><script>', "light dark")]
 )
-async def test_page_begins_in_the_colours_that_its_reader_has_chosen(
+async def test_page_begins_in_the_colors_that_its_reader_has_chosen(
     api: Api, cookie: str, scheme: str
 ) -> None:
     answer = await api.client.get("/app/reports", headers={"Cookie": f"pushmetrics_theme={cookie}"})

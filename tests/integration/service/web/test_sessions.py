@@ -94,12 +94,12 @@ async def test_what_is_said_of_a_malformed_sign_in_does_not_show_the_token(
 
 async def test_other_sites_can_neither_sign_in_nor_change_nor_sign_out(browser: httpx.AsyncClient) -> None:
     foreign = {**OWN, "Sec-Fetch-Site": "cross-site"}
-    neighbour = {**OWN, "Sec-Fetch-Site": "same-site"}
-    for headers in ({}, foreign, neighbour):
+    neighbor = {**OWN, "Sec-Fetch-Site": "same-site"}
+    for headers in ({}, foreign, neighbor):
         refused = await browser.post(SESSION, json={"token": API_TOKEN}, headers=headers)
         assert refused.status_code == 403
     await sign_in(browser)
-    for headers in ({}, foreign, neighbour):
+    for headers in ({}, foreign, neighbor):
         for method, path in [
             ("POST", "/api/v1/report/"),
             ("PUT", "/api/v1/report/1"),
@@ -119,15 +119,15 @@ async def test_copy_of_a_cookie_ends_with_the_session_that_is_signed_out(
     app: FastAPI, browser: httpx.AsyncClient
 ) -> None:
     await sign_in(browser)
-    async with open_client(app, None) as thief, open_client(app, None) as neighbour:
+    async with open_client(app, None) as thief, open_client(app, None) as neighbor:
         thief.cookies.set(COOKIE, browser.cookies[COOKIE])
         assert (await thief.put(SESSION, headers=OWN)).status_code == 200
-        await sign_in(neighbour)
+        await sign_in(neighbor)
         await browser.delete(SESSION, headers=OWN)
         assert not await is_signed_in(thief)
         assert (await thief.get("/api/v1/user/current")).status_code == 401
         assert (await thief.put(SESSION, headers=OWN)).status_code == 401
-        assert await is_signed_in(neighbour), "another session of the same token continues"
+        assert await is_signed_in(neighbor), "another session of the same token continues"
         assert (await browser.delete(SESSION, headers=OWN)).status_code == 200, "twice does no harm"
 
 

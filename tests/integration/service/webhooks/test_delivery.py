@@ -262,7 +262,7 @@ def test_delivered_event_is_not_sent_again(post: Post) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_retry_after_is_honoured(post: Post, status: int) -> None:
+def test_retry_after_is_honored(post: Post, status: int) -> None:
     post.answer = lambda: respond(status, retry_after="1234")
     assert post.attempt(post.emit()).next_attempt_on == NOW + timedelta(seconds=1234)
 

@@ -49,7 +49,7 @@ def test_cookie_is_for_https_only_where_there_is_https() -> None:
     assert "Secure" not in give_cookie(build_request(), "http://push.example")
 
 
-def test_cookie_is_not_sent_to_neighbours_behind_the_same_proxy() -> None:
+def test_cookie_is_not_sent_to_neighbors_behind_the_same_proxy() -> None:
     assert "Path=/reports/;" in give_cookie(build_request(), "https://tools.example/reports/")
 
 

@@ -90,7 +90,7 @@ def test_template_that_python_cannot_walk_through_is_refused(template: str) -> N
         ("slack", {"channels": ["#a"], "value_markdown": "{{ v | uper }}"}),
     ],
 )
-def test_misspelt_filter_is_refused_in_every_template_of_a_block(kind: str, content: dict[str, Any]) -> None:
+def test_unknown_filter_is_refused_in_every_template_of_a_block(kind: str, content: dict[str, Any]) -> None:
     with pytest.raises(ContentError, match="there is no filter 'uper'"):
         check_content(kind, content)
 

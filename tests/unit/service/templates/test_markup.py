@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_pushmetrics.service.results.values import write_text
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
-from airflow_provider_pushmetrics.service.templates.html import put_into_html, sanitise_mail, sanitise_page
+from airflow_provider_pushmetrics.service.templates.html import put_into_html, sanitize_mail, sanitize_page
 from airflow_provider_pushmetrics.service.templates.markdown import (
     write_markdown_as_html,
     write_markdown_for_slack,
@@ -55,16 +55,16 @@ HTML = """<html><head><title>t</title><style>p { color: red }</style></head><bod
 
 
 def write_mail_of_markdown(**names: Any) -> str:
-    return sanitise_mail(write_markdown_as_html(render_markup(MARKDOWN, names, write_text)))
+    return sanitize_mail(write_markdown_as_html(render_markup(MARKDOWN, names, write_text)))
 
 
 def write_page(**names: Any) -> str:
-    return sanitise_page(write_markdown_as_html(render_markup(MARKDOWN, names, write_text)))
+    return sanitize_page(write_markdown_as_html(render_markup(MARKDOWN, names, write_text)))
 
 
 def write_mail_of_html(**names: Any) -> str:
     markup = render_markup(HTML, names, write_text)
-    return sanitise_mail(put_into_html(markup, markup.source))
+    return sanitize_mail(put_into_html(markup, markup.source))
 
 
 WRITERS = [write_mail_of_markdown, write_page, write_mail_of_html]
@@ -115,7 +115,7 @@ class Text(HTMLParser):
 def test_reader_sees_the_value_as_it_is(value: str) -> None:
     markup = render_markup("a {{ x }} b", {"x": value}, write_text)
     for html in (put_into_html(markup, markup.source), write_markdown_as_html(markup)):
-        assert f"a {value} b" in Text(sanitise_mail(html)).text.replace("\n", "") or value != value.strip()
+        assert f"a {value} b" in Text(sanitize_mail(html)).text.replace("\n", "") or value != value.strip()
     assert markup.write_text() == f"a {value} b"
 
 

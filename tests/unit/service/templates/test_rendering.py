@@ -251,7 +251,7 @@ def test_no_value_gets_into_the_text_whatever_a_template_does_with_it(sql: str, 
         ("{{ v ", "not a template"),
     ],
 )
-def test_misspelt_filter_is_refused_by_its_name(source: str, sentence: str) -> None:
+def test_misspelled_filter_is_refused_by_its_name(source: str, sentence: str) -> None:
     with pytest.raises(BlockTemplateError, match=re.escape(sentence)):
         check_sql_template(source)
     with pytest.raises(BlockTemplateError, match=re.escape(sentence)):

@@ -24,7 +24,7 @@ test("a rate is 100% only if everything was delivered, and 0% only if nothing wa
   assert.equal(writeRate(make(2, 1)), "66.6%");
 });
 
-test("an endpoint without deliveries has no rate and no colour", () => {
+test("an endpoint without deliveries has no rate and no color", () => {
   assert.equal(writeRate(make(0)), "–");
   assert.equal(describeRate(make(0)), "no deliveries");
   assert.equal(rankRate(make(0)), "");

@@ -26,8 +26,8 @@ MAX_MODULES = 14
 HTML_SINKS = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\(|new Function"
 )
-READS_SANITISED_HTML = {"results/prose.js": ["DOMParser"]}
-"""The Markdown of text blocks: made and sanitised by the service (``templates/html.py``)."""
+READS_SANITIZED_HTML = {"results/prose.js": ["DOMParser"]}
+"""The Markdown of text blocks: made and sanitized by the service (``templates/html.py``)."""
 STORES_IN_BROWSER = {
     "drafts/unsaved.js": ["localStorage"],
     "notebook/sections.js": ["localStorage"],
@@ -54,7 +54,7 @@ def test_module_makes_no_html_of_text_stores_only_drafts_and_the_theme_and_loads
     path: Path,
 ) -> None:
     text = path.read_text("utf-8")
-    assert HTML_SINKS.findall(text) == READS_SANITISED_HTML.get(name(path), [])
+    assert HTML_SINKS.findall(text) == READS_SANITIZED_HTML.get(name(path), [])
     assert STORES.findall(text) == STORES_IN_BROWSER.get(name(path), [])
     assert ADDRESS.findall(text) == []
     assert [found for found in find_imports(path) if not found.is_file()] == []

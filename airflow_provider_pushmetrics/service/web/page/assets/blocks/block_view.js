@@ -139,7 +139,7 @@ export class BlockView {
   }
 
   /**
-   * Tell which of its neighbours it has. A button that can do nothing stays, so that it keeps the focus.
+   * Tell which of its neighbors it has. A button that can do nothing stays, so that it keeps the focus.
    *
    * @param {{ isFirst: boolean, isLast: boolean }} place
    */

@@ -11,14 +11,14 @@ const SIZE = { type: "number", min: MIN_SIZE, step: "any" };
 export class ChartControls {
   #x = new ColumnControl("X", "Choose a column");
   #y = new ColumnControl("Y", "Choose a column");
-  #color = new ColumnControl("Colour", "One colour");
+  #color = new ColumnControl("Color", "One color");
   #choices = {
     mark: makeChoice("Type", MARKS),
     xType: makeChoice("X has", TYPES),
     timeUnit: makeChoice("By", TIME_UNITS),
     sort: makeChoice("Sort", SORTS),
     aggregate: makeChoice("Aggregate", AGGREGATES),
-    stack: makeChoice("Colours stand", STACKS),
+    stack: makeChoice("Colors stand", STACKS),
   };
   #horizontal = makeBox("Horizontal bars");
   #title = makeInput("Title in the chart", { type: "text", maxlength: 500 });

@@ -13,7 +13,7 @@ let isFollowing = false;
 const sizes = new ResizeObserver(endLost);
 
 /**
- * Wait until a place is part of the page and has a width: before that, it has neither colours nor a size.
+ * Wait until a place is part of the page and has a width: before that, it has neither colors nor a size.
  *
  * @param {HTMLElement} place Not empty.
  * @returns {Promise<void>}

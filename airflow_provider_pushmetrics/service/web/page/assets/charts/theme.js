@@ -1,8 +1,8 @@
-// The colours of charts, which are those of the page.
+// The colors of charts, which are those of the page.
 
 import { el } from "../elements/dom.js";
 
-/** Ten colours that are told apart on light and on dark pages, also by people who see some of them alike. */
+/** Ten colors that are told apart on light and on dark pages, also by people who see some of them alike. */
 const CATEGORIES = [
   "#4c8bf5",
   "#f28e2b",
@@ -23,7 +23,7 @@ const CATEGORIES = [
  */
 export function makeTheme(place) {
   const style = getComputedStyle(place);
-  // A variable may hold what only style sheets understand, so the colour is read that it gives.
+  // A variable may hold what only style sheets understand, so the color is read that it gives.
   const probe = el("span", {});
   place.append(probe);
   const read = (/** @type {string} */ name) => {

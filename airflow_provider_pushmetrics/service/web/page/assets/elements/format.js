@@ -92,7 +92,7 @@ const KINDS = {
 };
 
 /**
- * Show a state by word and colour.
+ * Show a state by word and color.
  *
  * @param {string} name
  */

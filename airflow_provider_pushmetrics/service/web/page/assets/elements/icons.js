@@ -1,4 +1,4 @@
-// Icons, drawn with lines in the colour of the text. Screen readers do not read them: the button has a label.
+// Icons, drawn with lines in the color of the text. Screen readers do not read them: the button has a label.
 
 import { button } from "./buttons.js";
 

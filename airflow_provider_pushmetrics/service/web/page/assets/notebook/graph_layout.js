@@ -121,14 +121,14 @@ function orderLayers(all) {
     layers[depth].push(name);
   }
   const full = [...layers].map((names) => names ?? []).filter((names) => names.length);
-  return reduceCrossings(full, listNeighbours(all));
+  return reduceCrossings(full, listNeighbors(all));
 }
 
 /**
  * @param {Map<string, Named>} all
  * @returns {Map<string, string[]>}
  */
-function listNeighbours(all) {
+function listNeighbors(all) {
   /** @type {Map<string, string[]>} */
   const found = new Map([...all.values()].map(({ name, uses }) => [name, [...uses]]));
   for (const { name, uses } of all.values()) for (const used of uses) found.get(used)?.push(name);
@@ -136,12 +136,12 @@ function listNeighbours(all) {
 }
 
 /**
- * Order each layer by where its neighbours stand, from the top down and back.
+ * Order each layer by where its neighbors stand, from the top down and back.
  *
  * @param {string[][]} layers
- * @param {Map<string, string[]>} neighbours
+ * @param {Map<string, string[]>} neighbors
  */
-function reduceCrossings(layers, neighbours) {
+function reduceCrossings(layers, neighbors) {
   /** @type {Map<string, number>} From 0 to 1, from the left to the right. */
   const places = new Map();
   const place = (/** @type {string[]} */ names) => {
@@ -153,7 +153,7 @@ function reduceCrossings(layers, neighbours) {
   for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
     const order = sweep % 2 ? [...layers].reverse() : layers;
     for (const names of order) {
-      const wanted = new Map(names.map((name) => [name, findMean(name, neighbours, places)]));
+      const wanted = new Map(names.map((name) => [name, findMean(name, neighbors, places)]));
       names.sort((one, other) => (wanted.get(one) ?? 0) - (wanted.get(other) ?? 0));
       place(names);
     }
@@ -163,11 +163,11 @@ function reduceCrossings(layers, neighbours) {
 
 /**
  * @param {string} name
- * @param {Map<string, string[]>} neighbours
+ * @param {Map<string, string[]>} neighbors
  * @param {Map<string, number>} places
  */
-function findMean(name, neighbours, places) {
-  const found = (neighbours.get(name) ?? []).map((one) => places.get(one) ?? 0);
+function findMean(name, neighbors, places) {
+  const found = (neighbors.get(name) ?? []).map((one) => places.get(one) ?? 0);
   if (!found.length) return places.get(name) ?? 0;
   return found.reduce((sum, one) => sum + one, 0) / found.length;
 }

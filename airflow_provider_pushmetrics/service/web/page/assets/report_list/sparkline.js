@@ -1,4 +1,4 @@
-// The last runs of a report as small bars: their states by colour and height, their durations by length.
+// The last runs of a report as small bars: their states by color and height, their durations by length.
 
 import { el } from "../elements/dom.js";
 import { describeRuns, measureBars } from "../runs/run_states.js";

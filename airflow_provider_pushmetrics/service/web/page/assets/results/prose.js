@@ -1,9 +1,9 @@
-// Markdown of text blocks, as HTML that the service has sanitised. This is the only place that reads HTML.
+// Markdown of text blocks, as HTML that the service has sanitized. This is the only place that reads HTML.
 
 import { el } from "../elements/dom.js";
 
 /**
- * Show sanitised HTML. Nothing of it runs or loads while it is read, and the page's policy lets nothing run or load after.
+ * Show sanitized HTML. Nothing of it runs or loads while it is read, and the page's policy lets nothing run or load after.
  *
  * @param {string} html
  */

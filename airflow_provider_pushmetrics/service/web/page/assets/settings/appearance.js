@@ -4,7 +4,7 @@ import { el } from "../elements/dom.js";
 import { icon } from "../elements/icons.js";
 import { APP } from "../http/addresses.js";
 
-/** The service reads it (`service/web/pages.py`), so that a page has its colours from the beginning. */
+/** The service reads it (`service/web/pages.py`), so that a page has its colors from the beginning. */
 const COOKIE = "pushmetrics_theme";
 const YEAR_SECONDS = 365 * 24 * 3600;
 

@@ -1,4 +1,4 @@
-// What the SQL editor can do: its keys, its colours, and the dialect of the database.
+// What the SQL editor can do: its keys, its colors, and the dialect of the database.
 
 import {
   autocompletion,
@@ -84,7 +84,7 @@ const replacing = EditorView.domEventHandlers({
 });
 
 /**
- * The colours and proposals for the database that is chosen.
+ * The colors and proposals for the database that is chosen.
  *
  * @param {Ui.SqlSettings} settings
  */

@@ -1,4 +1,4 @@
-// How the SQL editor looks: in the colours of the page, which know light and dark.
+// How the SQL editor looks: in the colors of the page, which know light and dark.
 
 import { EditorView, HighlightStyle, syntaxHighlighting, tags } from "../vendored/codemirror.js";
 

@@ -34,7 +34,7 @@ export function describeRate(counts) {
 }
 
 /**
- * Tell how a rate is coloured.
+ * Tell how a rate is colored.
  *
  * @param {Api.OutcomeCounts} counts
  */
