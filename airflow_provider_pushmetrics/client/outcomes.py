@@ -133,15 +133,28 @@ def fetch_outcome(
     url = find_outputs_url(finished, credentials)
     if url is None or not credentials.api_token:
         return RunOutcome(finished.report_id, finished.run_id, url, finished.status)
-    outputs = yield from wait_until_ready(
-        lambda: _ask(credentials, lambda: calls.fetch_outputs(credentials, url), is_patient)
-    )
-    status = outputs.status or finished.status
-    if status is None and (run_id := finished.run_id) is not None:
-        call = _ask(credentials, lambda: calls.fetch_run(credentials, run_id), is_patient)
-        listed = (yield from call).status
-        status = listed if listed.is_finished else None
+    try:
+        outputs = yield from wait_until_ready(
+            lambda: _ask(credentials, lambda: calls.fetch_outputs(credentials, url), is_patient),
+            clock=credentials.clock,
+        )
+    except PushMetricsUnavailableError as error:
+        if error.status_code != GOING_ON:
+            raise
+        status = yield from _find_status(finished, credentials, is_patient)
+        if status in (None, RunStatus.SUCCESS):
+            raise
+        return RunOutcome(finished.report_id, finished.run_id, url, status)  # it may never have outputs
+    status = outputs.status or (yield from _find_status(finished, credentials, is_patient))
     return RunOutcome(finished.report_id, finished.run_id, url, status, outputs)
+
+
+def _find_status(finished: FinishedRun, credentials: Credentials, is_patient: bool) -> Call[RunStatus | None]:
+    """Find the status of a run that has ended; None if it is unknown, or unfinished after all."""
+    if finished.status is not None or (run_id := finished.run_id) is None:
+        return finished.status
+    run = yield from _ask(credentials, lambda: calls.fetch_run(credentials, run_id), is_patient)
+    return run.status if run.status.is_finished else None
 
 
 def _ask(credentials: Credentials, build: Callable[[], Call[T]], is_patient: bool) -> Call[T]:

@@ -17,9 +17,10 @@ from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
+    PushMetricsError,
     PushMetricsNotFoundError,
     PushMetricsParameterError,
-    PushMetricsUnavailableError,
+    PushMetricsRunError,
 )
 
 log = logging.getLogger(__name__)
@@ -176,6 +177,9 @@ class RunPoll:
             except PushMetricsNotFoundError as error:
                 self._record_refusal(run_id, error)
                 continue
+            except PushMetricsRunError as error:
+                self._give_up(run_id, error)
+                continue
             self._refusals.pop(run_id, None)
             if event is None:
                 continue
@@ -196,8 +200,12 @@ class RunPoll:
         since = now if before is None else before.since
         self._refusals[run_id] = _Refusal(since, now + (now - since))
         if now - since >= REFUSAL_SECONDS:
-            log.warning("Run %d is given up, and the wait continues for another one: %s", run_id, error)
-            del self._open[run_id], self._refusals[run_id]
+            self._give_up(run_id, error)
+            del self._refusals[run_id]
+
+    def _give_up(self, run_id: int, error: PushMetricsError) -> None:
+        log.warning("Run %d is given up, and the wait continues for another one: %s", run_id, error)
+        del self._open[run_id]
 
     def _find_event(self, credentials: Credentials, run: Run) -> Call[FeedEvent | None]:
         """Find the event of a run; None if it has not ended, or if its outputs are not available yet."""
@@ -215,15 +223,16 @@ class RunPoll:
         """
         Return whether a run that has ended will have no outputs; they may come some time after its end.
 
-        :raises PushMetricsUnavailableError: if the run succeeded, so that they are missing.
+        :raises PushMetricsRunError: if the run succeeded, so that they are missing.
         """
         waited = self.clock() - self._ended_at.setdefault(run.id, self.clock())
         if run.status is not RunStatus.SUCCESS:
             return waited >= OUTPUTS_SECONDS
         if waited >= REFUSAL_SECONDS:
-            raise PushMetricsUnavailableError(
+            raise PushMetricsRunError(
                 f"run {run.id} ended with status {run.status}, and its outputs are not available after"
-                f" {waited:.0f} s"
+                f" {waited:.0f} s",
+                run_id=run.id,
             )
         return False
 

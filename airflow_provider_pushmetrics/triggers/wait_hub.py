@@ -1,8 +1,7 @@
 """
 All deferred waits of one triggerer on one connection, with one long poll and one poll of the API.
 
-A wait polls itself only once, after its deadline. Until then the hub resolves it. A new wait
-first gets the matching events that are already in the inbox.
+A wait polls itself only after its deadline; until then the hub does. A new one first gets what the inbox has.
 
 A rejected token or a 404 counts as an outage, and the connection is read again: a token is changed on both
 sides one after the other, and a proxy returns 404 while PushMetrics is being replaced.
@@ -39,6 +38,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsLastLookError,
     PushMetricsParameterError,
+    PushMetricsRunError,
     PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient, open_async_transport
@@ -291,7 +291,7 @@ class WaitHub:
         for wait in self._index.list_polls():
             try:
                 await self._poll_list(client, wait, lists)
-            except PushMetricsParameterError as error:
+            except (PushMetricsParameterError, PushMetricsRunError) as error:
                 wait.fail(error)
 
     async def _poll_list(

@@ -9,6 +9,8 @@ from airflow_provider_pushmetrics.client.models import QueryOutcome, RunOutputs,
 from airflow_provider_pushmetrics.client.outcomes import (
     NO_API_TOKEN,
     NOT_SAID,
+    OUTPUTS_TIMEOUT_SECONDS,
+    POLL_SECONDS,
     RunOutcome,
     build_result,
     describe_truncation,
@@ -53,6 +55,27 @@ def test_the_list_of_runs_is_asked_where_the_outputs_do_not_say() -> None:
     listed = build_answer(200, {"result": {"id": 7, "status": "failed"}})
     outcome = run_call(fetch_outcome(RUN, KNOWN), build_answer(200, {}), listed)
     assert outcome.status is RunStatus.FAILED
+
+
+@pytest.mark.parametrize("status", [RunStatus.FAILED, None])
+def test_a_failed_run_that_never_has_outputs_has_failed(status: RunStatus | None) -> None:
+    clock = FakeClock()
+    listed = build_answer(200, {"result": {"id": 7, "status": "failed"}})
+    looks = [build_answer(202)] * (int(OUTPUTS_TIMEOUT_SECONDS / POLL_SECONDS) + 1)
+    driver = ScriptedDriver([*looks, listed], clock)
+    credentials = Credentials(BASE, "an-api-token", clock=clock)
+    outcome = driver.run(fetch_outcome(FinishedRun("1", 7, URL, status), credentials))
+    assert (outcome.status, outcome.queries) == (RunStatus.FAILED, ())
+    assert outcome.explain_failure()
+
+
+def test_a_successful_run_that_has_no_outputs_yet_is_not_called_a_success() -> None:
+    clock = FakeClock()
+    driver = ScriptedDriver([build_answer(202)], clock)
+    driver.repeats_last = True
+    credentials = Credentials(BASE, "an-api-token", clock=clock)
+    with pytest.raises(PushMetricsUnavailableError):
+        driver.run(fetch_outcome(FinishedRun("1", 7, URL, RunStatus.SUCCESS), credentials))
 
 
 @pytest.mark.parametrize("word", ["running", "meditating"])

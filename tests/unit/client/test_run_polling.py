@@ -20,7 +20,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsNotFoundError,
     PushMetricsParameterError,
-    PushMetricsUnavailableError,
+    PushMetricsRunError,
 )
 from tests.fakes.scripted import FakeClock, ScriptedDriver, build_answer, run_call
 
@@ -185,15 +185,29 @@ def test_a_failed_run_without_outputs_is_an_event_without_queries(run_id: int | 
     assert (found.id, found.body["report_id"], found.body["queries"]) == (9, 1, [])
 
 
-def test_a_successful_run_whose_outputs_never_come_is_an_outage_after_ten_minutes() -> None:
+@pytest.mark.parametrize("run_id", [None, 9])
+def test_a_successful_run_whose_outputs_never_come_is_given_up(
+    run_id: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A wait for this run ends with the error, and any other continues."""
     clock = FakeClock()
-    poll = RunPoll(EventFilter("report.run", report_id=1, run_id=9), clock=clock)
+    poll = RunPoll(EventFilter("report.run", report_id=1, run_id=run_id), RunSnapshot(8), clock=clock)
+    listed = build_list((9, "success"), (8, "success")) if run_id is None else build_run(9, "success")
     for seconds in (0.0, REFUSAL_SECONDS - 1):
         clock.advance(seconds)
-        assert run_call(poll.poll(CREDENTIALS), build_run(9, "success"), build_answer(202)) is None
+        assert run_call(poll.poll(CREDENTIALS), listed, build_answer(202)) is None
     clock.advance(1)
-    with pytest.raises(PushMetricsUnavailableError, match=r"run 9 ended with status success.*after 600 s"):
-        run_call(poll.poll(CREDENTIALS), build_run(9, "success"), build_answer(202))
+    message = "run 9 ended with status success, and its outputs are not available after 600 s"
+    if run_id is not None:
+        with pytest.raises(PushMetricsRunError, match=message):
+            run_call(poll.poll(CREDENTIALS), listed, build_answer(202))
+        return
+    assert run_call(poll.poll(CREDENTIALS), listed, build_answer(202)) is None
+    assert f"Run 9 is given up, and the wait continues for another one: {message}" in caplog.text
+    listed = build_list((10, "success"), (9, "success"), (8, "success"))
+    found = run_call(poll.poll(CREDENTIALS), listed, build_outputs())
+    assert found is not None
+    assert found.id == 10
 
 
 # Runs whose report is not listed by its number
