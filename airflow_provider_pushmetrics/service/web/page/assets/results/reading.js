@@ -3,7 +3,7 @@
 import { waitForPlace } from "../charts/places.js";
 import { ReadingQueue } from "./reading_queue.js";
 
-const NEAR = "400px";
+const NEAR = "500px";
 /** Browsers send six requests to a service at a time: one follows changes, one is for what somebody does meanwhile. */
 const MOST_READ = 4;
 
