@@ -29,6 +29,9 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CERTIFICATE_DAYS = 825
+RENEWED_DAYS = 30
+"""How long before its end a certificate of ours is made anew."""
+
 CA_NAME = "PushMetrics Compose CA"
 ROLES = ("airflow", "inbox", "service")
 """The databases, each with a role of the same name."""
@@ -82,6 +85,8 @@ class Secrets:
         self._write("airflow_broker_url", f"redis://:{self._make('redis_password')}@redis:6379/0")
         self._write_connections()
         self._write_certificate()
+        for path in self._folder.iterdir():  # also those that people wrote, such as a key of mode 0600
+            path.chmod(0o644)
 
     def _keep(self, name: str, build: Any) -> str:
         """Write a file unless it is there, and give its content."""
@@ -91,9 +96,7 @@ class Secrets:
         return path.read_text("utf-8").strip()
 
     def _write(self, name: str, text: str) -> None:
-        path = self._folder / name
-        path.write_text(text, "utf-8")
-        path.chmod(0o644)
+        (self._folder / name).write_text(text, "utf-8")
 
     def _make(self, name: str) -> str:
         return self._keep(name, lambda: secrets.token_urlsafe(48))
@@ -130,19 +133,21 @@ class Secrets:
         if self._has_certificate(names):
             return
         for name, content in make_certificate(names):
-            path = self._folder / name
-            path.write_bytes(content)
-            path.chmod(0o644)
+            (self._folder / name).write_bytes(content)
 
     def _has_certificate(self, names: list[str]) -> bool:
-        """Return whether there is a certificate of another CA, or one of ours for these names."""
+        """Return whether there is a certificate of another CA, or one of ours for these names that is valid."""
         path = self._folder / "tls.crt"
         if not path.exists():
             return False
         command = ("openssl", "x509", "-in", str(path), "-noout", "-issuer", "-ext", "subjectAltName")
         shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        if CA_NAME not in shown:
+            return True
         is_complete = all((self._folder / name).exists() for name in ("ca.crt", "tls.key"))
-        return CA_NAME not in shown or (is_complete and re.findall(r"DNS:([^,\s]+)", shown) == names)
+        ending = ("openssl", "x509", "-in", str(path), "-noout", "-checkend", str(RENEWED_DAYS * 86400))
+        is_valid = subprocess.run(ending, check=False, capture_output=True).returncode == 0
+        return is_complete and is_valid and re.findall(r"DNS:([^,\s]+)", shown) == names
 
 
 def make_certificate(names: list[str]) -> Iterator[tuple[str, bytes]]:

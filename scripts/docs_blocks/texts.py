@@ -105,8 +105,15 @@ def check_nginx(block: Block) -> Iterator[str]:
 
 DIRECTIVES = {
     *("upstream", "server", "location", "keepalive", "keepalive_timeout", "listen", "http2", "server_name"),
-    *("ssl_certificate", "ssl_certificate_key", "access_log", "log_format", "client_max_body_size"),
-    *("proxy_pass", "proxy_http_version", "proxy_set_header", "proxy_next_upstream", "proxy_read_timeout"),
+    *("ssl_certificate", "ssl_certificate_key", "access_log", "error_log", "log_format"),
+    *(
+        "client_max_body_size",
+        "proxy_pass",
+        "proxy_http_version",
+        "proxy_set_header",
+        "proxy_next_upstream",
+        "proxy_read_timeout",
+    ),
 }
 """https://nginx.org/en/docs/dirindex.html"""
 

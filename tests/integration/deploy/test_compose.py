@@ -248,7 +248,45 @@ def test_a_certificate_of_ones_own_is_kept_whatever_its_names(tmp_path: Path) ->
 def test_only_the_owner_may_open_the_folder_and_containers_may_read_its_files(tmp_path: Path) -> None:
     prepare(tmp_path)
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "secrets").iterdir()} == {0o644}
+    assert list_modes(tmp_path) == {0o644}
+
+
+def list_modes(folder: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in (folder / "secrets").iterdir()}
+
+
+def test_containers_may_read_the_secrets_that_people_put_there_too(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    (tmp_path / "secrets" / "aws_credentials").write_text("[default]")
+    for name in ("aws_credentials", "tls.key"):
+        (tmp_path / "secrets" / name).chmod(0o600)
+    prepare(tmp_path)
+    assert list_modes(tmp_path) == {0o644}
+
+
+@pytest.mark.parametrize(("days", "is_kept"), [(20, False), (200, True)])
+def test_a_certificate_of_the_own_ca_is_renewed_a_month_before_its_end(
+    tmp_path: Path, days: int, is_kept: bool
+) -> None:
+    prepare(tmp_path)
+    settings = dotenv_values(tmp_path / ".env")
+    hosts = (f"DNS:{settings[name]}" for name in ("AIRFLOW_HOST", "PUSHMETRICS_HOST", "RECEIVER_HOST"))
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=PushMetrics Compose CA",
+    ]
+    command += ["-days", str(days), "-addext", f"subjectAltName={','.join(hosts)}"]
+    outputs = ["-keyout", "tls.key", "-out", "tls.crt"]
+    subprocess.run([*command, *outputs], cwd=tmp_path / "secrets", check=True, capture_output=True)
+    first = read_all(tmp_path)
+    prepare(tmp_path)
+    assert (read_all(tmp_path) == first) is is_kept
 
 
 def test_no_secret_ends_with_a_newline_that_airflow_would_take_for_a_part_of_it(tmp_path: Path) -> None:
