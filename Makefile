@@ -37,7 +37,7 @@ test-slow: $(STAMP)  ## Run the slow tests; COVERAGE=1 adds to the coverage of `
 	@$(PYTEST) -m slow $(if $(COVERAGE),--cov --cov-append)
 
 test-failed: $(STAMP)  ## Run those that failed last once more, one after another
-	@$(PYTEST) --numprocesses=0 --last-failed --last-failed-no-failures=none $(if $(COVERAGE),--cov --cov-append --cov-fail-under=0)
+	@$(PYTEST) --numprocesses=0 --last-failed --last-failed-no-failures=none $(if $(COVERAGE),--cov --cov-append --cov-report= --cov-fail-under=0)
 
 test-unit: $(STAMP)  ## Run the quick tests: no network, no database, no sleep
 	@$(PYTEST) tests/unit

@@ -11,8 +11,10 @@ from typing import Any
 import psutil
 import pytest
 
+from demo.errors import DemoError
 from demo.folder import DemoFolder
 from demo.http_client import DagRun
+from demo.processes import read_tail
 from demo.settings import find_free_ports
 from demo.system import DemoSystem
 from tests.fakes.airflow_versions import needs_airflow
@@ -23,7 +25,7 @@ pytestmark = needs_airflow("3.3")  # before, only PushMetrics' memory of keys pr
 DAG_ID = "mortal_tasks"
 WORKERLESS = "tasks_without_a_worker"
 DAGS = Path(__file__).with_name("dags")
-LIMIT_SECONDS = 240.0
+LIMIT_SECONDS = 600.0
 
 MONTHS = {
     "after_call_on_the_worker": 1,
@@ -124,11 +126,14 @@ def count_runs(system: DemoSystem) -> dict[str, int]:
 
 
 def wait_for_end(system: DemoSystem, run: DagRun) -> DagRun:
-    return system.wait_for(
-        "the end of the Dag run",
-        partial(system.airflow.find_finished_run, run),
-        timeout_seconds=LIMIT_SECONDS,
-    )
+    """Wait for the end of a Dag run; if it does not come, say where its tasks are and what Airflow logged."""
+    find = partial(system.airflow.find_finished_run, run)
+    try:
+        return system.wait_for(f"the end of {run.dag_id}", find, timeout_seconds=LIMIT_SECONDS)
+    except DemoError as error:
+        states = {name: task["state"] for name, task in (find_tasks(system, run) or {}).items()}
+        log = read_tail(system.folder.logs / "airflow.log", lines=40)
+        raise DemoError(f"{error} Its tasks: {states}\n{log}") from None
 
 
 @pytest.fixture(name="survivors", scope="module")
