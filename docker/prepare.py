@@ -136,7 +136,7 @@ class Secrets:
             (self._folder / name).write_bytes(content)
 
     def _has_certificate(self, names: list[str]) -> bool:
-        """Return whether there is a certificate of another CA, or one of ours for these names that is valid."""
+        """Return whether there is a certificate of another CA, or a valid one of ours for these names."""
         path = self._folder / "tls.crt"
         if not path.exists():
             return False

@@ -218,7 +218,7 @@ COMPOSE = tool(
     below={
         "up": tool("--build", "--detach", check=check_services),
         "run": tool("--rm", "--no-deps", "--volume=", inner=1, check=check_services),
-        "exec": tool(inner=1, check=check_services),
+        "exec": tool("-T", inner=1, check=check_services),
     },
 )
 BUILD = tool("--file=", "--tag=", check=partial(check_files, named=("--file",)))
@@ -253,6 +253,7 @@ TOOLS: dict[str, Tool] = {
     "mktemp": tool("-d"),
     "pytest": tool(),
     "rm": tool("-rf"),
+    "sh": tool("-c="),
     "sudo": tool(inner=0),
 }
 """Programs that bring no parser along: what the pages use of them. Look up what you add."""
