@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, Request, Route, expect
 from airflow_provider_pushmetrics.service.web.live import HEARTBEAT
 from tests.fakes.browser import Visit, find_violations, visit_service
 from tests.fakes.busy_workspace import fill_workspace
+from tests.fakes.saved_reports import start_run, wait_for_run
 from tests.fakes.service_process import ServiceProcess, run_ready_service
 from tests.fakes.waiting import LIMIT_SECONDS
 
@@ -121,8 +122,9 @@ def test_first_page_of_a_busy_workspace_is_as_small_and_reads_nothing_twice(
     # A run of somebody else is read, although nothing was read at the beginning.
     before = len(traffic.begun)
     report = busy_service.client.get("/api/v1/report/").json()["ids"][0]
-    busy_service.client.post(f"/api/v1/report/{report}/run/noteflow", json={}).raise_for_status()
+    run_id = start_run(busy_service, report)
     wait_for(page, lambda: len(traffic.begun) > before)
+    wait_for_run(busy_service, run_id)  # the next page would read it twice
 
 
 def wait_for_event(page: Page, events: list[int]) -> None:
