@@ -21,8 +21,8 @@ from airflow.providers.http.triggers.http import HttpSensorTrigger
 from airflow.triggers.base import TriggerEvent
 from rich.console import Console
 
+from airflow_provider_pushmetrics.triggers.hub.wait_hub import list_hubs
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
-from airflow_provider_pushmetrics.triggers.wait_hub import list_hubs
 from benchmarks.servers import TOKEN, serve_receiver, serve_results
 from benchmarks.service import Target
 

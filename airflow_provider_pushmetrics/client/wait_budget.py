@@ -126,7 +126,7 @@ def ask_about_run(
     except PushMetricsUnavailableError:
         raise
     except PushMetricsApiError as error:
-        yield from _check_server(credentials, error, policy)
+        yield from check_server(credentials, error, policy)
     try:  # once more: PushMetrics may have become available between the two requests
         return (yield from build())
     except PushMetricsUnavailableError:
@@ -166,11 +166,13 @@ def ask_for_run(
         yield Pause(seconds)
 
 
-def _check_server(credentials: Credentials, error: PushMetricsApiError, policy: RetryPolicy) -> Call[None]:
+def check_server(credentials: Credentials, error: PushMetricsApiError, policy: RetryPolicy) -> Call[None]:
     """
     Check that PushMetrics answers and accepts the API token, by a request that is not about one run.
 
     :param error: The answer to the request for the run.
+    :param policy: How the other request is retried.
+    :raises PushMetricsApiError: if it does not, or rejects the API token both times.
     """
     try:
         yield from calls.fetch_newest_runs(credentials, 1, policy)

@@ -44,7 +44,7 @@ from airflow_provider_pushmetrics.triggers.event_stream import (
     build_position_name,
     build_stream_name,
 )
-from airflow_provider_pushmetrics.triggers.hub_waits import wait_for_event_in_hub, wait_for_run_in_hub
+from airflow_provider_pushmetrics.triggers.hub.hub_waits import wait_for_event_in_hub, wait_for_run_in_hub
 from airflow_provider_pushmetrics.triggers.run_position import offer_asset_store
 from airflow_provider_pushmetrics.triggers.trigger_events import (
     build_finished_event,

@@ -88,6 +88,7 @@ class FakePushMetrics:
     :param can_cancel: Whether runs can be cancelled, which the real product does not document.
     :param max_run_page_size: How many runs it gives on a page at most.
     :param list_answers: What it answers to the next requests for the list of runs.
+    :param run_answers: What it answers in place of a run.
     :param outputs_answers: What it answers in place of the outputs of a run.
     :param pending_outputs: The runs whose outputs are not available yet.
     :param shows_parameters: Whether a run shows its parameters.
@@ -134,6 +135,7 @@ class FakePushMetrics:
     can_cancel: bool = True
     max_run_page_size: int = 5000
     list_answers: list[Response] = field(default_factory=list)
+    run_answers: dict[int, Response] = field(default_factory=dict)
     outputs_answers: dict[int, Response] = field(default_factory=dict)
     pending_outputs: set[int] = field(default_factory=set)
     shows_parameters: bool = True
@@ -319,6 +321,8 @@ class FakePushMetrics:
             return of_proxy
         if run is None:
             return JSONResponse({"message": "Not found"}, 404)
+        if run.id in self.run_answers:
+            return self.run_answers[run.id]
         shown = {"id": run.id, "status": run.look(), **self._name_report(run)}
         self._pages += self.pages_after.pop(str(shown["status"]), [])
         if self.shows_parameters:

@@ -10,7 +10,8 @@ from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
-from airflow_provider_pushmetrics.triggers.wait_hub import HubLimits, find_hub
+from airflow_provider_pushmetrics.triggers.hub.limits import HubLimits
+from airflow_provider_pushmetrics.triggers.hub.wait_hub import find_hub
 from tests.fakes.supervisor import FakeTaskInstance
 
 

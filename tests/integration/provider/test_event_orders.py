@@ -16,8 +16,8 @@ from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.client.waits import RunTarget
 from airflow_provider_pushmetrics.event_matching import EventFilter
-from airflow_provider_pushmetrics.triggers.hub_waits import wait_for_event_in_hub, wait_for_run_in_hub
-from airflow_provider_pushmetrics.triggers.wait_index import PendingWait, WaitIndex
+from airflow_provider_pushmetrics.triggers.hub.hub_waits import wait_for_event_in_hub, wait_for_run_in_hub
+from airflow_provider_pushmetrics.triggers.hub.wait_index import PendingWait, WaitIndex
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
 from tests.fakes.waiting import LIMIT_SECONDS, until
 from tests.integration.provider.conftest import Connect

@@ -16,9 +16,10 @@ from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
-from airflow_provider_pushmetrics.triggers.hub_waits import wait_for_event_in_hub
+from airflow_provider_pushmetrics.triggers.hub.hub_waits import wait_for_event_in_hub
+from airflow_provider_pushmetrics.triggers.hub.limits import HubLimits
+from airflow_provider_pushmetrics.triggers.hub.wait_hub import find_hub, list_hubs
 from airflow_provider_pushmetrics.triggers.pushmetrics import PushMetricsSensorTrigger
-from airflow_provider_pushmetrics.triggers.wait_hub import HubLimits, find_hub, list_hubs
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.supervisor import FakeTaskInstance
 from tests.fakes.waiting import LIMIT_SECONDS, until

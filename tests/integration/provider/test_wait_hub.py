@@ -9,16 +9,26 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from starlette.responses import JSONResponse
 
 from airflow_provider_pushmetrics.client.models import RunStatus
-from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
+from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT, RetryPolicy
+from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunSnapshot
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.event_matching import EventFilter
-from airflow_provider_pushmetrics.exceptions import PushMetricsAuthError, PushMetricsNotFoundError
+from airflow_provider_pushmetrics.exceptions import (
+    PushMetricsAuthError,
+    PushMetricsNotFoundError,
+    PushMetricsRunError,
+    PushMetricsUnavailableError,
+)
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
-from airflow_provider_pushmetrics.triggers.hub_waits import wait_for_event_in_hub, wait_for_run_in_hub
-from airflow_provider_pushmetrics.triggers.wait_hub import HubLimits, find_hub, list_hubs
+from airflow_provider_pushmetrics.triggers.hub.hub_waits import wait_for_event_in_hub, wait_for_run_in_hub
+from airflow_provider_pushmetrics.triggers.hub.limits import HubLimits
+from airflow_provider_pushmetrics.triggers.hub.wait_hub import find_hub, list_hubs
+from airflow_provider_pushmetrics.triggers.hub.wait_index import PendingWait
+from tests.fakes.clock import Clock
 from tests.fakes.pushmetrics import FakePushMetrics, FakeRun
 from tests.fakes.waiting import LIMIT_SECONDS, until
 from tests.integration.provider.conftest import Connect
@@ -90,6 +100,36 @@ async def test_a_newcomer_is_told_what_the_inbox_already_has(
     assert (await finish(begin_event(after=1, event="report.run")))[0].id == 2
     await until(lambda: pushmetrics.inbox.waiting == 1)
     first.cancel()
+
+
+async def test_a_wait_that_joins_while_a_page_arrives_gets_its_first_event_first(
+    pushmetrics: FakePushMetrics,
+) -> None:
+    for _ in range(3):
+        pushmetrics.start_run()
+    early = begin_event(after=3, event="report.run")
+    await settle(pushmetrics)
+    joined: list[asyncio.Task[Any]] = []
+
+    def join(answered: Any) -> None:
+        wanted = EventFilter("report.run")
+        wait = PendingWait(wanted, 0, WaitBudget(), refuse_to_poll, lambda event: event)
+        joined.append(begin(list_hubs()[0].wait(wait)))
+
+    find_task("PushMetricsAsyncClient.call").add_done_callback(join)
+    pushmetrics.start_run()
+    assert (await finish(early))[0].id == 4
+    assert (await finish(*joined))[0].id == 1
+
+
+def refuse_to_poll(credentials: Any) -> Any:
+    raise AssertionError("there is no deadline, so this wait does not poll itself")
+
+
+def find_task(name: str) -> asyncio.Task[Any]:
+    """Find the only task of this loop that runs a coroutine."""
+    (found,) = (task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") == name)
+    return found
 
 
 async def test_an_event_before_a_waits_cursor_is_not_for_it(pushmetrics: FakePushMetrics) -> None:
@@ -266,3 +306,119 @@ async def test_a_run_that_is_not_there_ends_its_own_wait_only(
         await begin_run(99)
     run.status = "success"
     assert (await finish(waiting))[0].status is RunStatus.SUCCESS
+
+
+# One run that PushMetrics cannot show, while it answers for the others
+
+QUICK = RetryPolicy(attempts=1_000_000, base_seconds=0.01, max_seconds=0.05)
+
+
+def begin_list(report_id: int, poll_interval: float = 0.02) -> asyncio.Task[Any]:
+    wanted, budget = EventFilter("report.run", report_id), WaitBudget(poll_interval_seconds=poll_interval)
+    return begin(wait_for_event_in_hub(CONN, wanted, after=0, budget=budget, seen=RunSnapshot()))
+
+
+def build_outage() -> JSONResponse:
+    return JSONResponse({"message": "Maintenance"}, 503, {"Retry-After": "600"})
+
+
+async def test_an_outage_of_the_outputs_of_one_run_slows_only_the_waits_for_it(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(receiver_url=None, receiver_token=None)
+    bad = pushmetrics.start_run("1")
+    pushmetrics.outputs_answers[bad.id] = build_outage()
+    slowed = begin_list(1)
+    await until(lambda: any(f"/run/{bad.id}" in seen.path for seen in pushmetrics.seen))
+    for _ in range(3):  # each found within its own interval, and not after the ten minutes that are asked for
+        good = pushmetrics.start_run("2")
+        assert (await finish(begin_list(2)))[0].id == min(run.id for run in pushmetrics.runs[1:])
+    assert good.id > bad.id
+    assert not slowed.done()
+    assert sum(f"/reports/1/run/{bad.id}" in seen.path for seen in pushmetrics.seen) == 1
+    slowed.cancel()
+
+
+async def test_an_outage_of_one_run_slows_only_the_waits_for_it(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(receiver_url=None, receiver_token=None)
+    pushmetrics.outcomes = ["running"]
+    bad, good = pushmetrics.start_run(), pushmetrics.start_run()
+    pushmetrics.run_answers[bad.id] = build_outage()
+    slowed = begin_run(bad.id)
+    await until(lambda: any(seen.path.endswith(f"/{bad.id}") for seen in pushmetrics.seen))
+    waiting = begin_run(good.id)
+    await until(lambda: any(seen.path.endswith(f"/{good.id}") for seen in pushmetrics.seen))
+    good.status = "success"
+    assert (await finish(waiting))[0].status is RunStatus.SUCCESS
+    assert sum(seen.path.endswith(f"/{bad.id}") for seen in pushmetrics.seen) == 1
+    slowed.cancel()
+
+
+async def test_waits_for_a_run_go_on_after_its_outage(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(receiver_url=None, receiver_token=None)
+    await open_hub(HubLimits(failures=QUICK))
+    first, second = pushmetrics.start_run(), pushmetrics.start_run("2")
+    pushmetrics.run_answers[first.id] = pushmetrics.outputs_answers[second.id] = JSONResponse({}, 503)
+    waiting = [begin_run(first.id, poll_interval=3600), begin_list(2)]
+    await until(lambda: sum(seen.path.endswith(f"/{first.id}") for seen in pushmetrics.seen) > 2)
+    await until(lambda: sum(seen.path.endswith(f"/run/{second.id}") for seen in pushmetrics.seen) > 2)
+    pushmetrics.run_answers.clear()
+    pushmetrics.outputs_answers.clear()
+    run, event = await finish(*waiting)
+    assert (run.run_id, event.id) == (first.id, second.id)
+
+
+async def test_an_outage_of_one_run_that_lasts_ends_only_the_waits_for_it(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(receiver_url=None, receiver_token=None)
+    await open_hub(HubLimits(failures=ONE_ATTEMPT))
+    pushmetrics.outcomes = ["success", "success", "running"]
+    first, second, good = (pushmetrics.start_run(report) for report in ("1", "2", "1"))
+    pushmetrics.run_answers[first.id] = pushmetrics.outputs_answers[second.id] = JSONResponse({}, 503)
+    waiting = begin_run(good.id)
+    errors = await asyncio.wait_for(
+        asyncio.gather(begin_run(first.id), begin_list(2), return_exceptions=True), LIMIT_SECONDS
+    )
+    assert [type(error) for error in errors] == [PushMetricsUnavailableError] * 2
+    good.status = "success"
+    assert (await finish(waiting))[0].status is RunStatus.SUCCESS
+
+
+async def test_an_outage_of_all_of_pushmetrics_is_borne_by_all_waits_that_poll_it(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(receiver_url=None, receiver_token=None)
+    await open_hub(HubLimits(failures=ONE_ATTEMPT))
+    pushmetrics.outcomes = ["running"]
+    run = pushmetrics.start_run()
+    waiting = [begin_run(run.id), begin_list(2)]
+    await until(lambda: len(pushmetrics.seen) > 2)
+    pushmetrics.run_answers[run.id] = JSONResponse({}, 503)
+    pushmetrics.list_answers = [JSONResponse({}, 503) for _ in range(1000)]
+    errors = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), LIMIT_SECONDS)
+    assert [type(error) for error in errors] == [PushMetricsUnavailableError] * 2
+
+
+async def test_a_run_that_succeeded_and_never_has_outputs_ends_its_own_wait_only(
+    connect_whole: Connect, pushmetrics: FakePushMetrics
+) -> None:
+    connect_whole(receiver_url=None, receiver_token=None)
+    run = pushmetrics.start_run("1")
+    pushmetrics.pending_outputs = {run.id}
+    waiting, clock, budget = begin_list(2), Clock(), WaitBudget(poll_interval_seconds=0.02)
+    wanted = EventFilter("report.run", report_id=1, run_id=run.id)
+    poll = RunPoll(wanted, clock=clock)
+    wait = PendingWait(wanted, 0, budget, poll.poll, lambda event: event, run_poll=poll)
+    await until(lambda: bool(list_hubs()))
+    ended = begin(list_hubs()[0].wait(wait))
+    await until(lambda: any(seen.path.endswith(f"/reports/1/run/{run.id}") for seen in pushmetrics.seen))
+    clock.now += 600
+    with pytest.raises(PushMetricsRunError, match="its outputs are not available after 600 s"):
+        await finish(ended)
+    found = pushmetrics.start_run("2")
+    assert (await finish(waiting))[0].id == found.id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from airflow_provider_pushmetrics.client.models import FeedEvent, Run
 from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.run_polling import RunPoll
-from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
+from airflow_provider_pushmetrics.client.wait_budget import FailureBackoff, WaitBudget
 from airflow_provider_pushmetrics.event_matching import EventFilter, FilterIndex, read_subject
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
@@ -43,6 +44,9 @@ class PendingWait:
     :param run_id: The run to poll; None if the API is not polled.
     :param run_poll: How the API is polled without a receiver; None with one.
     :param found: The result.
+    :param failure: The latest failure of its own poll, while PushMetrics answers others; None for none.
+    :param backoff: Counts these failures.
+    :param resumes_at: When it is polled again after one, by ``time.monotonic``.
     """
 
     wanted: EventFilter
@@ -55,11 +59,23 @@ class PendingWait:
     run_poll: RunPoll | None = None
     found: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     asked_at: float = 0.0
+    failure: PushMetricsApiError | None = None
+    backoff: FailureBackoff | None = None
+    resumes_at: float = 0.0
 
     @property
     def polls_api(self) -> bool:
         """Whether the API is polled for it."""
         return self.run_id is not None or self.run_poll is not None
+
+    def is_due(self) -> bool:
+        """Return whether it may be polled, if its own polls have failed."""
+        return time.monotonic() >= self.resumes_at
+
+    def recover(self) -> None:
+        """Forget the failures of its own polls: one has succeeded."""
+        self.failure = self.backoff = None
+        self.resumes_at = 0.0
 
     def catch_up(self, receiver: Receiver, *, until: int) -> Call[None]:
         """Read the inbox for this wait alone, up to a cursor."""

@@ -18,8 +18,8 @@ from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings
-from airflow_provider_pushmetrics.triggers.wait_hub import find_hub
-from airflow_provider_pushmetrics.triggers.wait_index import ConnectionChangedError, PendingWait
+from airflow_provider_pushmetrics.triggers.hub.wait_hub import find_hub
+from airflow_provider_pushmetrics.triggers.hub.wait_index import ConnectionChangedError, PendingWait
 
 
 async def wait_for_event_in_hub(

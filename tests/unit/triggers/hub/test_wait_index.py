@@ -11,7 +11,7 @@ from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.client.waits import RunTarget, read_run
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsNotFoundError
-from airflow_provider_pushmetrics.triggers.wait_index import PendingWait, WaitIndex
+from airflow_provider_pushmetrics.triggers.hub.wait_index import PendingWait, WaitIndex
 
 RUN = {
     "event": "report.run",
