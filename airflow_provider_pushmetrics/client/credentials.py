@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 import time
@@ -15,6 +16,7 @@ from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY, send
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,
     PushMetricsProtocolError,
+    PushMetricsUnavailableError,
     PushMetricsUntrustedUrlError,
 )
 from airflow_provider_pushmetrics.redaction import redact
@@ -77,6 +79,10 @@ class Credentials:
     _jwt: str | None = field(default=None, init=False, repr=False)
     _jwt_deadline: float = field(default=0.0, init=False, repr=False)
     _exchange_lease: float = field(default=-math.inf, init=False, repr=False)
+    _failed_exchange: tuple[PushMetricsUnavailableError, int] | None = field(
+        default=None, init=False, repr=False
+    )
+    """The error of the latest exchange, and how many attempts it made; None if it did not fail so."""
 
     @property
     def token_name(self) -> str:
@@ -117,7 +123,7 @@ class Credentials:
         if not self.can_renew:
             return {"Authorization": f"Bearer {self.api_token}"}
         if not self._has_jwt:
-            yield from self._wait_for_exchange()
+            yield from self._wait_for_exchange(policy)
         if not self._has_jwt:
             yield from self._exchange(policy)
         return {"Authorization": f"Bearer {self._jwt}"}
@@ -135,16 +141,28 @@ class Credentials:
         """Discard the JWT, because the server rejected it."""
         self._jwt = None
 
-    def _wait_for_exchange(self) -> Call[None]:
-        """Wait while another call exchanges the token: one exchange serves all calls of these credentials."""
+    def _wait_for_exchange(self, policy: RetryPolicy) -> Call[None]:
+        """
+        Wait while another call exchanges the token: one exchange serves all calls of these credentials.
+
+        :raises PushMetricsUnavailableError: if it gets no token in as many attempts as this call would make.
+            Otherwise the calls would fail one after the other, each after all its attempts.
+        """
         began = self.clock()
         while not self._has_jwt and self.clock() < self._exchange_lease:
+            before = self._failed_exchange
             yield Pause(min(1.0, EXCHANGE_POLL_SECONDS + (self.clock() - began) / 10))
+            failed = self._failed_exchange
+            if failed is not None and failed is not before and failed[1] >= policy.attempts:
+                raise copy.copy(failed[0])  # a shared error would collect the tracebacks of all calls
 
     def _exchange(self, policy: RetryPolicy) -> Call[None]:
         lease = self._exchange_lease = self.clock() + EXCHANGE_LEASE_SECONDS
         try:
             yield from self._request_jwt(policy)
+        except PushMetricsUnavailableError as error:
+            self._failed_exchange = copy.copy(error), policy.attempts  # without its traceback
+            raise
         finally:
             if self._exchange_lease == lease:  # it is not that of a later exchange
                 self._exchange_lease = -math.inf

@@ -86,6 +86,8 @@ class SyncTransport:
         except StopIteration as end:
             result: T = end.value
             return result
+        finally:
+            call.close()  # at once, if it is left by an error or cancelled: other calls may wait for it
 
     def _answer(
         self, call: Call[T], step: Request | Pause, send: Callable[[Request], Response]
@@ -179,6 +181,8 @@ class AsyncTransport:
         except StopIteration as end:
             result: T = end.value
             return result
+        finally:
+            call.close()  # at once, if it is left by an error or cancelled: other calls may wait for it
 
     async def _answer(self, call: Call[T], step: Request | Pause) -> Callable[[], Request | Pause]:
         """Execute one step; return how to resume the call: StopIteration cannot leave a coroutine."""

@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from airflow_provider_pushmetrics.client import protocol
+from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.protocol import Call, NetworkError, Pause, Request
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.retrying import send
@@ -36,6 +37,7 @@ from airflow_provider_pushmetrics.hooks.trust import CA_VARIABLES
 from tests.fakes.loopback import serve_raw
 from tests.fakes.pushmetrics import FakePushMetrics
 from tests.fakes.service_process import find_free_port
+from tests.fakes.waiting import until
 from tests.integration.provider.conftest import Connect
 
 T = TypeVar("T")
@@ -532,3 +534,39 @@ def test_tls_that_breaks_after_the_request_may_have_been_sent(
     with serve_raw(b"this is no TLS record at all", tls=tls, breaks_tls=True) as server:
         assert fail(run, server.url).was_sent
         assert len(server.requests) == 1
+
+
+# Calls that are left
+
+
+def begin_exchange(url: str) -> tuple[Credentials, Call[dict[str, str]]]:
+    """Build a call that exchanges the API token, and keep it, as a traceback does."""
+    credentials = Credentials(url, "pmpat_" + "a" * 43)
+    return credentials, credentials.authorize()
+
+
+async def test_a_call_that_is_cancelled_while_it_exchanges_the_token_lets_the_next_one_do_so() -> (
+    None
+):
+    with serve_raw(None) as server:
+        credentials, call = begin_exchange(server.url)
+        async with aiohttp.ClientSession() as session:
+            task = asyncio.create_task(AsyncTransport(session).run(call))
+            await until(lambda: server.requests)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert isinstance(next(credentials.authorize()), Request)
+    assert call is not None
+
+
+def test_a_call_that_is_interrupted_while_it_exchanges_the_token_lets_the_next_one_do_so() -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with serve_raw(b"HTTP/1.1 503 Wait\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") as server:
+        credentials, call = begin_exchange(server.url)
+        with pytest.raises(KeyboardInterrupt):
+            SyncTransport(requests.Session(), sleep=interrupt).run(call)
+        assert isinstance(next(credentials.authorize()), Request)
+    assert call is not None

@@ -14,6 +14,7 @@ from airflow_provider_pushmetrics.client.credentials import (
     parse_origin,
 )
 from airflow_provider_pushmetrics.client.protocol import Pause, Request
+from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAuthError,
     PushMetricsConfigurationError,
@@ -283,3 +284,35 @@ def test_one_call_takes_over_an_exchange_that_does_not_end_and_the_others_wait_f
     assert [type(other.send(None)) for other in others] == [Request, Pause, Pause, Pause]
     first.close()
     assert {type(other.send(None)) for other in others[1:]} == {Pause}
+
+
+def test_calls_that_wait_for_an_exchange_that_fails_get_its_error_without_attempts_of_their_own() -> None:
+    credentials = build_credentials()
+    first, *others = [credentials.authorize(ONE_ATTEMPT) for _ in range(5)]
+    assert [type(next(call)) for call in (first, *others)] == [Request, Pause, Pause, Pause, Pause]
+    caught = []
+    with pytest.raises(PushMetricsUnavailableError) as failed:
+        first.send(build_answer(503))
+    for other in others:
+        with pytest.raises(PushMetricsUnavailableError) as waited:
+            other.send(None)
+        caught.append(waited.value)
+    assert {(str(error), error.status_code) for error in caught} == {(str(failed.value), 503)}
+    assert len({id(error) for error in (failed.value, *caught)}) == 5
+    later = credentials.authorize(ONE_ATTEMPT)
+    assert isinstance(next(later), Request)  # the failure was that of another time
+
+
+def test_call_that_may_make_more_attempts_than_the_exchange_that_fails_makes_them() -> None:
+    credentials = build_credentials()
+    holder, hasty = credentials.authorize(ONE_ATTEMPT), credentials.authorize(ONE_ATTEMPT)
+    patient = credentials.authorize()
+    assert [type(next(call)) for call in (holder, patient, hasty)] == [Request, Pause, Pause]
+    with pytest.raises(PushMetricsUnavailableError):
+        holder.send(build_answer(503))
+    assert isinstance(patient.send(None), Request)
+    with pytest.raises(PushMetricsUnavailableError):
+        hasty.send(None)
+    with pytest.raises(StopIteration) as end:
+        patient.send(build_exchange())
+    assert end.value.value == {"Authorization": "Bearer jwt.one.x"}
