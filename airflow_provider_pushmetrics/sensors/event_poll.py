@@ -65,7 +65,8 @@ class EventPoll:
     def _fetch_event(self, after: int) -> FeedEvent | None:
         hook, wanted, accepts = self.start.hook, self.start.wanted, self.start.choice.load()
         if (receiver := hook.settings.receiver) is None:
-            poll = self._run_poll = self._run_poll or RunPoll(wanted, self.start.snapshot, accepts)
+            clock = hook.credentials.clock
+            poll = self._run_poll = self._run_poll or RunPoll(wanted, self.start.snapshot, accepts, clock)
             return hook.call(ask_for_run(hook.credentials, lambda: poll.poll(hook.credentials), ONE_ATTEMPT))
         call = wait_for_event(receiver, wanted, after=after, budget=AT_ONCE, accepts=accepts)
         found = hook.call(tolerate_refusals(call, self._receiver_has_answered))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Hashable, Sequence
 from typing import Any
@@ -16,7 +15,12 @@ from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT
 from airflow_provider_pushmetrics.client.run_polling import RunSnapshot
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_POLL_INTERVAL_SECONDS, WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
-from airflow_provider_pushmetrics.compat import BaseEventTrigger, has_listeners, require_airflow
+from airflow_provider_pushmetrics.compat import (
+    BaseEventTrigger,
+    has_listeners,
+    require_airflow,
+    run_in_thread,
+)
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
@@ -247,7 +251,7 @@ class PushMetricsSensorTrigger(WaitTrigger):
 
         If Airflow has started the trigger, no worker has considered listeners.
         """
-        if self.deadline is None and await asyncio.to_thread(has_listeners):  # it may read plugins
+        if self.deadline is None and await run_in_thread(has_listeners):  # it may load plugins
             self.log.info("A worker ends this task, not the triggerer: %s", LISTENER_REASON)
             return None
         dumped = dump_event(found)
@@ -273,7 +277,7 @@ class PushMetricsSensorTrigger(WaitTrigger):
             read_filter(self),
             after=read_number("after", self.after) or 0,
             budget=WaitBudget(deadline, self.poll_interval_seconds),
-            accepts=await asyncio.to_thread(choice.load),  # importing a module reads files
+            accepts=await run_in_thread(choice.load),  # an import may read Airflow's variables
             seen=self._find_snapshot(),
         )
 

@@ -82,19 +82,22 @@ class WaitHub:
 
         :raises PushMetricsLastLookError: if that failed, or took too long after others had failed.
         """
-        failure = wait.failure or self._failures.latest
         try:
             async with asyncio.timeout(LAST_POLLS_SECONDS), self._last_polls:
                 client = await asyncio.shield(self._opened)
                 return await client.call(wait.poll_once(client.credentials))
         except TimeoutError:
-            if failure is None:
+            if (failure := self._find_failure(wait)) is None:
                 return None
             raise PushMetricsLastLookError(str(failure)) from None
         except PushMetricsApiError as error:
-            if failure is None and not isinstance(error, PushMetricsUnavailableError):
+            if self._find_failure(wait) is None and not isinstance(error, PushMetricsUnavailableError):
                 raise
             raise PushMetricsLastLookError(str(error), status_code=error.status_code) from None
+
+    def _find_failure(self, wait: PendingWait) -> PushMetricsApiError | None:
+        """Find why the latest polls for a wait failed; None if they did not."""
+        return wait.failure or self._failures.latest
 
     def _join(self, wait: PendingWait) -> None:
         self._index.add(wait)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from starlette.responses import JSONResponse, Response
 
+from airflow_provider_pushmetrics.client.outcomes import OUTPUTS_TIMEOUT_SECONDS
+from airflow_provider_pushmetrics.client.run_polling import OUTPUTS_SECONDS
+from airflow_provider_pushmetrics.client.transports import SyncTransport
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsParameterError,
@@ -15,12 +19,14 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsRunFailed,
     PushMetricsUntrustedUrlError,
 )
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from tests.fakes.airflow_versions import capture_logs
 from tests.fakes.pushmetrics import FakePushMetrics
+from tests.fakes.scripted import FakeClock
 from tests.fakes.supervisor import FakeTaskInstance
 from tests.integration.provider.conftest import Connect, Mode
-from tests.integration.provider.test_sensor import NDJSON, run_sensor
+from tests.integration.provider.test_sensor import NDJSON, build, run_sensor
 
 pytestmark = pytest.mark.usefixtures("quick_worker")
 
@@ -50,6 +56,55 @@ def test_a_run_that_failed_skips_the_task_or_succeeds_where_that_is_wanted(
     asked = len(pushmetrics.seen)
     assert run_sensor(run_id=1, on_failed_run="succeed", **mode)["id"] == 1
     assert len(pushmetrics.seen) == asked  # nobody is asked how it ended
+
+
+def build_hasty(clock: FakeClock, **kwargs: Any) -> PushMetricsRunSensor:
+    """Build a sensor whose pauses take no time, but move a clock."""
+    sensor, hook = build(**kwargs), PushMetricsHook()
+    hook.credentials.clock = clock
+    hook._transport = SyncTransport(hook.get_conn(), sleep=clock.advance)
+    sensor.hook = hook
+    return sensor
+
+
+FAILURES = pytest.mark.parametrize(
+    ("on_failed_run", "error"),
+    [("fail", PushMetricsRunFailed), ("skip", AirflowSkipException)],
+)
+
+
+@FAILURES
+@pytest.mark.parametrize("outcome", ["failed", "cancelled"])
+def test_a_run_that_failed_and_never_has_outputs_fails_or_skips_the_sensor(
+    pushmetrics: FakePushMetrics, mode: Mode, outcome: str, on_failed_run: str, error: type[Exception]
+) -> None:
+    pushmetrics.outcomes, pushmetrics.pending_outputs = [outcome], {1}
+    if not mode["deferrable"]:
+        pushmetrics.start_run()
+    clock = FakeClock()
+    began, builds = clock(), partial(build_hasty, clock)
+    with pytest.raises(error, match=f"run 1 of report '1' ended with status {outcome}"):
+        run_sensor(pushmetrics.start_run, builds=builds, run_id=1, on_failed_run=on_failed_run, **mode)
+    assert clock() - began >= OUTPUTS_TIMEOUT_SECONDS
+
+
+@FAILURES
+def test_a_run_that_failed_and_never_has_outputs_fails_or_skips_a_sensor_without_receiver(
+    connect_whole: Connect,
+    pushmetrics: FakePushMetrics,
+    on_failed_run: str,
+    error: type[Exception],
+) -> None:
+    connect_whole(receiver_url=None, receiver_token=None)
+    clock, context = FakeClock(), {"ti": FakeTaskInstance()}
+    sensor = build_hasty(clock, report_id=1, on_failed_run=on_failed_run)
+    assert not sensor.poke(context)  # type: ignore[arg-type]
+    pushmetrics.outcomes, pushmetrics.pending_outputs = ["failed"], {1}
+    pushmetrics.start_run()
+    assert not sensor.poke(context)  # type: ignore[arg-type]
+    clock.advance(OUTPUTS_SECONDS)
+    with pytest.raises(error, match="run 1 of report '1' ended with status failed"):
+        sensor.poke(context)  # type: ignore[arg-type]
 
 
 def test_without_an_api_token_the_log_says_that_nobody_can_say_how_the_run_ended(

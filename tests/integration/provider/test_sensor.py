@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,17 +45,21 @@ def build(**kwargs: Any) -> PushMetricsRunSensor:
 
 
 def run_sensor(
-    on_deferral: Any = None, ti: FakeTaskInstance | None = None, fires: Any = fire, **kwargs: Any
+    on_deferral: Any = None,
+    ti: FakeTaskInstance | None = None,
+    fires: Any = fire,
+    builds: Any = build,
+    **kwargs: Any,
 ) -> Any:
     """Run a sensor as Airflow does; something may happen between the worker and the triggerer."""
     context: Any = {"ti": ti or FakeTaskInstance()}
     try:
-        return build(**kwargs).execute(context)
+        return builds(**kwargs).execute(context)
     except TaskDeferred as deferral:
         if on_deferral:
             on_deferral()
         event = asyncio.run(fires(deferral.trigger))
-        resume = getattr(build(**kwargs), deferral.method_name)
+        resume = getattr(builds(**kwargs), deferral.method_name)
         return resume(context, event, **(deferral.kwargs or {}))
 
 
@@ -203,6 +209,27 @@ def test_a_function_of_the_users_chooses_the_event(
         arrive()
     found = run_sensor(on_deferral=arrive, after=0, event_filter=f"{__name__}.is_wanted", **mode)
     assert found["id"] == 3
+
+
+async def test_a_function_whose_module_asks_the_supervisor_asks_it_in_the_loop_of_the_triggerer(
+    pushmetrics: FakePushMetrics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow 3.0 reads a variable by ``async_to_sync``, and a loop of its own ends the triggerer."""
+    name = f"a_filter_{uuid.uuid4().hex}"
+    lines = (
+        "import asyncio",
+        "from asgiref.sync import async_to_sync",
+        "async def ask(): return asyncio.get_running_loop()",
+        "LOOP = async_to_sync(ask)()",
+        "def is_wanted(body): return True",
+    )
+    (tmp_path / f"{name}.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    pushmetrics.start_run()
+    trigger = PushMetricsSensorTrigger(event="report.run", run_id=1, event_filter=f"{name}.is_wanted")
+    event = await anext(trigger.run())
+    assert event.payload["status"] == "success"
+    assert sys.modules.pop(name).LOOP is asyncio.get_running_loop()
 
 
 def test_a_workspace_chooses_the_event(pushmetrics: FakePushMetrics, mode: Mode) -> None:

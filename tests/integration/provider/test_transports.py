@@ -545,9 +545,7 @@ def begin_exchange(url: str) -> tuple[Credentials, Call[dict[str, str]]]:
     return credentials, credentials.authorize()
 
 
-async def test_a_call_that_is_cancelled_while_it_exchanges_the_token_lets_the_next_one_do_so() -> (
-    None
-):
+async def test_a_call_that_is_cancelled_while_it_exchanges_the_token_lets_the_next_one_do_so() -> None:
     with serve_raw(None) as server:
         credentials, call = begin_exchange(server.url)
         async with aiohttp.ClientSession() as session:
