@@ -14,10 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
+from airflow_provider_pushmetrics.service.templates.constant_items import refuse_constant_items
 from airflow_provider_pushmetrics.service.templates.dialects import ANY_TYPE, Dialect
 from airflow_provider_pushmetrics.service.templates.lexer import MARK, Kind, Token
 from airflow_provider_pushmetrics.service.templates.literals import decode_text
-from airflow_provider_pushmetrics.service.templates.values import NULL, Identifier, InClause, Pieces, Value
+from airflow_provider_pushmetrics.service.templates.values import (
+    NULL,
+    Identifier,
+    InClause,
+    Pieces,
+    UnknownText,
+    Value,
+)
 
 
 @dataclass(frozen=True)
@@ -83,11 +91,12 @@ def bind_sql(text: str, marked: Sequence[Any], dialect: Dialect) -> BoundSql:
 
     :param text: The SQL, with marks.
     :param marked: The value of each mark, or an :class:`Identifier` or an :class:`InClause`.
-    :raises BlockTemplateError: if a mark is in a position where no value can be bound.
+    :raises BlockTemplateError: if a mark is in a position where no value can be bound, or has no effect.
     """
-    if not marked:
+    if "\x00" not in text:
         return BoundSql((text,), ())
     tokens = dialect.lexer.scan(text)
+    refuse_constant_items(text, tokens, lambda mark: not isinstance(marked[mark], Identifier | UnknownText))
     rendered = _Rendered(text, tokens, marked, dialect)
     writer = _Writer()
     position = 0

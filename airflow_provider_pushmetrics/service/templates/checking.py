@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from typing import Any
 
 from jinja2 import nodes
 
 from airflow_provider_pushmetrics.service.templates.binding import bind_sql
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
+from airflow_provider_pushmetrics.service.templates.constant_items import ConstantItemError
 from airflow_provider_pushmetrics.service.templates.dialects import Dialect
 from airflow_provider_pushmetrics.service.templates.rendering import check_sql_template, parse_template
-from airflow_provider_pushmetrics.service.templates.values import Identifier, InClause
+from airflow_provider_pushmetrics.service.templates.values import Identifier, InClause, UnknownText
 
 SAMPLE_VALUES = {"identifier": Identifier("name"), "inclause": InClause(("text",))}
 """A value for each filter that writes SQL, used in place of the unknown one."""
@@ -22,7 +23,7 @@ def check_sql(source: str, dialect: Dialect | None) -> None:
     Refuse SQL that cannot be sent with any values.
 
     SQL with conditions and loops is checked twice, with every branch and with none. It is refused if neither
-    can be sent.
+    can be sent, or if a branch has a value in place of a column.
 
     :param dialect: The dialect of its database; None if it is not known.
     :raises BlockTemplateError: with the reason.
@@ -33,35 +34,54 @@ def check_sql(source: str, dialect: Dialect | None) -> None:
     tree = parse_template(source)
     has_branches = next(tree.find_all((nodes.If, nodes.For)), None) is not None
     errors = [error for way in (True, False)[: 1 + has_branches] for error in _try(tree, way, dialect)]
-    if len(errors) > has_branches:
-        raise errors[0]
+    constant = [error for error in errors if isinstance(error, ConstantItemError)]
+    if constant or len(errors) > has_branches:
+        raise (constant or errors)[0]
 
 
 def _try(tree: nodes.Template, with_all: bool, dialect: Dialect) -> Iterator[BlockTemplateError]:
     marked: list[Any] = []
-    text = "".join(_write(tree.body, with_all, marked))
+    assigned = _find_assigned(tree)
+    text = "".join(_write(tree.body, with_all, lambda part: _mark(marked, part, assigned)))
     try:
         bind_sql(text, marked, dialect)
     except BlockTemplateError as error:
         yield error
 
 
-def _write(body: Iterable[nodes.Node], with_all: bool, marked: list[Any]) -> Iterator[str]:
+def _write(
+    body: Iterable[nodes.Node], with_all: bool, write_mark: Callable[[nodes.Expr], str]
+) -> Iterator[str]:
     """Write the text of a template with marks for its values."""
     for node in body:
         if isinstance(node, nodes.Output):
-            yield from _write_output(node, marked)
+            for part in node.nodes:
+                yield part.data if isinstance(part, nodes.TemplateData) else write_mark(part)
         elif isinstance(node, nodes.If | nodes.For) and not with_all:
-            yield from _write(node.else_, with_all, marked)
+            yield from _write(node.else_, with_all, write_mark)
         elif isinstance(node, nodes.If | nodes.For | nodes.With):
-            yield from _write(node.body, with_all, marked)
+            yield from _write(node.body, with_all, write_mark)
 
 
-def _write_output(output: nodes.Output, marked: list[Any]) -> Iterator[str]:
-    for part in output.nodes:
-        if isinstance(part, nodes.TemplateData):
-            yield part.data
-            continue
-        name = part.name if isinstance(part, nodes.Filter) else ""
-        marked.append(SAMPLE_VALUES.get(name, "text"))
-        yield f"\x00{len(marked) - 1}\x00"
+def _mark(marked: list[Any], part: nodes.Expr, assigned: Set[str]) -> str:
+    """Mark a ``{{ … }}``, with a sample of its value."""
+    name = part.name if isinstance(part, nodes.Filter) else ""
+    unknown = UnknownText("text") if _may_be_name(part, assigned) else "text"
+    marked.append(SAMPLE_VALUES.get(name, unknown))
+    return f"\x00{len(marked) - 1}\x00"
+
+
+def _may_be_name(part: nodes.Expr, assigned: Set[str]) -> bool:
+    """Tell whether an expression may give the output of ``identifier``, by a variable or inside it."""
+    parts = (part, *part.find_all((nodes.Name, nodes.Filter, nodes.Const)))
+    return any(
+        one.name in (assigned if isinstance(one, nodes.Name) else SAMPLE_VALUES)
+        if isinstance(one, nodes.Name | nodes.Filter)
+        else isinstance(one, nodes.Const) and one.value in tuple(SAMPLE_VALUES)
+        for one in parts
+    )
+
+
+def _find_assigned(tree: nodes.Template) -> Set[str]:
+    """Find the variables of a template."""
+    return {one.name for one in tree.find_all(nodes.Name) if one.ctx == "store"}

@@ -9,8 +9,8 @@ that are bound or quoted: ``inclause`` writes ``(?, ?)`` and ``identifier`` a qu
 
 from __future__ import annotations
 
-import difflib
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from airflow_provider_pushmetrics.exceptions import PushMetricsError
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql, bind_sql
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError, Budget
 from airflow_provider_pushmetrics.service.templates.dialects import Dialect, is_encodable
+from airflow_provider_pushmetrics.service.templates.lexer import MARK, Escapes, Kind, Lexer, Token
 from airflow_provider_pushmetrics.service.templates.sandbox import (
-    FILTERS,
     PARSING,
-    TESTS,
     BoundedEnvironment,
+    check_filters,
     parse_bounded,
 )
-from airflow_provider_pushmetrics.service.templates.values import Identifier, InClause
+from airflow_provider_pushmetrics.service.templates.values import ComposedSql, Identifier, InClause
 
 SPLICING_NODES: Mapping[type[nodes.Node], str] = {
     nodes.FilterBlock: "{% filter %}",
@@ -181,20 +181,76 @@ def render_sql(source: str, names: Mapping[str, Any], dialect: Dialect) -> Bound
     :param dialect: The rules by which the positions of the values are found.
     :raises BlockTemplateError: if it fails, or if a value is in a position where none can be bound.
     """
-    binder = _Binder(names)
-    return bind_sql(binder.render(source), binder.marked, dialect)
+    binder = _Binder(names, dialect.lexer)
+    return bind_sql(binder.compose(source), binder.marked, dialect)
 
 
 class _Binder:
-    def __init__(self, names: Mapping[str, Any]) -> None:
+    def __init__(self, names: Mapping[str, Any], lexer: Lexer) -> None:
         self.marked: list[Any] = []
+        self._lexer = lexer
         self._names = names
         self._depth = 0
         self._budget = Budget()
         self._templates: dict[str, Template] = {}
         self._environment = BoundedEnvironment(self._budget, self._finalize)
 
-    def render(self, source: str) -> str:
+    def compose(self, source: str) -> str:
+        """Render SQL, with the queries that it is composed of, and with marks for its values."""
+        text = self._render(source)
+        if not any(isinstance(value, ComposedSql) for value in self.marked):
+            return text
+        composed, ends = self._insert_queries(text)
+        if [token.end for token in self._lexer.scan(composed)] != ends:
+            raise BlockTemplateError(
+                "a query that the SQL is composed of would join the text beside it: put spaces around it."
+            )
+        return composed
+
+    def _insert_queries(self, text: str) -> tuple[str, list[int]]:
+        """
+        Insert queries in place of their marks; in a comment they stay marks, and are left out.
+
+        :return: The SQL, and where its tokens end.
+        """
+        written, ends, position = "", [], 0
+        for token in self._lexer.scan(text):
+            written += text[position : token.start]
+            position = token.end
+            inserted, inner_ends = self._insert_in_token(token, text[token.start : token.end])
+            ends += [len(written) + end for end in inner_ends]
+            written += inserted
+        return written + text[position:], ends
+
+    def _insert_in_token(self, token: Token, written: str) -> tuple[str, list[int]]:
+        if token.kind == Kind.MARK and isinstance(query := self.marked[int(written[1:-1])], ComposedSql):
+            return self._cut_end(*self._insert_queries(query.text))
+        if token.kind == Kind.TEXT:
+            written = MARK.sub(lambda mark: self._insert_in_text(token, mark), written)
+        return written, [len(written)]
+
+    def _insert_in_text(self, token: Token, mark: re.Match[str]) -> str:
+        query = self.marked[int(mark[1])]
+        if not isinstance(query, ComposedSql):
+            return mark[0]
+        text, _ = self._insert_queries(query.text)
+        if token.quote in text or (token.escapes == Escapes.BACKSLASH and "\\" in text):
+            raise BlockTemplateError(
+                f"a query in a text literal contains {token.quote} or a backslash: write its SQL there."
+            )
+        return text
+
+    def _cut_end(self, text: str, ends: list[int]) -> tuple[str, list[int]]:
+        """Cut the semicolon and the comments at the end of a query: nothing after it is part of a comment."""
+        end = len(text)
+        for token in reversed(self._lexer.scan(text)):
+            if text[token.end : end].strip("; \t\r\n") or token.kind != Kind.COMMENT:
+                break
+            end = token.start
+        kept = text[:end].rstrip("; \t\r\n")
+        return kept + "\n" * (kept != text), [one for one in ends if one <= len(kept)]
+
+    def _render(self, source: str) -> str:
         if "\x00" in source:
             raise BlockTemplateError("the SQL contains a NUL character: remove it.")
         self._budget.step(1 + len(source) // CHARACTERS_PER_STEP)
@@ -216,13 +272,16 @@ class _Binder:
             raise BlockTemplateError(f"queries are composed more than {MAX_NESTING} deep: compose fewer.")
         self._depth += 1
         try:
-            return self.render(query.source)
+            return self._mark(ComposedSql(self._render(query.source)))
         finally:
             self._depth -= 1
 
     def _bind(self, value: Any) -> str:
         self._budget.write(0)
-        self.marked.append(_make_plain(value))
+        return self._mark(_make_plain(value))
+
+    def _mark(self, value: Any) -> str:
+        self.marked.append(value)
         return f"\x00{len(self.marked) - 1}\x00"
 
 
@@ -306,37 +365,8 @@ def parse_template(source: str) -> nodes.Template:
         raise BlockTemplateError(f"not a template: {error}") from error
     except RecursionError as error:
         raise BlockTemplateError("not a template: it is nested too deeply.") from error
-    _check_filters(tree)
+    check_filters(tree)
     return tree
-
-
-def _check_filters(tree: nodes.Template) -> None:
-    """Refuse misspelled names early: Jinja finds them when a template is compiled or run."""
-    for node in tree.find_all((nodes.Filter, nodes.Test)):
-        is_filter = isinstance(node, nodes.Filter)
-        _check_known(FILTERS if is_filter else TESTS, "filter" if is_filter else "test", node.name)
-        position, known, kind = CALLING_FILTERS.get(node.name, (0, FILTERS, "filter"))
-        named = node.args[position : position + 1] if is_filter and node.name in CALLING_FILTERS else []
-        for name in named:
-            if isinstance(name, nodes.Const) and isinstance(name.value, str):
-                _check_known(known, kind, name.value)
-
-
-CALLING_FILTERS: Mapping[str, tuple[int, Mapping[str, Any], str]] = {
-    "map": (0, FILTERS, "filter"),
-    "select": (0, TESTS, "test"),
-    "reject": (0, TESTS, "test"),
-    "selectattr": (1, TESTS, "test"),
-    "rejectattr": (1, TESTS, "test"),
-}
-"""Filters that call another filter or a test, with the position of the argument that names it."""
-
-
-def _check_known(known: Mapping[str, Any], kind: str, name: str) -> None:
-    if name not in known:
-        similar = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {similar[0]!r}?" if similar else "see the documentation of Jinja."
-        raise BlockTemplateError(f"there is no {kind} {name!r}: {hint}")
 
 
 def _find_key(node: nodes.Getattr | nodes.Getitem) -> str | None:

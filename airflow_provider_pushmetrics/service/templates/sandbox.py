@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, time
@@ -242,6 +243,39 @@ def parse_bounded(environment: ImmutableSandboxedEnvironment, source: str) -> no
         if not level:
             return tree
     raise BlockTemplateError(f"not a template: it is nested too deeply, more than {MAX_LEVELS} levels.")
+
+
+def check_filters(tree: nodes.Template) -> None:
+    """
+    Check the names of filters and tests early: Jinja finds a wrong one when a template is compiled or run.
+
+    :raises BlockTemplateError: for one that does not exist.
+    """
+    for node in tree.find_all((nodes.Filter, nodes.Test)):
+        is_filter = isinstance(node, nodes.Filter)
+        _check_known(FILTERS if is_filter else TESTS, "filter" if is_filter else "test", node.name)
+        position, known, kind = CALLING_FILTERS.get(node.name, (0, FILTERS, "filter"))
+        named = node.args[position : position + 1] if is_filter and node.name in CALLING_FILTERS else []
+        for name in named:
+            if isinstance(name, nodes.Const) and isinstance(name.value, str):
+                _check_known(known, kind, name.value)
+
+
+CALLING_FILTERS: Mapping[str, tuple[int, Mapping[str, Any], str]] = {
+    "map": (0, FILTERS, "filter"),
+    "select": (0, TESTS, "test"),
+    "reject": (0, TESTS, "test"),
+    "selectattr": (1, TESTS, "test"),
+    "rejectattr": (1, TESTS, "test"),
+}
+"""Filters that call another filter or a test, with the position of the argument that names it."""
+
+
+def _check_known(known: Mapping[str, Any], kind: str, name: str) -> None:
+    if name not in known:
+        similar = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {similar[0]!r}?" if similar else "see the documentation of Jinja."
+        raise BlockTemplateError(f"there is no {kind} {name!r}: {hint}")
 
 
 class _Counter(NodeTransformer):

@@ -36,6 +36,19 @@ class InClause:
     values: tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class ComposedSql:
+    """The SQL of a query that another is composed of, with the marks of its own values."""
+
+    text: str
+
+
+class UnknownText(str):
+    """Stands for a value, or the name of a column, which is known when the SQL is rendered."""
+
+    __slots__ = ()
+
+
 Pieces: TypeAlias = tuple["str | Value", ...]
 """SQL and the values in it, in order."""
 

@@ -194,6 +194,11 @@ async def test_each_place_of_a_value_gives_the_right_rows(api: Api, dialect: str
         ("select interval '{{ x }}' day", ("duckdb", "postgresql"), "write {{ … }} * INTERVAL '1 day'"),
         ("select date '{{ x }}'", ("sqlite",), "write date('…')"),
         ("{% set x %}{{ y }}{% endset %}", DATABASES, "SQL cannot have {% set %}"),
+        ("select month from sales order by {{ x }} limit 2", DATABASES, "after ORDER BY is a value"),
+        ("select 1 {% if x %}order by region, {{ x }}{% endif %}", DATABASES, "after ORDER BY is a value"),
+        ("select count(*) from sales group by {{ x }}", DATABASES, "write {{ name | identifier }}"),
+        ("select sum(month) over (partition by {{ x }}) from sales", DATABASES, "after PARTITION BY is a"),
+        ("select distinct on ({{ x }}) month from sales", ("duckdb", "postgresql"), "after DISTINCT ON is"),
     ],
 )
 async def test_sql_that_cannot_be_sent_is_refused_when_it_is_saved(
@@ -217,6 +222,44 @@ async def test_sql_that_cannot_be_sent_is_refused_when_it_is_saved(
     ):
         assert answer.status_code == 422, answer.text
         assert sentence in answer.json()["message"]
+
+
+async def test_sorting_by_a_value_fails_and_by_the_name_of_a_column_sorts(
+    api: Api, dialect: str, database_id: int
+) -> None:
+    months = "select month as v from sales"
+    queries = {
+        "by_value": f"{{% set c = column %}}{months} order by {{{{ c }}}}",
+        "by_name": f"{{% set c = column | identifier %}}{months} order by {{{{ c }}}} desc limit {{{{ n }}}}",
+        "by_case": f"{months} order by case when month = {{{{ n }}}} then 0 else 1 end, month",
+        "by_sum": f"{months} order by {{{{ n }}}} - month",
+        "in_window": "select {{ n }} * rank() over (order by month desc) as v from sales order by month",
+    }
+    report_id = await make(api, database_id, PARAMETERS, **queries)
+    rows = await run(api, report_id, {**GIVEN, "column": "sales.month"})
+    two_one, four_two = ([{"v": 2 * n}, {"v": n}] for n in (1, 2))
+    assert "after ORDER BY is a value" in rows.pop("by_value")
+    assert rows == {"by_name": two_one, "by_case": two_one, "by_sum": two_one, "in_window": four_two}
+
+
+@pytest.mark.parametrize("end", [" -- all sales", " -- all\n/* of them */\n", ";"])
+async def test_query_composed_of_one_that_ends_in_a_comment_is_whole(
+    api: Api, dialect: str, database_id: int, end: str
+) -> None:
+    queries = {
+        "every": f"select month as v from sales{end}",
+        "one": "{{ every }} where month = {{ n }} limit 5",
+        "first": "{{ every }} order by v limit 1",
+        "count": "select count(*) as v from ({{ every }}) as s -- not {{ every }}\nwhere v > {{ n - 1 }}",
+        "of_a_composed_one": "select v + 1 as v from ({{ one }}) as s",
+    }
+    report_id = await make(api, database_id, PARAMETERS, **queries)
+    rows = await run(api, report_id, GIVEN)
+    every = sorted(row["v"] for row in rows.pop("every"))
+    assert (every, {name: [row["v"] for row in found] for name, found in rows.items()}) == (
+        [1, 2],
+        {"one": [2], "first": [1], "count": [1], "of_a_composed_one": [3]},
+    )
 
 
 async def test_empty_list_fails_with_a_sentence(api: Api, database_id: int) -> None:

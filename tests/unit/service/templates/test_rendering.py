@@ -117,6 +117,37 @@ def test_query_is_composed_of_another_with_its_values_bound() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("sql", "composed", "sent"),
+    [
+        ("{{ q }} limit 10", "SELECT 1 -- one", "SELECT 1\n limit 10"),
+        ("({{ q }}) s", "SELECT 1;", "(SELECT 1\n) s"),
+        ("SELECT 2 -- {{ q }}\nLIMIT 1", "SELECT\n1", "SELECT 2 --  \nLIMIT 1"),
+        ("SELECT '{{ q }}'", "SELECT\n1 -- one", "SELECT 'SELECT\n1 -- one'"),
+        ("{{ q }}", "", ""),
+    ],
+)
+def test_composed_query_ends_where_its_sql_does(sql: str, composed: str, sent: str) -> None:
+    assert write(sql, q=TemplateQuery(composed, list)) == (sent, ())
+
+
+@pytest.mark.parametrize(
+    ("sql", "composed", "sentence"),
+    [
+        ("{{ q }}'b'", "SELECT 'a'", "would join the text beside it"),
+        ("{{ q }}* x */ 1", "SELECT 1 /", "would join the text beside it"),
+        ("SELECT '{{ q }}'", "SELECT 'a'", "contains ' or a backslash"),
+        ('SELECT "{{ q }}"', "SELECT 1", "without the quotes"),
+        ("SELECT 1, {{ q }}", "'open", "unclosed '"),
+    ],
+)
+def test_composed_query_that_would_change_the_sql_beside_it_is_refused(
+    sql: str, composed: str, sentence: str
+) -> None:
+    with pytest.raises(BlockTemplateError, match=sentence):
+        write(sql, q=TemplateQuery(composed, list))
+
+
 def test_endless_composition_is_refused() -> None:
     with pytest.raises(BlockTemplateError, match="more than 16 deep"):
         write("{{ q }}", q=TemplateQuery("{{ q }}", list))
