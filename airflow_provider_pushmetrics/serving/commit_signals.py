@@ -41,6 +41,11 @@ How long a database is watched after the last one who waited has left: most come
 Then the connection is closed. One that listens and is not read fills up, and its session would end no more.
 """
 
+READ_ONLY = "25006"
+"""PostgreSQL's code for a write to a server that accepts none: a standby, or one that is switched over."""
+
+IS_READ_ONLY = "SHOW transaction_read_only"
+
 LOCK_SECONDS = 15.0
 """A statement that waits longer for a lock fails. It is less than a sender of webhooks waits."""
 
@@ -183,12 +188,15 @@ class PostgresqlChanges:
         """
         Begin to listen, and return whether this connection can.
 
-        A pooler would keep the ``LISTEN`` in a session that it gives to other clients.
+        A pooler would keep the ``LISTEN`` in a session that it gives to other clients. A server that accepts
+        no writes has nothing to tell: after a failover, another one has.
         """
         try:
             self._driver.autocommit = True
             if is_pooled(self._driver):
                 return False
+            if accepts_no_writes(self._driver):
+                raise PermissionError("the server accepts no writes")
             self._driver.execute(f"LISTEN {self._channel}")
         except Exception as error:
             raise OperationalError("LISTEN", None, error) from error
@@ -319,6 +327,12 @@ def is_pooled(connection: Any) -> bool:
     return bool(pid != connection.info.backend_pid)
 
 
+def accepts_no_writes(connection: Any) -> bool:
+    """Return whether the next transaction of a connection of psycopg can only read."""
+    ((value,),) = connection.execute(IS_READ_ONLY).fetchall()
+    return bool(value == "on")
+
+
 def limit_sessions(engine: Engine, timeouts_seconds: Mapping[str, float] = SESSION_TIMEOUTS) -> None:
     """
     Set timeouts in each new session, but not behind a pooler: it would give the session to other clients.
@@ -341,7 +355,14 @@ def limit_sessions(engine: Engine, timeouts_seconds: Mapping[str, float] = SESSI
 
 
 def _convert_lost_session(context: ExceptionContext) -> None:
-    """Raise a lost connection for an idle transaction that the server ended, psycopg's internal error."""
+    """
+    Raise a lost connection where psycopg has an internal error, and replace all connections.
+
+    That is for an idle transaction that the server ended, and for a server that accepts no writes: it was
+    switched over, and its sessions may remain so afterwards.
+    """
     error = context.original_exception
+    if getattr(error, "sqlstate", None) == READ_ONLY:
+        context.is_disconnect = True
     if context.is_disconnect and not isinstance(context.sqlalchemy_exception, OperationalError):
         raise OperationalError(context.statement, None, error) from error

@@ -34,12 +34,14 @@ class MailServer:
     :param recipient_answer: Its answer to a recipient, where it does not take one.
     :param data_answer: Its answer to a message.
     :param is_holding: Whether it waits before it answers to a message.
+    :param held: How many messages it has received, also those that it has not answered.
     """
 
     port: int = 0
     recipient_answer: str | None = None
     data_answer: str = "250 OK"
     is_holding: bool = False
+    held: int = 0
     taken: list[EmailMessage] = field(default_factory=list)
     envelopes: list[tuple[str, list[str]]] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
@@ -54,6 +56,7 @@ class MailServer:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.held += 1
         while self.is_holding:  # noqa: ASYNC110 - a test says so in another thread
             await asyncio.sleep(0.05)
         if self.data_answer.startswith("2"):

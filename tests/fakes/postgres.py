@@ -70,7 +70,12 @@ def make_database(server_url: str, *, copy_of: str | None = None) -> Iterator[st
 
 @contextmanager
 def make_read_only(url: str) -> Iterator[None]:
-    """Let a database accept no writes in any session, as a standby does."""
+    """
+    Let a database accept no writes, as a standby does; who was connected connects again, as in a failover.
+
+    Sessions that begin meanwhile are not ended: they accept no writes either afterwards, as those that a pool
+    opened at a server that was demoted.
+    """
     import psycopg
 
     name = make_url(url).database
@@ -80,10 +85,10 @@ def make_read_only(url: str) -> Iterator[None]:
         def set_read_only(value: str) -> None:
             statement = f'ALTER DATABASE "{name}" SET default_transaction_read_only = {value}'
             connection.execute(statement.encode())
-            ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-            connection.execute(ended.encode(), [name])
 
         set_read_only("on")
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+        connection.execute(ended.encode(), [name])
         try:
             yield
         finally:

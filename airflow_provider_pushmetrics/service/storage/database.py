@@ -20,7 +20,12 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from airflow_provider_pushmetrics.service.storage.clock import CLOCK_FUNCTION, write_sqlite_now
 from airflow_provider_pushmetrics.service.storage.write_lock import WriteLock
-from airflow_provider_pushmetrics.serving.commit_signals import SESSION_TIMEOUTS, limit_sessions
+from airflow_provider_pushmetrics.serving.commit_signals import (
+    IS_READ_ONLY,
+    SESSION_TIMEOUTS,
+    accepts_no_writes,
+    limit_sessions,
+)
 from airflow_provider_pushmetrics.serving.metrics import SHORT_SECONDS, Histogram
 from airflow_provider_pushmetrics.serving.process_start import UNAVAILABLE, lock_migration
 from airflow_provider_pushmetrics.serving.sqlite import (
@@ -170,10 +175,15 @@ def persist_once(record: Callable[[], bool]) -> bool:
 
 
 def accepts_writes(session: Session) -> bool:
-    """Return whether a session can write: a standby of PostgreSQL cannot."""
-    if session.get_bind().dialect.name != "postgresql":
+    """
+    Return whether a session can write: a standby of PostgreSQL cannot.
+
+    If it cannot, its connection is replaced: the server may have been switched over.
+    """
+    if session.get_bind().dialect.name != "postgresql" or session.scalar(text(IS_READ_ONLY)) == "off":
         return True
-    return bool(session.scalar(text("SHOW transaction_read_only")) == "off")
+    session.invalidate()
+    return False
 
 
 def execute_core(
@@ -244,7 +254,8 @@ def _check_rested_connections(engine: Engine) -> None:
     """
     Replace a connection that has ended since its last use, as SQLAlchemy's ``pool_pre_ping`` does.
 
-    That asks the server before each transaction. A worker has ten for each run: it trusts the last second.
+    Also one whose server accepts no writes: after a switch-over, what it reads is old. ``pool_pre_ping`` asks
+    the server before each transaction. A worker has ten for each run: it trusts the last second.
     """
 
     def keep_time(_connection: object, record: ConnectionPoolEntry) -> None:
@@ -254,13 +265,25 @@ def _check_rested_connections(engine: Engine) -> None:
         if time.monotonic() - record.info.get(LAST_USE, -math.inf) < TRUSTED_SECONDS:
             return
         try:
-            engine.dialect.do_ping(connection)
+            is_usable = _can_write(connection)
         except Exception as error:
             raise DisconnectionError("it has ended since its last use") from error
+        if not is_usable:
+            raise DisconnectionError("its server accepts no writes")
 
     event.listen(engine, "connect", keep_time)
     event.listen(engine, "checkin", keep_time)
     event.listen(engine, "checkout", check)
+
+
+def _can_write(connection: Any) -> bool:
+    """Ask the server, without a transaction that would go on afterwards."""
+    was_automatic, connection.autocommit = connection.autocommit, True
+    try:
+        return not accepts_no_writes(connection)
+    finally:
+        if not connection.closed:
+            connection.autocommit = was_automatic
 
 
 def _commit_each_statement(engine: Engine) -> None:

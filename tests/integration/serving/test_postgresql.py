@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 
 from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
@@ -20,6 +22,7 @@ from airflow_provider_pushmetrics.serving.commit_signals import (
     limit_sessions,
     open_changes,
 )
+from tests.fakes.postgres import make_read_only
 from tests.fakes.service_process import find_free_port
 
 pytestmark = pytest.mark.postgres
@@ -109,6 +112,41 @@ def test_wait_for_a_lock_ends(url: str) -> None:
             session.execute(text("INSERT INTO work VALUES (1)"))
     assert is_unavailable(raised.value), raised.value
     database.close()
+
+
+def test_database_that_accepts_no_writes_is_unavailable_and_its_sessions_are_replaced(url: str) -> None:
+    database, inbox = Database(url), Inbox(url)
+    with database.writing() as session:
+        session.execute(text("CREATE TABLE work (n INTEGER)"))
+    with make_read_only(url):
+        with pytest.raises(Exception) as refused, database.writing() as session:  # noqa: PT011
+            session.execute(text("INSERT INTO work VALUES (1)"))
+        assert is_unavailable(refused.value), refused.value
+        with pytest.raises(Exception) as refused:  # noqa: PT011
+            inbox.record([IncomingWebhook("demo", "a", b"{}", "report.run")])
+        assert is_unavailable(refused.value), refused.value
+        with database.reading() as session:  # a session that stays in the pool
+            session.execute(text("SELECT n FROM work"))
+    with suppress(OperationalError), database.writing() as session:
+        session.execute(text("INSERT INTO work VALUES (2)"))
+    with suppress(OperationalError):
+        inbox.record([IncomingWebhook("demo", "b", b"{}", "report.run")])
+    with database.writing() as session:
+        session.execute(text("INSERT INTO work VALUES (3)"))
+    inbox.record([IncomingWebhook("demo", "c", b"{}", "report.run")])
+    database.close()
+    inbox.close()
+
+
+def test_process_does_not_listen_on_a_server_that_accepts_no_writes(
+    direct: Engine, postgres_url: str
+) -> None:
+    with make_read_only(postgres_url), pytest.raises(OperationalError, match="accepts no writes"):
+        open_changes(direct, CHANNEL)
+    direct.dispose()
+    changes = open_changes(direct, CHANNEL)
+    assert isinstance(changes, PostgresqlChanges)
+    changes.close()
 
 
 def test_process_that_migrates_may_wait_longer_than_others(url: str) -> None:

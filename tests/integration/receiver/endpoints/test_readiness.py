@@ -96,8 +96,9 @@ def test_database_that_accepts_no_writes_is_not_ready(postgres_url: str) -> None
         assert is_ready(server)
         with make_read_only(postgres_url):
             wait_until(lambda: not is_ready(server))
-        wait_until(lambda: is_ready(server))
-        assert store(server, 1) == 202
+            assert store(server, 1) == 503
+        wait_until(lambda: is_ready(server))  # without a restart
+        assert store(server, 2) == 202
 
 
 @pytest.mark.slow  # it is late after 5 s

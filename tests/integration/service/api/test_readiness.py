@@ -48,5 +48,9 @@ async def test_service_without_a_worker_is_not_ready_while_the_database_accepts_
                 answer = await client.get("/health/ready")
                 return answer.status_code == 503 and "accepts no writes" in answer.text
 
+            async def is_ready() -> bool:
+                return (await client.get("/health/ready")).status_code == 200
+
             with make_read_only(postgres_url):
                 await until_async(says_why)
+            await until_async(is_ready)  # nobody else has replaced its sessions
