@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import configparser
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_provider_pushmetrics.exceptions import MalformedConnectionError, PushMetricsConfigurationError
-from airflow_provider_pushmetrics.plugins.connections import find_connection
+from airflow_provider_pushmetrics.exceptions import (
+    MalformedConnectionError,
+    PushMetricsConfigurationError,
+    PushMetricsUnavailableError,
+)
+from airflow_provider_pushmetrics.plugins.connections import KeptConnections
 from airflow_provider_pushmetrics.plugins.source_connections import read_connections
 from airflow_provider_pushmetrics.receiver.endpoints.access import Access
 from airflow_provider_pushmetrics.receiver.settings import (
@@ -24,13 +28,8 @@ from airflow_provider_pushmetrics.receiver.settings import (
     SourceSettings,
     build_settings,
 )
-from airflow_provider_pushmetrics.receiver.sources import (
-    build_checked_source,
-    build_first_source,
-    parse_rows,
-    parse_sources,
-)
-from airflow_provider_pushmetrics.serving.logs import ThrottledLog
+from airflow_provider_pushmetrics.receiver.sources import build_checked_source, build_first_source, parse_rows
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fault
 from airflow_provider_pushmetrics.serving.options import list_options, parse_options
 
 log = logging.getLogger(__name__)
@@ -39,6 +38,7 @@ SECTION = "pushmetrics"
 OPTIONS = [option.name for option in list_options(MountedOptions)]
 NOT_IN_CONNECTION = ("reader_token", "receiver_connection", "source_connections")
 NEED_RESTART = ("inbox", "keep_days", "listen_database_url")
+OF_SOURCE = ("source", "token", "signing_secrets", "lenient_content_type")
 SOURCE_FIELDS = ("networks", "rate_per_minute")
 """What only the connection says of the first source."""
 
@@ -48,6 +48,7 @@ def read_options() -> dict[str, str]:
     Read section ``[pushmetrics]`` of Airflow's configuration.
 
     :raises PushMetricsConfigurationError: if a value of ``airflow.cfg`` has a single ``%``.
+    :raises PushMetricsUnavailableError: if a command or a secrets backend does not give a value.
     """
     return {name: _read_option(name) for name in OPTIONS}
 
@@ -63,9 +64,11 @@ class ReceiverConfiguration:
     The configuration of the receiver.
 
     :param options: The options of ``[pushmetrics]``.
+    :param connections: Finds Airflow's connections.
     """
 
     options: Mapping[str, str] = field(repr=False)
+    connections: KeptConnections = field(default_factory=KeptConnections, repr=False)
     _problems: ThrottledLog = field(default_factory=lambda: ThrottledLog(log), repr=False)
 
     @property
@@ -77,21 +80,26 @@ class ReceiverConfiguration:
         """
         Build the receiver's settings.
 
-        :raises PushMetricsConfigurationError: if they are incomplete or contradictory.
+        As when the connections are read again, a source that is not valid is left out.
+
+        :raises PushMetricsConfigurationError: if nothing is left, or what is needed beside the sources is
+            missing or invalid.
+        :raises Exception: any error of the secrets backend.
         """
         from airflow.configuration import AIRFLOW_HOME
 
         connection = self._find_connection()
-        if connection is None and self._connection_id:
-            raise PushMetricsConfigurationError(
-                f"the connection {self._connection_id!r} of option receiver_connection does not exist: create"
-                " it, with the reader token as its password."
-            )
-        options, extra = self._read_options(connection)
-        sources = _build_first(options, extra) + parse_sources(extra.get("sources") or "")
-        others = read_connections(options.source_connections, self._report)
+        options, _ = self._read_options(connection, NEED_RESTART)
+        problems: list[str] = []
+        access = self._add_others(self._read_own_access(connection, problems.append), problems.append)
         inbox = options.inbox.replace("{AIRFLOW_HOME}", AIRFLOW_HOME)
-        return build_settings(replace(options, inbox=inbox), sources + others)
+        own = replace(options, inbox=inbox, reader_token=access.reader_token)
+        try:
+            settings = build_settings(own, access.sources)
+        except PushMetricsConfigurationError as error:
+            raise PushMetricsConfigurationError(" ".join([*problems, str(error)])) from None
+        self._log_problems(problems)
+        return settings
 
     def read_access(self) -> Access:
         """
@@ -102,32 +110,32 @@ class ReceiverConfiguration:
         :raises Exception: any error of the secrets backend.
         """
         problems: list[str] = []
-        own, reader_token = self._read_own_access(problems.append)
-        named = _parse({"source_connections": self.options["source_connections"]}).source_connections
-        others = read_connections(named, problems.append)
-        sources = {source.name: source for source in reversed(own + others)}
-        if problems:
-            self._report(" ".join(problems))
-        else:
-            self._problems.end("All connections of the receiver are valid sources again.")
-        return Access(tuple(reversed(sources.values())), reader_token)
-
-    def _read_own_access(self, report: Callable[[str], None]) -> tuple[tuple[SourceSettings, ...], str]:
-        """Read the sources and the reader token of the receiver's own connection, or else of the options."""
         try:
-            connection = self._find_connection()
+            own = self._read_own_access(self._find_connection(), problems.append)
         except PushMetricsConfigurationError as error:
-            report(f"{error} Until then its sources and all readers are rejected.")
-            return (), ""
+            problems.append(f"{error} Until then its sources and all readers are rejected.")
+            own = Access((), "")
+        access = self._add_others(own, problems.append)
+        self._log_problems(problems)
+        return access
+
+    def _add_others(self, own: Access, report: Callable[[str], None]) -> Access:
+        """Add the sources of further connections."""
+        named = _parse({"source_connections": self.options["source_connections"]}).source_connections
+        others = read_connections(named, report, self.connections.find)
+        return replace(own, sources=tuple(_leave_out_doubles(own.sources + others, report)))
+
+    def _read_own_access(self, connection: Any | None, report: Callable[[str], None]) -> Access:
+        """Read the sources and the reader token of the receiver's own connection, or else of the options."""
         sources: list[SourceSettings] = []
         with self._reporting(report):
-            options, extra = self._read_options(connection, left_out=NEED_RESTART)
+            options, extra = self._read_options(connection, OF_SOURCE)
             sources += _build_first(options, extra)
         with self._reporting(report):
             for row in parse_rows(connection.extra_dejson.get("sources") or "" if connection else ""):
                 with self._reporting(report):
                     sources.append(build_checked_source(row))
-        return tuple(sources), self._find_reader_token(connection)
+        return Access(tuple(sources), self._find_reader_token(connection))
 
     @contextmanager
     def _reporting(self, report: Callable[[str], None]) -> Iterator[None]:
@@ -135,37 +143,65 @@ class ReceiverConfiguration:
         try:
             yield
         except PushMetricsConfigurationError as error:
-            report(f"the connection {self._connection_id!r} has an invalid source: {error}")
+            where = f"the connection {self._connection_id!r}" if self._connection_id else f"[{SECTION}]"
+            report(f"{where} has an invalid source: {error}")
 
     @property
     def _connection_id(self) -> str:
         return self.options["receiver_connection"].strip()
 
     def _find_connection(self) -> Any | None:
-        """Find the receiver's own connection; None if there is none."""
+        """
+        Find the receiver's own connection; None if no option names one.
+
+        :raises PushMetricsConfigurationError: if it does not exist, or cannot be parsed or decrypted.
+        """
+        if not self._connection_id:
+            return None
         try:
-            return find_connection(self._connection_id) if self._connection_id else None
+            connection = self.connections.find(self._connection_id)
         except MalformedConnectionError as error:
             raise PushMetricsConfigurationError(
                 f"the connection {self._connection_id!r} of option receiver_connection is invalid: {error}"
             ) from None
+        if connection is None:
+            raise PushMetricsConfigurationError(
+                f"the connection {self._connection_id!r} of option receiver_connection does not exist: create"
+                " it, with the reader token as its password."
+            )
+        return connection
 
     def _find_reader_token(self, connection: Any | None) -> str:
         password = connection.password if connection else None
         return _parse({"reader_token": password or self.options["reader_token"]}).reader_token or ""
 
     def _read_options(
-        self, connection: Any | None, *, left_out: Collection[str] = ()
+        self, connection: Any | None, names: Collection[str]
     ) -> tuple[MountedOptions, Mapping[str, Any]]:
-        """Read the options, those of the receiver's connection before others, and that connection's extra."""
+        """Read some options, first those of the receiver's connection, and the extra of that."""
         extra = connection.extra_dejson if connection else {}
         said = {name: value for name, value in extra.items() if name not in NOT_IN_CONNECTION}
-        values = {**self.options, **said, "reader_token": self._find_reader_token(connection)}
-        kept = {name: value for name, value in values.items() if name not in left_out}
+        kept = {name: value for name, value in {**self.options, **said}.items() if name in names}
         return _parse(kept, dict.fromkeys(said, f"of the connection {self._connection_id!r}")), extra
 
-    def _report(self, problem: str) -> None:
-        self._problems.error("The receiver ignores a source: %s", problem)
+    def _log_problems(self, problems: Collection[str]) -> None:
+        if problems:
+            self._problems.error("The receiver ignores a source: %s", " ".join(problems))
+        else:
+            self._problems.end("All connections of the receiver are valid sources again.")
+
+
+def _leave_out_doubles(
+    sources: Iterable[SourceSettings], report: Callable[[str], None]
+) -> Iterator[SourceSettings]:
+    """Give the first source of each name."""
+    names: set[str] = set()
+    for source in sources:
+        if source.name in names:
+            report(f"a source is named {source.name!r}, as one before it: give each its own name.")
+        else:
+            names.add(source.name)
+            yield source
 
 
 def _build_first(options: MountedOptions, extra: Mapping[str, Any]) -> tuple[SourceSettings, ...]:
@@ -190,4 +226,8 @@ def _read_option(name: str) -> str:
         raise PushMetricsConfigurationError(
             f"option {name} of [{SECTION}] has a % in airflow.cfg, where it must be written as %%. Or set"
             f" AIRFLOW__{SECTION.upper()}__{name.upper()}, where % is not special."
+        ) from None
+    except Exception as error:  # of any command or secrets backend
+        raise PushMetricsUnavailableError(
+            f"option {name} of [{SECTION}] cannot be read: {describe_fault(error)}"
         ) from None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,6 +18,15 @@ from airflow_provider_pushmetrics.client.transports import MAX_RESPONSE_BYTES
 from airflow_provider_pushmetrics.exceptions import MalformedConnectionError, PushMetricsConfigurationError
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient, open_async_transport
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
+from airflow_provider_pushmetrics.serving.logs import ThrottledLog
+
+log = logging.getLogger(__name__)
+
+KEEP_SECONDS = 60.0
+"""How long a connection counts that a secrets backend had and does not find any more."""
+
+AIRFLOWS_OWN = "airflow.secrets."
+"""The package of the backends that raise an error in an outage: the environment's and the database's."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,6 +44,20 @@ async def run_in_own_thread(function: Callable[P, T], *args: P.args, **kwargs: P
     return await asyncio.get_running_loop().run_in_executor(_threads, partial(function, *args, **kwargs))
 
 
+@dataclass(frozen=True)
+class _Found:
+    """
+    A connection, and where it is.
+
+    :param place: The place of its backend among those that are asked.
+    :param is_airflows: Whether that is one of Airflow's own.
+    """
+
+    connection: Any
+    place: int
+    is_airflows: bool
+
+
 def find_connection(connection_id: str) -> Any | None:
     """
     Find a connection; None if no backend has it.
@@ -43,14 +69,70 @@ def find_connection(connection_id: str) -> Any | None:
     :raises MalformedConnectionError: if a backend has it, and it cannot be parsed or decrypted.
     :raises Exception: any error of a backend.
     """
+    found = _ask_backends(connection_id)
+    return found.connection if found else None
+
+
+class KeptConnections:
+    """
+    Finds connections again and again; one that a secrets backend does not find any more counts for a while.
+
+    Some backends say of some failures that there is no such connection: that of AWS Secrets Manager if the
+    key of a secret cannot be used, that of Google if it has no permission.
+
+    :param clock: Returns monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last: dict[str, _Found] = {}
+        self._missing_since: dict[str, float] = {}
+        self._missing = ThrottledLog(log)
+
+    def find(self, connection_id: str) -> Any | None:
+        """
+        Find a connection; None if no backend has it, or has had it within the last minute.
+
+        :raises MalformedConnectionError: if a backend has it, and it cannot be parsed or decrypted.
+        :raises Exception: any error of a backend.
+        """
+        try:
+            found = _ask_backends(connection_id)
+        except MalformedConnectionError:
+            self._accept(connection_id, None)
+            raise
+        last = self._last.get(connection_id)
+        if last is None or last.is_airflows or (found is not None and found.place <= last.place):
+            return self._accept(connection_id, found)
+        now = self._clock()
+        if now - self._missing_since.setdefault(connection_id, now) >= KEEP_SECONDS:
+            return self._accept(connection_id, found)
+        self._missing.warning(
+            "The secrets backend does not find the connection %r any more: it was deleted, or the backend"
+            " fails. What was last known of it counts for %g seconds.",
+            connection_id,
+            KEEP_SECONDS,
+        )
+        return last.connection
+
+    def _accept(self, connection_id: str, found: _Found | None) -> Any | None:
+        self._missing_since.pop(connection_id, None)
+        if found is None:
+            self._last.pop(connection_id, None)
+            return None
+        self._last[connection_id] = found
+        return found.connection
+
+
+def _ask_backends(connection_id: str) -> _Found | None:
     from airflow.configuration import ensure_secrets_loaded
 
-    for backend in ensure_secrets_loaded():
+    for place, backend in enumerate(ensure_secrets_loaded()):
         with _translating_malformed():
             found = backend.get_connection(connection_id)
             if found is not None:
                 _ = found.password, found.extra_dejson  # decrypted and parsed on access
-                return found
+                return _Found(found, place, type(backend).__module__.startswith(AIRFLOWS_OWN))
     return None
 
 

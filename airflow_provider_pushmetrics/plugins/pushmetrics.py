@@ -57,7 +57,11 @@ NOT_CONFIGURED = (
     " receiver_connection, or reader_token and one of token, signing_secrets and source_connections"
     " (or AIRFLOW__PUSHMETRICS__RECEIVER_CONNECTION and so on)."
 )
-UNREADABLE = "The connections of the PushMetrics receiver cannot be read now. Try again later."
+INVALID = (
+    "The configuration of the PushMetrics receiver is invalid or incomplete; the log of the API server says"
+    " why."
+)
+UNREADABLE = "The configuration of the PushMetrics receiver cannot be read now. Try again later."
 
 
 class LazyReceiver:
@@ -167,7 +171,9 @@ def build_receiver() -> AsgiApp:
     """
     Build the receiver from Airflow's configuration.
 
-    :raises PushMetricsConfigurationError: if the extra is not installed or the section is incomplete.
+    :raises PushMetricsConfigurationError: if the extra is not installed, or the section is missing,
+        incomplete or invalid.
+    :raises PushMetricsUnavailableError: if a command or a secrets backend fails.
     """
     try:
         from airflow_provider_pushmetrics.plugins.configuration import (
@@ -179,7 +185,10 @@ def build_receiver() -> AsgiApp:
         from airflow_provider_pushmetrics.serving.logs import describe_fault
     except ImportError as error:
         raise PushMetricsMissingExtraError(describe_missing_receiver()) from error
-    options = read_options()
+    try:
+        options = read_options()
+    except PushMetricsUnavailableError as error:
+        raise PushMetricsUnavailableError(UNREADABLE) from error
     if not is_configured(options):
         raise PushMetricsConfigurationError(NOT_CONFIGURED)
     configuration = ReceiverConfiguration(options)
@@ -187,7 +196,7 @@ def build_receiver() -> AsgiApp:
         settings = configuration.build_settings()
         return create_app(settings, configuration.read_access if configuration.has_connections else None)
     except PushMetricsConfigurationError as error:
-        raise PushMetricsConfigurationError(NOT_CONFIGURED) from error
+        raise PushMetricsConfigurationError(INVALID) from error
     except Exception as error:  # of any secrets backend, at the first request
         raise PushMetricsUnavailableError(UNREADABLE) from PushMetricsError(describe_fault(error))
 

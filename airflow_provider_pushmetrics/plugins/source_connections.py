@@ -14,19 +14,22 @@ EXTRAS = ("signing_secrets", "networks", "rate_per_minute", "lenient_content_typ
 
 
 def read_connections(
-    connection_ids: Iterable[str], report: Callable[[str], None]
+    connection_ids: Iterable[str],
+    report: Callable[[str], None],
+    find: Callable[[str], Any | None] = find_connection,
 ) -> tuple[SourceSettings, ...]:
     """
     Read the sources of connections.
 
     :param report: Called with a message for each connection that is missing or invalid; the others are
         returned.
+    :param find: Finds a connection.
     :raises Exception: any error of a secrets backend.
     """
     sources = []
     for connection_id in connection_ids:
         try:
-            connection = find_connection(connection_id)
+            connection = find(connection_id)
             if connection is None:
                 report(
                     f"the connection {connection_id!r} of option source_connections does not exist: create"

@@ -147,7 +147,7 @@ def test_the_mounted_receiver_follows_its_connection_without_a_restart(airflow: 
     with httpx.Client(base_url=base_url, timeout=120) as client:
         for _ in range(3):
             assert deliver(client, "old+token%") == 503
-        assert read_log(airflow).count("The PushMetrics receiver is not configured") == 1
+        assert read_log(airflow).count("The configuration of the PushMetrics receiver is invalid") == 1
         api = {"authorization": f"Bearer {client.get('/auth/token').json()['access_token']}"}
         made = client.post(
             "/api/v2/connections", json=write_connection("old%reader", "old+token"), headers=api

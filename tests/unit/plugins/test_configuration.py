@@ -273,15 +273,29 @@ def test_option_that_needs_a_restart_affects_no_credential(
     assert access.sources == (SourceSettings("pushmetrics", "t"),)
 
 
-def test_of_two_sources_of_one_name_the_first_counts_when_they_are_read_again(
-    monkeypatch: pytest.MonkeyPatch,
+def test_of_two_sources_of_one_name_the_first_counts_at_the_start_and_when_they_are_read_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     set_connection(monkeypatch, "one", "1", source="same")
     set_connection(monkeypatch, "two", "2", source="same")
     configuration = configure(monkeypatch, reader_token="r", source_connections="one,two")
+    assert configuration.build_settings().sources == (SourceSettings("same", "1"),)
     assert configuration.read_access().sources == (SourceSettings("same", "1"),)
-    with pytest.raises(PushMetricsConfigurationError, match="named twice"):
-        configuration.build_settings()
+    assert "a source is named 'same', as one before it" in caplog.text
+
+
+def test_an_invalid_source_of_the_options_is_left_out_by_the_name_of_their_section(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    set_connection(monkeypatch, "sales", "s")
+    options = {
+        "token": "t",
+        "lenient_content_type": "maybe",
+        "reader_token": "r",
+        "source_connections": "sales",
+    }
+    assert configure(monkeypatch, **options).build_settings().sources == (SourceSettings("sales", "s"),)
+    assert "[pushmetrics] has an invalid source: option lenient_content_type of" in caplog.text
 
 
 def test_the_options_do_not_show_in_what_is_logged_of_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from starlette.routing import Mount
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsUnavailableError
 from airflow_provider_pushmetrics.plugins.pushmetrics import (
     GIVE_UP_SECONDS,
+    INVALID,
     MAX_BUILDING,
     NOT_CONFIGURED,
     RETRY_REQUEST_SECONDS,
@@ -296,7 +297,7 @@ async def test_receiver_with_half_its_settings_logs_why_once(
     app = LazyReceiver(build_receiver)
     for _ in range(5):
         start, body = await call(app)
-        assert (start["status"], json.loads(body["body"])["message"]) == (503, NOT_CONFIGURED)
+        assert (start["status"], json.loads(body["body"])["message"]) == (503, INVALID)
     (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("airflow_provider")]
     assert "has no source" in line
 
