@@ -85,7 +85,7 @@ def trigger_report(
     return parse_answer(TriggeredRun, answer | {"was_replayed": was_replayed}, request)
 
 
-def honours_idempotency_keys(base_url: str) -> Call[bool]:
+def honors_idempotency_keys(base_url: str) -> Call[bool]:
     """
     Return whether the server's OpenAPI description declares ``Idempotency-Key`` for its triggers.
 

@@ -39,8 +39,8 @@ def build_widgets() -> dict[str, Any]:
     return {name: build(declared) for name, declared in CONNECTION_FIELDS.items()}
 
 
-def build_behaviour() -> dict[str, Any]:
+def build_behavior() -> dict[str, Any]:
     """Return which of Airflow's own fields the form shows, as the metadata declares it."""
     (declared,) = get_provider_info()["connection-types"]
-    behaviour = declared["ui-field-behaviour"]
-    return {name.replace("-", "_"): value for name, value in behaviour.items()}
+    behavior = declared["ui-field-behaviour"]
+    return {name.replace("-", "_"): value for name, value in behavior.items()}

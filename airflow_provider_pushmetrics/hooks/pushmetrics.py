@@ -152,13 +152,13 @@ class PushMetricsHook(ResultReader, HttpHook):
         )
         return self.call(call)
 
-    def honours_idempotency_keys(self) -> bool:
+    def honors_idempotency_keys(self) -> bool:
         """
         Return whether PushMetrics declares support for idempotency keys, in its ``/openapi.json``.
 
         :return: False also if it has no such file.
         """
-        return self.call(calls.honours_idempotency_keys(self.settings.base_url))
+        return self.call(calls.honors_idempotency_keys(self.settings.base_url))
 
     def fetch_reports(self, *, limit: int | None = None) -> tuple[Report, ...]:
         """
@@ -296,7 +296,7 @@ class PushMetricsHook(ResultReader, HttpHook):
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Return what the connection form shows, for Airflow before 3.2; later ones read the metadata."""
-        return connection_form.build_behaviour()
+        return connection_form.build_behavior()
 
     def test_connection(self) -> tuple[bool, str]:
         """Test the host, the API token, the receiver and the trigger tokens; describe which of them work."""

@@ -137,7 +137,7 @@ class RunStarter:
         :raises PushMetricsUnconfirmedRun: if it is unknown whether there is one, so that no retry starts a
             second run.
         """
-        if self.hook.honours_idempotency_keys():
+        if self.hook.honors_idempotency_keys():
             self.log.info("PushMetrics supports idempotency keys: calling again with the same one is safe")
             return self._identify(self._call_again(target, error))
         # Without the newest run before the call, every run of the report would count as new.

@@ -36,7 +36,7 @@ V = TypeVar("V")
 
 LIST_BACKOFF = RetryPolicy(attempts=1_000_000, base_seconds=2.0, max_seconds=120.0)
 LONGEST_RETRY_AFTER_SECONDS = 3600.0
-"""The longest ``Retry-After`` that is honoured."""
+"""The longest ``Retry-After`` that is honored."""
 
 MAX_SINGLE_RUNS = 100
 """How many runs that are not in the list are requested in one round; the others follow in the next ones."""

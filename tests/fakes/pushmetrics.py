@@ -67,8 +67,8 @@ class FakePushMetrics:
     :param outcomes: How the runs end that are started from now on; the last one stands for all further ones.
     :param looks: How often each of them answers that it is unfinished.
     :param names_runs: Whether the trigger answers with the run's id, which the real product does not do.
-    :param honours_keys: Whether an Idempotency-Key gives the same run again.
-    :param describes_keys: Whether its OpenAPI description says that it honours such keys.
+    :param honors_keys: Whether an Idempotency-Key gives the same run again.
+    :param describes_keys: Whether its OpenAPI description says that it honors such keys.
     :param drops_answers: How many calls of the trigger from now on start a run and get no answer of its own.
     :param answers_with_page: Whether a page in front of it hides what the trigger answers.
     :param swallows_calls: How many of them start no run at all.
@@ -113,7 +113,7 @@ class FakePushMetrics:
     outcomes: list[str] = field(default_factory=lambda: ["success"])
     looks: int = 0
     names_runs: bool = True
-    honours_keys: bool = True
+    honors_keys: bool = True
     describes_keys: bool = False
     drops_answers: int = 0
     answers_with_page: bool = False
@@ -247,7 +247,7 @@ class FakePushMetrics:
             self.swallows_calls -= 1
             return self._build_outage()
         key = seen.headers.get("idempotency-key")
-        earlier = self.always_replays or (self._runs_by_key.get(key) if key and self.honours_keys else None)
+        earlier = self.always_replays or (self._runs_by_key.get(key) if key and self.honors_keys else None)
         if earlier and not self.always_replays and earlier.parameters != seen.json:
             return JSONResponse({"message": "This key was used before with other parameters"}, 409)
         run = earlier or self.start_run(request.path_params["report"], seen.json)

@@ -592,23 +592,9 @@ NAMES_OF_OTHERS = frozenset(
 )
 
 A_STATE = "the state of a run as another server may write it"
-FOLLOWS = "follows with the next change of what Airflow runs"
 SPELLED_OTHERWISE = {
-    "airflow_provider_pushmetrics/client/calls.py": FOLLOWS,
     "airflow_provider_pushmetrics/client/models.py": A_STATE,
-    "airflow_provider_pushmetrics/hooks/connection_form.py": FOLLOWS,
-    "airflow_provider_pushmetrics/hooks/pushmetrics.py": FOLLOWS,
-    "airflow_provider_pushmetrics/operators/run_starter.py": FOLLOWS,
-    "airflow_provider_pushmetrics/plugins/page/page.js": FOLLOWS,
-    "airflow_provider_pushmetrics/triggers/run_list.py": FOLLOWS,
-    "tests/fakes/pushmetrics.py": FOLLOWS,
-    "tests/integration/provider/test_crash_safety.py": FOLLOWS,
-    "tests/integration/provider/test_hidden_run_ids.py": FOLLOWS,
-    "tests/integration/provider/test_operator.py": FOLLOWS,
-    "tests/integration/provider/test_watcher_without_receiver.py": FOLLOWS,
-    "tests/unit/client/test_calls.py": FOLLOWS,
     "tests/unit/client/test_models.py": A_STATE,
-    "tests/unit/hooks/test_connection_form.py": FOLLOWS,
 }
 """Files with other spellings, and why."""
 

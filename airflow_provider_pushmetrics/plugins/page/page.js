@@ -94,7 +94,7 @@ export function makeLink(href, text, { title = "", opensTab = false } = {}) {
   return link;
 }
 
-/** Follow the light or dark colours that are chosen in Airflow; the system's, outside of Airflow's frame. */
+/** Follow the light or dark colors that are chosen in Airflow; the system's, outside of Airflow's frame. */
 export function followTheme() {
   if (window.parent === window) return;
   const airflow = window.parent.document.documentElement;

@@ -77,17 +77,17 @@ def run_task(ti: FakeTaskInstance | None = None, **kwargs: Any) -> Any:
 
 
 @pytest.mark.parametrize("names_runs", MODES)
-@pytest.mark.parametrize("honours_keys", MODES)
+@pytest.mark.parametrize("honors_keys", MODES)
 @pytest.mark.parametrize("dies", ["before", "after"])
 def test_a_worker_that_dies_after_the_call_leaves_a_run_that_the_next_try_goes_on_with(
     supervisor: FakeSupervisor,
     pushmetrics: FakePushMetrics,
     deferrable: bool,
     dies: str,
-    honours_keys: bool,
+    honors_keys: bool,
     names_runs: bool,
 ) -> None:
-    pushmetrics.honours_keys = pushmetrics.describes_keys = honours_keys
+    pushmetrics.honors_keys = pushmetrics.describes_keys = honors_keys
     pushmetrics.names_runs = names_runs
     supervisor.dies, supervisor.spares = dies, 1
     with pytest.raises(Killed):
@@ -97,7 +97,7 @@ def test_a_worker_that_dies_after_the_call_leaves_a_run_that_the_next_try_goes_o
 
 
 def test_a_worker_that_dies_while_its_task_is_deferred_leaves_one_run(pushmetrics: FakePushMetrics) -> None:
-    pushmetrics.honours_keys = False
+    pushmetrics.honors_keys = False
     pushmetrics.outcomes = ["running"]
     with pytest.raises(TaskDeferred):
         build(**DEFERRED).execute(build_context())
@@ -121,7 +121,7 @@ async def test_a_triggerer_that_is_restarted_waits_for_the_same_run(pushmetrics:
 
 
 def test_a_try_after_a_timeout_goes_on_with_the_run(pushmetrics: FakePushMetrics, deferrable: bool) -> None:
-    pushmetrics.honours_keys, pushmetrics.outcomes = False, ["running"]
+    pushmetrics.honors_keys, pushmetrics.outcomes = False, ["running"]
     with pytest.raises(PushMetricsRunTimeout):
         run_task(deferrable=deferrable, timeout=0.05)
     pushmetrics.runs[0].status = "success"
@@ -129,11 +129,11 @@ def test_a_try_after_a_timeout_goes_on_with_the_run(pushmetrics: FakePushMetrics
     assert len(pushmetrics.triggered) == 1
 
 
-@pytest.mark.parametrize("honours_keys", [True, False])
+@pytest.mark.parametrize("honors_keys", [True, False])
 def test_a_try_after_a_failed_run_starts_another_one(
-    pushmetrics: FakePushMetrics, deferrable: bool, honours_keys: bool
+    pushmetrics: FakePushMetrics, deferrable: bool, honors_keys: bool
 ) -> None:
-    pushmetrics.honours_keys, pushmetrics.outcomes = honours_keys, ["failed", "success"]
+    pushmetrics.honors_keys, pushmetrics.outcomes = honors_keys, ["failed", "success"]
     with pytest.raises(PushMetricsRunFailed):
         run_task(deferrable=deferrable)
     assert run_task(FakeTaskInstance(try_number=2), deferrable=deferrable)["run_id"] == 2
@@ -209,11 +209,11 @@ def test_task_that_reuses_its_run_is_told_how_to_run_the_report_with_other_param
     assert run_task(FakeTaskInstance(try_number=2, max_tries=3), **changed)["run_id"] == 2
 
 
-@pytest.mark.parametrize("honours_keys", [True, False])
+@pytest.mark.parametrize("honors_keys", [True, False])
 def test_a_cleared_task_that_reuses_its_run_finds_it_in_its_store(
-    pushmetrics: FakePushMetrics, deferrable: bool, honours_keys: bool
+    pushmetrics: FakePushMetrics, deferrable: bool, honors_keys: bool
 ) -> None:
-    pushmetrics.honours_keys = honours_keys
+    pushmetrics.honors_keys = honors_keys
     wanted: dict[str, Any] = {"on_clear": "reuse", "deferrable": deferrable}
     assert run_task(FakeTaskInstance(max_tries=2), **wanted)["run_id"] == 1
     assert run_task(FakeTaskInstance(try_number=2, max_tries=3), **wanted)["run_id"] == 1
@@ -236,7 +236,7 @@ def test_three_tries_at_a_server_that_drops_its_answers_start_one_run(
     pushmetrics: FakePushMetrics, connect_whole: Connect, deferrable: bool, changes: dict[str, Any]
 ) -> None:
     connect_whole(**changes)
-    pushmetrics.honours_keys, pushmetrics.drops_answers = False, 3
+    pushmetrics.honors_keys, pushmetrics.drops_answers = False, 3
     results = [run_task(FakeTaskInstance(try_number=number), deferrable=deferrable) for number in (1, 2, 3)]
     assert {result["run_id"] for result in results} == {1}
     assert len(pushmetrics.triggered) == 1
@@ -264,34 +264,34 @@ def test_a_cleared_task_that_reuses_its_run_may_call_again_after_a_call_that_nob
 
 
 @pytest.mark.parametrize(
-    ("honours_keys", "on_unknown", "runs"), [(True, "fail", 1), (False, "call_again", 2)]
+    ("honors_keys", "on_unknown", "runs"), [(True, "fail", 1), (False, "call_again", 2)]
 )
 def test_a_call_is_repeated_where_the_server_says_that_this_is_safe_or_the_user_wants_it(
-    pushmetrics: FakePushMetrics, honours_keys: bool, on_unknown: str, runs: int
+    pushmetrics: FakePushMetrics, honors_keys: bool, on_unknown: str, runs: int
 ) -> None:
-    pushmetrics.honours_keys = pushmetrics.describes_keys = honours_keys
-    pushmetrics.drops_answers, pushmetrics.hides_runs = 1, not honours_keys
+    pushmetrics.honors_keys = pushmetrics.describes_keys = honors_keys
+    pushmetrics.drops_answers, pushmetrics.hides_runs = 1, not honors_keys
     assert run_task(on_unknown=on_unknown)["run_id"] == runs
     assert len(pushmetrics.runs) == runs
     assert len(set(pushmetrics.keys)) == 1
 
 
-@pytest.mark.parametrize("honours_keys", [True, False])
+@pytest.mark.parametrize("honors_keys", [True, False])
 def test_second_call_without_an_answer_leaves_the_run_to_the_next_try(
-    pushmetrics: FakePushMetrics, honours_keys: bool
+    pushmetrics: FakePushMetrics, honors_keys: bool
 ) -> None:
-    pushmetrics.honours_keys = pushmetrics.describes_keys = honours_keys
-    pushmetrics.drops_answers, pushmetrics.hides_runs = 2, not honours_keys
+    pushmetrics.honors_keys = pushmetrics.describes_keys = honors_keys
+    pushmetrics.drops_answers, pushmetrics.hides_runs = 2, not honors_keys
     with pytest.raises(PushMetricsUnavailableError) as caught:
         run_task(on_unknown="call_again")
     assert not isinstance(caught.value, AirflowFailException)  # Airflow retries after that
     result = run_task(FakeTaskInstance(try_number=2), on_unknown="call_again")
-    assert result["run_id"] == (1 if honours_keys else 3)
+    assert result["run_id"] == (1 if honors_keys else 3)
     assert len(set(pushmetrics.keys)) == 1
 
 
 def test_server_that_asks_to_wait_is_not_called_again_before_that(pushmetrics: FakePushMetrics) -> None:
-    pushmetrics.honours_keys = pushmetrics.describes_keys = True
+    pushmetrics.honors_keys = pushmetrics.describes_keys = True
     pushmetrics.drops_answers, pushmetrics.retry_after = 1, "600"
     with pytest.raises(PushMetricsUnavailableError) as caught:
         run_task()
@@ -305,7 +305,7 @@ def test_server_that_asks_to_wait_is_not_called_again_before_that(pushmetrics: F
 def test_second_call_without_an_answer_says_how_long_the_server_asks_to_wait(
     pushmetrics: FakePushMetrics,
 ) -> None:
-    pushmetrics.honours_keys = pushmetrics.describes_keys = True
+    pushmetrics.honors_keys = pushmetrics.describes_keys = True
     pushmetrics.drops_answers, pushmetrics.retry_after = 2, "0"
     with pytest.raises(PushMetricsUnavailableError) as caught:
         run_task()
@@ -316,7 +316,7 @@ def test_second_call_without_an_answer_says_how_long_the_server_asks_to_wait(
 def test_second_call_that_is_refused_fails_with_the_reason(
     pushmetrics: FakePushMetrics, connect_whole: Connect
 ) -> None:
-    pushmetrics.honours_keys = pushmetrics.describes_keys = True
+    pushmetrics.honors_keys = pushmetrics.describes_keys = True
     pushmetrics.drops_answers = 2
     with pytest.raises(PushMetricsUnavailableError):
         run_task()
@@ -386,7 +386,7 @@ def test_without_a_store_a_call_that_nobody_can_look_for_fails_without_a_retry(
 def test_a_try_after_a_timeout_looks_for_the_run_that_nobody_has_named(
     pushmetrics: FakePushMetrics, deferrable: bool
 ) -> None:
-    pushmetrics.honours_keys = pushmetrics.names_runs = False
+    pushmetrics.honors_keys = pushmetrics.names_runs = False
     pushmetrics.hides_runs, pushmetrics.outcomes = True, ["running"]
     with pytest.raises(PushMetricsRunTimeout):
         run_task(deferrable=deferrable, timeout=0.05)
@@ -396,7 +396,7 @@ def test_a_try_after_a_timeout_looks_for_the_run_that_nobody_has_named(
 
 
 def test_tries_that_cannot_tell_their_run_from_others_start_no_more(pushmetrics: FakePushMetrics) -> None:
-    pushmetrics.honours_keys = pushmetrics.names_runs = False
+    pushmetrics.honors_keys = pushmetrics.names_runs = False
     pushmetrics.bystanders = 1
     for number in (1, 2, 3):
         with pytest.raises(PushMetricsAmbiguousRun):
@@ -408,7 +408,7 @@ def test_tries_that_cannot_tell_their_run_from_others_start_no_more(pushmetrics:
 def test_a_run_that_nobody_had_named_and_that_has_failed_is_followed_by_another(
     supervisor: FakeSupervisor, pushmetrics: FakePushMetrics
 ) -> None:
-    pushmetrics.honours_keys = pushmetrics.names_runs = False
+    pushmetrics.honors_keys = pushmetrics.names_runs = False
     pushmetrics.outcomes = ["failed", "success"]
     supervisor.dies, supervisor.spares = "after", 1
     with pytest.raises(Killed):

@@ -131,5 +131,5 @@ def test_the_log_and_the_blocks_of_a_real_run_are_read(service: ServiceProcess) 
     assert [report.name for report in hook.fetch_reports()] == [hook.fetch_report(1).name]
 
 
-def test_the_service_says_of_itself_that_it_honours_idempotency_keys() -> None:
-    assert PushMetricsHook().honours_idempotency_keys()
+def test_the_service_says_of_itself_that_it_honors_idempotency_keys() -> None:
+    assert PushMetricsHook().honors_idempotency_keys()

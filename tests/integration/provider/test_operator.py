@@ -460,7 +460,7 @@ def test_each_mapped_task_starts_a_run_of_its_own(pushmetrics: FakePushMetrics) 
 
 
 def test_a_server_that_does_not_know_keys_starts_a_run_each_time(pushmetrics: FakePushMetrics) -> None:
-    pushmetrics.honours_keys = False
+    pushmetrics.honors_keys = False
     assert [run_task(FakeTaskInstance(try_number=number))["run_id"] for number in (1, 2)] == [1, 2]
 
 

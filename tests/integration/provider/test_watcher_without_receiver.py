@@ -407,7 +407,7 @@ async def test_an_outage_delays_events_and_is_logged_once_a_minute(
     assert "wrong-api-token" not in caplog.text
 
 
-async def test_retry_after_is_honoured_by_all_watchers(pushmetrics: FakePushMetrics) -> None:
+async def test_retry_after_is_honored_by_all_watchers(pushmetrics: FakePushMetrics) -> None:
     async with watch(quick()) as first, watch(quick(consumer="other"), "other") as second:
         await begin(first)
         await begin(second)

@@ -63,7 +63,7 @@ TRIGGER_ROUTE = "/api/v1/report/{reference}/webhook"
 
 
 @pytest.mark.parametrize(
-    ("answer", "honours"),
+    ("answer", "honors"),
     [
         (build_answer(200, describe(TRIGGER_ROUTE)), True),
         (build_answer(200, describe(TRIGGER_ROUTE, "idempotency-key")), True),
@@ -80,9 +80,9 @@ TRIGGER_ROUTE = "/api/v1/report/{reference}/webhook"
         (BROKE_OFF, False),
     ],
 )
-def test_only_a_server_that_says_so_is_known_to_honour_keys(answer: Any, honours: bool) -> None:
+def test_only_a_server_that_says_so_is_known_to_honor_keys(answer: Any, honors: bool) -> None:
     driver = ScriptedDriver([answer])
-    assert driver.run(calls.honours_idempotency_keys(BASE)) is honours
+    assert driver.run(calls.honors_idempotency_keys(BASE)) is honors
     assert set(driver.last_headers) == {"Accept"}
 
 

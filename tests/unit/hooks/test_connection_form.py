@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_pushmetrics.get_provider_info import CONNECTION_FIELDS
-from airflow_provider_pushmetrics.hooks.connection_form import SHOWN, build_behaviour, build_widgets
+from airflow_provider_pushmetrics.hooks.connection_form import SHOWN, build_behavior, build_widgets
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from tests.fakes.airflow_versions import AIRFLOW_VERSION
 
@@ -58,8 +58,8 @@ def test_the_form_of_old_versions_shows_no_token() -> None:
 
 
 def test_the_form_of_old_versions_hides_and_names_fields_as_that_of_new_ones() -> None:
-    assert PushMetricsHook.get_ui_field_behaviour() == build_behaviour()
-    assert build_behaviour() == {
+    assert PushMetricsHook.get_ui_field_behaviour() == build_behavior()
+    assert build_behavior() == {
         "hidden_fields": ["login", "schema", "port"],
         "relabeling": {"host": "Host", "password": "API token"},
         "placeholders": {"host": "https://pushmetrics.io", "password": "pmpat_…"},
