@@ -25,35 +25,48 @@ def main() -> None:
         extra = EXTRAS.get(_find_command(sys.argv[1:]))
         if extra is None or (error.name or "").startswith("airflow_provider_pushmetrics"):
             raise
-        print(describe_missing_extra(error, extra, _find_airflow()), file=sys.stderr)  # noqa: T201
+        versions = find_version("apache-airflow"), find_version("sqlalchemy")
+        print(describe_missing_extra(error, extra, *versions), file=sys.stderr)  # noqa: T201
         sys.exit(1)
 
 
-def describe_missing_extra(error: ImportError, extra: str, airflow_version: str | None) -> str:
+def describe_missing_extra(
+    error: ImportError, extra: str, airflow_version: str | None, sqlalchemy_version: str | None
+) -> str:
     """
     Describe which extra is missing and how to install it.
 
     :param airflow_version: The installed version of Airflow; None without Airflow.
+    :param sqlalchemy_version: The installed version of SQLAlchemy; None without it.
     """
     return (
         f"pushmetrics: this command needs the extra {extra!r}; {error.name or 'a module'!r} is missing or too"
-        f" old. {advise_install(extra, airflow_version)}"
+        f" old. {advise_install(extra, airflow_version, sqlalchemy_version)}"
     )
 
 
-def advise_install(extra: str, airflow_version: str | None) -> str:
+def advise_install(extra: str, airflow_version: str | None, sqlalchemy_version: str | None) -> str:
     """
-    Describe how to install an extra that needs SQLAlchemy 2, so that pip does not replace Airflow.
+    Describe how to install an extra that needs SQLAlchemy 2, so that pip replaces nothing of Airflow.
+
+    An Airflow 3.1 may have SQLAlchemy 1.4, because its FAB provider needs that.
 
     :param airflow_version: The installed version of Airflow; None without Airflow.
+    :param sqlalchemy_version: The installed version of SQLAlchemy; None without it.
     """
     wanted = f"'airflow-provider-pushmetrics[{extra}]'"
     if airflow_version is None:
         return f"Install it: pip install {wanted}."
-    if _is_before_3_1(airflow_version):
+    if _is_before(airflow_version, (3, 1)):
         return (
             f"It needs SQLAlchemy 2, which Airflow {airflow_version} cannot have: here pip would replace"
             f" Airflow. Install it in a separate virtual environment: pip install {wanted}."
+        )
+    if sqlalchemy_version is not None and _is_before(sqlalchemy_version, (2, 0)):
+        return (
+            f"It needs SQLAlchemy 2, and this Airflow has {sqlalchemy_version}, which pip would replace here:"
+            " an Airflow with the FAB provider would then no longer start. Install it in a separate virtual"
+            f" environment: pip install {wanted}."
         )
     return f"Install it, and keep Airflow: pip install 'apache-airflow=={airflow_version}' {wanted}."
 
@@ -97,12 +110,13 @@ def _find_command(arguments: list[str]) -> str:
     return next((word for word in arguments if not word.startswith("-")), "")
 
 
-def _find_airflow() -> str | None:
+def find_version(distribution: str) -> str | None:
+    """Find the installed version of a distribution; None if it is not installed."""
     try:
-        return metadata.version("apache-airflow")
+        return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
 
 
-def _is_before_3_1(version: str) -> bool:
-    return tuple(int(part) for part in version.split(".")[:2]) < (3, 1)
+def _is_before(version: str, limit: tuple[int, int]) -> bool:
+    return tuple(int(part) for part in version.split(".")[:2]) < limit

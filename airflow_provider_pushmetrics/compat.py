@@ -1,37 +1,75 @@
 """
-The differences between the supported versions of Airflow, 2.11 to 3.4, that no Airflow provider covers.
+The differences between the supported versions of Airflow, 2.11 to 3.4.
 
 No other module catches an ImportError for them. What an old version lacks is None here, or a substitute,
 or is refused by ``require_airflow`` with the required version.
+
+``airflow.providers.common.compat.sdk`` finds what Airflow has moved, as ``PLACES`` does. It is only used for
+the types: the constraint files of Airflow 2.11.0 and 3.0 have a version of that provider without it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from airflow import __version__ as airflow_version
-from airflow.providers.common.compat.sdk import Variable, XCom, mask_secret
 from airflow.triggers.base import BaseTrigger
 from asgiref.sync import sync_to_async
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsAirflowVersionError
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        Asset,
+        BaseOperator,
+        BaseOperatorLink,
+        BaseSensorOperator,
+        Connection,
+        ObjectStoragePath,
+        PokeReturnValue,
+        Stats,
+        Variable,
+        XCom,
+        conf,
+        mask_secret,
+    )
     from pydantic import JsonValue
 
 __all__ = [
     "HAS_XCOM_BACKEND",
     "LINK_PREFIX",
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowNotFoundException",
     "AirflowRuntimeError",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "Asset",
     "AssetWatcher",
     "BaseEventTrigger",
+    "BaseOperator",
+    "BaseOperatorLink",
+    "BaseSensorOperator",
+    "ObjectStoragePath",
+    "PokeReturnValue",
     "RetryDecision",
     "RetryPolicy",
     "SharedStreamProducer",
+    "Stats",
+    "Variable",
+    "XCom",
     "amask_secret",
+    "conf",
     "fetch_task_state",
+    "get_async_connection",
     "get_listener_manager",
     "has_airflow",
     "has_listeners",
@@ -69,6 +107,81 @@ def read_version(text: str) -> tuple[int, int]:
 def has_airflow(since: str, *, version: str = airflow_version) -> bool:
     """Return whether this Airflow has a version or a later one, such as ``3.1``."""
     return read_version(version) >= read_version(since)
+
+
+_EXCEPTIONS = ("airflow.sdk.exceptions", "airflow.exceptions")
+
+PLACES: Mapping[str, tuple[str, ...]] = {
+    "AirflowException": _EXCEPTIONS,
+    "AirflowFailException": _EXCEPTIONS,
+    "AirflowNotFoundException": _EXCEPTIONS,
+    "AirflowSensorTimeout": _EXCEPTIONS,
+    "AirflowSkipException": _EXCEPTIONS,
+    "Asset": ("airflow.sdk",),
+    "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
+    "BaseOperator": ("airflow.sdk",),
+    "BaseOperatorLink": ("airflow.sdk",),
+    "BaseSensorOperator": ("airflow.sdk",),
+    "ObjectStoragePath": ("airflow.sdk",),
+    "PokeReturnValue": ("airflow.sdk",),
+    "Stats": ("airflow.sdk.observability.stats", "airflow.stats"),
+    "Variable": ("airflow.sdk",),
+    "XCom": ("airflow.sdk.execution_time.xcom",),
+    "conf": ("airflow.sdk.configuration", "airflow.configuration"),
+    "mask_secret": ("airflow.sdk.log", "airflow.sdk.execution_time.secrets_masker"),
+}
+"""The modules of Airflow 3 that may have a name, the newest first."""
+
+PLACES_BEFORE_3: Mapping[str, str] = {
+    **dict.fromkeys([name for name in PLACES if PLACES[name] is _EXCEPTIONS], "airflow.exceptions"),
+    "Asset": "airflow.datasets:Dataset",
+    "BaseHook": "airflow.hooks.base",
+    "BaseOperator": "airflow.models.baseoperator",
+    "BaseOperatorLink": "airflow.models.baseoperatorlink",
+    "BaseSensorOperator": "airflow.sensors.base",
+    "ObjectStoragePath": "airflow.io.path",
+    "PokeReturnValue": "airflow.sensors.base",
+    "Stats": "airflow.stats",
+    "Variable": "airflow.models.variable",
+    "XCom": "airflow.models.xcom",
+    "conf": "airflow.configuration",
+    "mask_secret": "airflow.utils.log.secrets_masker",
+}
+"""The module of Airflow 2.11 that has a name, and the name there if it is another one."""
+
+
+def find_name(name: str) -> Any:
+    """
+    Find a name of ``PLACES`` where this Airflow has it.
+
+    :raises ImportError: if it is in none of these modules.
+    """
+    for place in PLACES[name] if has_airflow("3.0") else (PLACES_BEFORE_3[name],):
+        module, _, other = place.partition(":")
+        try:
+            return getattr(import_module(module), other or name)
+        except (ModuleNotFoundError, AttributeError):
+            continue
+    raise ImportError(f"Airflow {airflow_version} has {name!r} in none of its known places")
+
+
+if not TYPE_CHECKING:
+    XCom, Variable, mask_secret = (find_name(name) for name in ("XCom", "Variable", "mask_secret"))
+
+    def __getattr__(name: str) -> Any:  # what is not needed is not imported: some of it takes long
+        if name not in PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = find_name(name)
+        return found
+
+
+async def get_async_connection(conn_id: str) -> Connection:
+    """Get a connection without blocking the event loop."""
+    hook = find_name("BaseHook")
+    if hasattr(hook, "aget_connection"):  # from Airflow 3.1 on
+        connection: Connection = await hook.aget_connection(conn_id=conn_id)
+        return connection
+    return await run_in_thread(hook.get_connection, conn_id=conn_id)
 
 
 def require_airflow(since: str, feature: str, instead: str, *, version: str = airflow_version) -> None:

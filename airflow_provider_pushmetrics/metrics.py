@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from airflow.providers.common.compat.sdk import Stats
-
 from airflow_provider_pushmetrics.client.models import RunStatus
+from airflow_provider_pushmetrics.compat import Stats
 
 Tags = Mapping[str, str]
 """Tags of a metric, besides its own."""

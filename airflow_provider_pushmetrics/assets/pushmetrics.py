@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from airflow.providers.common.compat.sdk import Asset
-
 from airflow_provider_pushmetrics.assets.update_rules import AssetUpdateRule, write_rule
 from airflow_provider_pushmetrics.assets.uris import DEFAULT_HOST, ReportUri, parse_uri
-from airflow_provider_pushmetrics.compat import AssetWatcher, has_airflow, require_airflow
+from airflow_provider_pushmetrics.compat import Asset, AssetWatcher, has_airflow, require_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.triggers.event_filters import read_number

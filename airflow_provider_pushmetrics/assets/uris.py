@@ -120,7 +120,7 @@ def create_asset(
     :return: The asset.
     :raises PushMetricsParameterError: if the host or an id cannot be a part of a URI.
     """
-    from airflow.providers.common.compat.sdk import Asset
+    from airflow_provider_pushmetrics.compat import Asset
 
     uri = str(parse_uri(str(ReportUri(host, _write_id(report_id), _write_id(query_id), name))))
     given: dict[str, Any] = {"name": name} if name is not None else {}

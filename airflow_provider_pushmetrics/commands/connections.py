@@ -53,7 +53,8 @@ def open_hook(conn_id: str, url: str | None, environ: Mapping[str, str] = os.env
 
 def _get_connection(conn_id: str) -> object:
     from airflow.models.connection import Connection
-    from airflow.providers.common.compat.sdk import AirflowException
+
+    from airflow_provider_pushmetrics.compat import AirflowException
 
     try:
         return Connection.get_connection_from_secrets(conn_id)

@@ -9,7 +9,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import aiohttp
-from airflow.providers.common.compat.connection import get_async_connection
 
 from airflow_provider_pushmetrics.client import calls, feed, reports
 from airflow_provider_pushmetrics.client.credentials import Credentials
@@ -26,6 +25,7 @@ from airflow_provider_pushmetrics.client.protocol import Call, T
 from airflow_provider_pushmetrics.client.retry_policy import RetryPolicy
 from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY
 from airflow_provider_pushmetrics.client.transports import MAX_RESPONSE_BYTES, AsyncTransport
+from airflow_provider_pushmetrics.compat import get_async_connection
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings

@@ -10,13 +10,12 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
-
 from airflow_provider_pushmetrics.client import calls
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.outcomes import wait_until_ready
 from airflow_provider_pushmetrics.client.protocol import Call, NetworkError, Request, T
 from airflow_provider_pushmetrics.client.transports import SyncTransport
+from airflow_provider_pushmetrics.compat import ObjectStoragePath
 from airflow_provider_pushmetrics.exceptions import PushMetricsProtocolError, PushMetricsUnavailableError
 from airflow_provider_pushmetrics.hooks import frames
 from airflow_provider_pushmetrics.hooks.results import (

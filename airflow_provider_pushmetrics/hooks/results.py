@@ -14,10 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath
-
 from airflow_provider_pushmetrics.client.errors import refuse_failed_result
 from airflow_provider_pushmetrics.client.protocol import Request, Response
+from airflow_provider_pushmetrics.compat import ObjectStoragePath
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsProtocolError
 
 log = logging.getLogger(__name__)

@@ -7,9 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink
-
-from airflow_provider_pushmetrics.compat import LINK_PREFIX, read_link, store_link
+from airflow_provider_pushmetrics.compat import LINK_PREFIX, BaseOperatorLink, read_link, store_link
 from airflow_provider_pushmetrics.exceptions import PushMetricsUntrustedUrlError
 from airflow_provider_pushmetrics.redaction import strip_query
 from airflow_provider_pushmetrics.storable import clean_text

@@ -8,8 +8,6 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf
-
 from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.models import RunResult
 from airflow_provider_pushmetrics.client.outcomes import (
@@ -21,7 +19,7 @@ from airflow_provider_pushmetrics.client.outcomes import (
 )
 from airflow_provider_pushmetrics.client.wait_budget import DEFAULT_POLL_INTERVAL_SECONDS, WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
-from airflow_provider_pushmetrics.compat import require_airflow
+from airflow_provider_pushmetrics.compat import BaseOperator, conf, require_airflow
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsError,
     PushMetricsLastLookError,

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow import __version__ as airflow_version
 from airflow.configuration import conf
@@ -28,7 +28,7 @@ from airflow.models.asset import (
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.utils.types import DagRunType
-from sqlalchemy import Insert, func, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -42,6 +42,9 @@ from airflow_provider_pushmetrics.plugins.event_starts import (
     select_schedules,
     select_starts,
 )
+
+if TYPE_CHECKING:  # Airflow 3.1 may have SQLAlchemy 1.4, which has it elsewhere
+    from sqlalchemy import Insert
 
 FIRST_EXACT_VERSION = "3.4"
 LOCK_TIMEOUT_SECONDS = 5
@@ -121,7 +124,7 @@ def find_last_run_after(session: Session, dag_ids: Sequence[str]) -> datetime | 
 @dataclass(frozen=True)
 class QueuedAgain:
     """
-    The result of queueing Dags again.
+    The result of queuing Dags again.
 
     :param queued: The starts whose Dags are queued now.
     :param hopeless: Those that no run can consume.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.models.asset import (
     AssetDagRunQueue,
@@ -19,24 +19,14 @@ from airflow.models.asset import (
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.utils.types import DagRunType
-from sqlalchemy import (
-    ColumnElement,
-    ScalarSelect,
-    Select,
-    Subquery,
-    and_,
-    exists,
-    false,
-    func,
-    literal,
-    select,
-    true,
-    union_all,
-)
+from sqlalchemy import and_, exists, false, func, literal, select, true, union_all
 from sqlalchemy.orm import Session, aliased
 
 from airflow_provider_pushmetrics.assets.uris import SCHEME
 from airflow_provider_pushmetrics.compat import has_airflow
+
+if TYPE_CHECKING:  # Airflow 3.1 may have SQLAlchemy 1.4, which has these elsewhere
+    from sqlalchemy import ColumnElement, ScalarSelect, Select, Subquery
 
 HORIZON = timedelta(minutes=10)
 """How old an event may be. An API server that has just started queues no older one again."""

@@ -162,9 +162,10 @@ class LazyReceiver:
 
 def describe_missing_receiver(version: str = airflow_version) -> str:
     """Describe that the extra is missing, and how to install it into this Airflow or beside it."""
-    from airflow_provider_pushmetrics.cli import advise_install
+    from airflow_provider_pushmetrics.cli import advise_install, find_version
 
-    return f"The PushMetrics receiver is not installed in this Airflow. {advise_install('receiver', version)}"
+    way_out = advise_install("receiver", version, find_version("sqlalchemy"))
+    return f"The PushMetrics receiver is not installed in this Airflow. {way_out}"
 
 
 def build_receiver() -> AsgiApp:

@@ -8,16 +8,15 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_pushmetrics.client.models import FoundEvent
+from airflow_provider_pushmetrics.client.outcomes import fetch_event_outcome
+from airflow_provider_pushmetrics.compat import (
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
 )
-
-from airflow_provider_pushmetrics.client.models import FoundEvent
-from airflow_provider_pushmetrics.client.outcomes import fetch_event_outcome
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsEventTakenError,
     PushMetricsParameterError,

@@ -6,8 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_pushmetrics.assets.uris import SCHEME, ReportUri, parse_uri
 from airflow_provider_pushmetrics.client import calls
 from airflow_provider_pushmetrics.client.credentials import Credentials
@@ -20,7 +18,7 @@ from airflow_provider_pushmetrics.client.outcomes import (
 )
 from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.client.waits import FinishedRun
-from airflow_provider_pushmetrics.compat import redact_secrets, require_airflow
+from airflow_provider_pushmetrics.compat import BaseOperator, redact_secrets, require_airflow
 from airflow_provider_pushmetrics.events import QueryRun, ReportRun, parse_event
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsConfigurationError,

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent
 
 from airflow_provider_pushmetrics.client.models import RunStatus
-from airflow_provider_pushmetrics.compat import fetch_task_state, has_airflow, has_listeners, store_xcoms
+from airflow_provider_pushmetrics.compat import (
+    BaseOperator,
+    fetch_task_state,
+    has_airflow,
+    has_listeners,
+    store_xcoms,
+)
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.storable import make_storable
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
-
 from airflow_provider_pushmetrics.client.models import QueryOutcome
 from airflow_provider_pushmetrics.client.outcomes import describe_truncation
+from airflow_provider_pushmetrics.compat import AirflowFailException, BaseOperator
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsAirflowVersionError,
     PushMetricsApiError,

@@ -11,10 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, ObjectStoragePath
-
 from airflow_provider_pushmetrics.client.models import QueryOutcome, RunStatus, SavedResult
 from airflow_provider_pushmetrics.client.outcomes import describe_truncation, fetch_query_outcome
+from airflow_provider_pushmetrics.compat import AirflowSkipException, BaseOperator, ObjectStoragePath
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsNoResultsError,
     PushMetricsParameterError,

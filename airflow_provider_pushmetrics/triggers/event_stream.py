@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakSet
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
-
 from airflow_provider_pushmetrics.client import feed, waits
 from airflow_provider_pushmetrics.client.models import FeedEvent, FoundEvent
 from airflow_provider_pushmetrics.client.run_polling import REFUSAL_SECONDS
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
-from airflow_provider_pushmetrics.compat import AirflowRuntimeError, SharedStreamProducer, has_airflow
+from airflow_provider_pushmetrics.compat import (
+    AirflowNotFoundException,
+    AirflowRuntimeError,
+    SharedStreamProducer,
+    has_airflow,
+)
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,

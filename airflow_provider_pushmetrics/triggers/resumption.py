@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from airflow.providers.common.compat.sdk import conf
+from airflow_provider_pushmetrics.compat import conf
 
 LOCAL_EXECUTORS = ("LocalExecutor", "SequentialExecutor")
 LOCAL_MARGIN_SECONDS = 1.0

@@ -10,10 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from weakref import WeakSet
 
-from airflow.providers.common.compat.sdk import Variable
-
 from airflow_provider_pushmetrics.client.models import Run
-from airflow_provider_pushmetrics.compat import has_airflow, list_asset_stores, read_variable, run_in_thread
+from airflow_provider_pushmetrics.compat import (
+    Variable,
+    has_airflow,
+    list_asset_stores,
+    read_variable,
+    run_in_thread,
+)
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 
 log = logging.getLogger(__name__)

@@ -23,6 +23,7 @@ from airflow.serialization.serialized_objects import LazyDeserializedDAG
 from airflow.utils.sqlalchemy import prohibit_commit
 from sqlalchemy import create_engine, delete, event, select, true, update
 from sqlalchemy.orm import scoped_session, sessionmaker
+from sqlalchemy.pool import QueuePool
 
 from tests.fakes.waiting import LIMIT_SECONDS
 
@@ -42,10 +43,13 @@ class AirflowTables:
     def __init__(self, url: str) -> None:
         # A thread may wait long for its turn to write, if the machine does much else.
         arguments = {"timeout": LIMIT_SECONDS} if url.startswith("sqlite") else {}
-        self.engine = create_engine(url, pool_size=20, connect_args=arguments)
+        # SQLAlchemy 1.4 has another pool for a file, and other rules unless it is told.
+        self.engine = create_engine(
+            url, poolclass=QueuePool, pool_size=20, connect_args=arguments, future=True
+        )
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
-        self.sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self.sessions = sessionmaker(self.engine, expire_on_commit=False, future=True)
 
     def create(self) -> None:
         """Make the tables, which takes seconds."""
@@ -68,10 +72,11 @@ class AirflowTables:
 
     def process_dags(self, *dags: DAG) -> None:
         """Store Dags as the Dag processor does, and unpause them."""
-        with self.sessions.begin() as session:
+        with self.sessions() as session:
             update_dag_parsing_results_in_db(
                 BUNDLE, None, [LazyDeserializedDAG.from_dag(dag) for dag in dags], {}, None, set(), session
             )
+            session.commit()
         self.change_dags(is_paused=False)
 
     def change_dags(self, *dag_ids: str, **values: bool) -> None:

@@ -101,9 +101,20 @@ def test_version_and_help_need_no_extra(tmp_path: Path, arguments: list[str]) ->
     assert (result.returncode, result.stderr) == (0, "")
 
 
-@pytest.mark.parametrize(("version", "is_apart"), [("2.11.0", True), ("3.0.6", True), ("3.1.8", False)])
-def test_an_old_airflow_needs_an_environment_of_its_own_for_the_extras(version: str, is_apart: bool) -> None:
-    text = describe_missing_extra(ModuleNotFoundError("no", name="uvicorn"), "receiver", version)
+@pytest.mark.parametrize(
+    ("version", "sqlalchemy", "is_apart"),
+    [
+        ("2.11.0", "1.4.54", True),
+        ("3.0.6", "1.4.54", True),
+        ("3.1.0", "1.4.54", True),
+        ("3.1.8", "2.0.43", False),
+        ("3.1.8", None, False),
+    ],
+)
+def test_an_old_airflow_or_sqlalchemy_needs_an_environment_of_its_own_for_the_extras(
+    version: str, sqlalchemy: str | None, is_apart: bool
+) -> None:
+    text = describe_missing_extra(ModuleNotFoundError("no", name="uvicorn"), "receiver", version, sqlalchemy)
     assert ("in a separate virtual environment" in text) is is_apart
     assert (f"'apache-airflow=={version}'" in text) is not is_apart
     assert "'uvicorn' is missing" in text

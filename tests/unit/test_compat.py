@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,63 @@ def test_an_airflow_that_is_too_old_is_told_what_is_missing_since_when_and_what_
 @pytest.mark.parametrize("name", compat.__all__)
 def test_every_name_is_there_on_every_airflow(name: str) -> None:
     assert hasattr(compat, name)
+
+
+@pytest.mark.parametrize("name", compat.PLACES)
+def test_what_airflow_has_moved_is_what_its_own_provider_finds(name: str) -> None:
+    sdk = pytest.importorskip("airflow.providers.common.compat.sdk", reason="its version is too old")
+    assert compat.find_name(name) is getattr(sdk, name)
+
+
+def test_each_moved_name_has_its_place_before_airflow_3() -> None:
+    assert compat.PLACES.keys() == compat.PLACES_BEFORE_3.keys()
+
+
+class RunImports(ast.NodeVisitor):
+    """The imports of a module that are made when it runs, not those for its types alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.found: list[tuple[str, str]] = []
+        self.visit(ast.parse(path.read_text("utf-8")))
+
+    def visit_If(self, node: ast.If) -> None:
+        """Leave out what is for the types."""
+        if not (isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+            self.generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        """Note the names."""
+        self.found += [(node.module or "", alias.name) for alias in node.names]
+
+
+def list_imports(prefix: str, *left_out: str) -> Iterator[tuple[str, str, str]]:
+    """List the file, module and name of each import of modules with a prefix; not those of some folders."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        where = path.relative_to(PACKAGE)
+        if where.parts[0] not in left_out:
+            for module, name in RunImports(path).found:
+                if f"{module}.".startswith(f"{prefix}."):
+                    yield str(where), module, name
+
+
+def test_only_what_airflows_oldest_constraints_have_is_needed_of_its_compat_provider() -> None:
+    """Version 1.7.0 has no ``sdk`` and no ``connection``."""
+    prefix = "airflow.providers.common.compat"
+    modules = {module for _, module, _ in list_imports(prefix)}
+    assert modules == {f"{prefix}.notifier", f"{prefix}.openlineage.facet"}
+
+
+def test_what_runs_in_airflow_imports_what_its_sqlalchemy_has() -> None:
+    """An Airflow 3.1 may have SQLAlchemy 1.4, as 2.11 and 3.0 do, where this is tested."""
+    apart = ("receiver", "service", "serving", "testing")
+    imports = list(list_imports("sqlalchemy", *apart))
+    assert "plugins/event_starts.py" in {where for where, _, _ in imports}
+    missing = [
+        (where, name)
+        for where, module, name in imports
+        if not hasattr(import_module(module), name) and f"{module}.{name}" not in sys.modules
+    ]
+    assert missing == []
 
 
 def test_versions_of_airflow_differ_in_one_place_only() -> None:

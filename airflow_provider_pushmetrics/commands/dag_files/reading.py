@@ -69,7 +69,7 @@ def add_import_folders(path: str) -> None:
 
 def find_dags_folder() -> Path | None:
     """Find the Dags folder of the configuration."""
-    from airflow.providers.common.compat.sdk import conf
+    from airflow_provider_pushmetrics.compat import conf
 
     configured = conf.get("core", "dags_folder", fallback="")
     return Path(configured).resolve() if configured else None

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+
+from airflow import __version__ as airflow_version
 
 from airflow_provider_pushmetrics.commands.dag_files.literals import (
     INDENT,
@@ -15,9 +19,11 @@ from airflow_provider_pushmetrics.commands.dag_files.literals import (
 from airflow_provider_pushmetrics.commands.dag_files.param_schemas import ParamSpec, build_param
 from airflow_provider_pushmetrics.commands.dag_files.reading import TEMPLATE_MARKS
 from airflow_provider_pushmetrics.commands.dag_files.reports import ReportFacts
+from airflow_provider_pushmetrics.compat import has_airflow
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 
 PACKAGE = "airflow_provider_pushmetrics"
+FOR_ALL_VERSIONS = "airflow.providers.common.compat.sdk"
 MAX_DAG_ID_LENGTH = 200
 
 ID_RULE = re.compile(r"[A-Za-z0-9_.-]{1,250}", re.ASCII)
@@ -115,14 +121,29 @@ def build_dag_id(report: ReportFacts) -> str:
 
 def _write_imports(report: ReportFacts, options: DagOptions, *, has_params: bool) -> str:
     lines = ["import os.path\n\n"] if report.queries else []
-    names = "DAG, Param" if has_params else "DAG"
-    lines.append(f"from airflow.providers.common.compat.sdk import {names}\n")
+    lines += write_airflow_imports(["DAG", "Param"] if has_params else ["DAG"])
     lines.append(_write_import("operators.pushmetrics", "PushMetricsTriggerReportOperator"))
     if options.has_retry_policy:
         lines.append(_write_import("tasks.retry_policy", "PushMetricsRetryPolicy"))
     if report.queries:
         lines.append(_write_import("transfers.pushmetrics", "PushMetricsToObjectStorageOperator"))
     return "".join(lines)
+
+
+def write_airflow_imports(
+    names: Sequence[str], version: str = airflow_version, *, has_compat: bool | None = None
+) -> list[str]:
+    """
+    Write the imports of ``DAG`` and ``Param``, for all versions of Airflow if its provider has them.
+
+    :param version: The version of Airflow.
+    :param has_compat: Whether ``common-compat`` is 1.8 or later; by default, as it is here.
+    """
+    if find_spec(FOR_ALL_VERSIONS) is not None if has_compat is None else has_compat:
+        return [f"from {FOR_ALL_VERSIONS} import {', '.join(names)}\n"]
+    if has_airflow("3.0", version=version):
+        return [f"from airflow.sdk import {', '.join(names)}\n"]
+    return [f"from airflow.models.{name.lower()} import {name}\n" for name in names]
 
 
 def _write_import(module: str, name: str) -> str:

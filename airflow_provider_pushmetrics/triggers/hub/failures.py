@@ -6,9 +6,8 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-from airflow.providers.common.compat.connection import get_async_connection
-
 from airflow_provider_pushmetrics.client.wait_budget import FailureBackoff
+from airflow_provider_pushmetrics.compat import get_async_connection
 from airflow_provider_pushmetrics.exceptions import PushMetricsApiError, PushMetricsUnavailableError
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings

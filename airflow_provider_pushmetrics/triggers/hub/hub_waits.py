@@ -6,8 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from airflow.providers.common.compat.connection import get_async_connection
-
 from airflow_provider_pushmetrics.client import waits
 from airflow_provider_pushmetrics.client.credentials import Credentials
 from airflow_provider_pushmetrics.client.models import FeedEvent
@@ -15,6 +13,7 @@ from airflow_provider_pushmetrics.client.protocol import Call
 from airflow_provider_pushmetrics.client.run_polling import RunPoll, RunSnapshot
 from airflow_provider_pushmetrics.client.wait_budget import WaitBudget
 from airflow_provider_pushmetrics.client.waits import FinishedRun, RunTarget
+from airflow_provider_pushmetrics.compat import get_async_connection
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.hooks.masking import aread_settings
 from airflow_provider_pushmetrics.hooks.settings import PushMetricsSettings

@@ -263,9 +263,7 @@ def test_a_cleared_task_that_reuses_its_run_may_call_again_after_a_call_that_nob
     assert run_task(FakeTaskInstance(try_number=2, max_tries=3), on_clear="reuse")["run_id"] == 1
 
 
-@pytest.mark.parametrize(
-    ("honors_keys", "on_unknown", "runs"), [(True, "fail", 1), (False, "call_again", 2)]
-)
+@pytest.mark.parametrize(("honors_keys", "on_unknown", "runs"), [(True, "fail", 1), (False, "call_again", 2)])
 def test_a_call_is_repeated_where_the_server_says_that_this_is_safe_or_the_user_wants_it(
     pushmetrics: FakePushMetrics, honors_keys: bool, on_unknown: str, runs: int
 ) -> None:

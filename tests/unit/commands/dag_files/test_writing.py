@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.commands.dag_files.writing import (
     DagOptions,
     build_dag_id,
     list_notes,
+    write_airflow_imports,
     write_dag,
 )
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError, PushMetricsProtocolError
@@ -171,3 +172,21 @@ def test_content_that_a_dag_cannot_hold_is_refused(text: str | None) -> None:
         parse_content("x", text)
     with pytest.raises(PushMetricsProtocolError, match="Parameter block 'x'"):
         parse_content("x", '{"default": ' + "[" * 60 + "]" * 60 + "}")
+
+
+@pytest.mark.parametrize(
+    ("version", "has_compat", "lines"),
+    [
+        ("2.11.0", True, ["from airflow.providers.common.compat.sdk import DAG, Param\n"]),
+        ("3.0.6", False, ["from airflow.sdk import DAG, Param\n"]),
+        (
+            "2.11.0",
+            False,
+            ["from airflow.models.dag import DAG\n", "from airflow.models.param import Param\n"],
+        ),
+    ],
+)
+def test_airflow_s_names_come_from_where_this_airflow_has_them(
+    version: str, has_compat: bool, lines: list[str]
+) -> None:
+    assert write_airflow_imports(["DAG", "Param"], version, has_compat=has_compat) == lines
