@@ -27,6 +27,7 @@ from airflow_provider_pushmetrics.service.datasources.columns.base import (
     RowRange,
     Unchanged,
     quote,
+    quote_text,
 )
 from airflow_provider_pushmetrics.service.datasources.columns.decimals import AnyDecimal
 from airflow_provider_pushmetrics.service.datasources.columns.row_batches import ConvertedColumn, pick_at
@@ -60,7 +61,7 @@ def write_projection(position: int, name: str, type_: DuckDBPyType) -> str:
         message = f"column {name!r}: an interval has more than {MAX_INTERVAL_HOURS:,} hours: cast it to text."
         return (
             f"CASE WHEN abs(date_part('hour', {column})) > {MAX_INTERVAL_HOURS}"
-            f" THEN error({_quote_text(message)}) ELSE {column} END AS {alias}"
+            f" THEN error({quote_text(message)}) ELSE {column} END AS {alias}"
         )
     if type_.id in HUGE or (type_.id not in EXACT and not _is_nested(type_)):
         return f"CAST({column} AS VARCHAR) AS {alias}"
@@ -167,7 +168,3 @@ def _contains(type_: DuckDBPyType, ids: frozenset[str]) -> bool:
 
 def _needs_cast(type_: DuckDBPyType) -> bool:
     return any(write_exact_type(child) != str(child) for _, child in _list_children(type_))
-
-
-def _quote_text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 
 from airflow_provider_pushmetrics.service.datasources.base import SourceError
-from airflow_provider_pushmetrics.service.datasources.columns.base import quote
+from airflow_provider_pushmetrics.service.datasources.columns.base import quote, quote_text
 from airflow_provider_pushmetrics.service.datasources.duckdb.call import SPILL_FACTOR, DuckDbCall
+from airflow_provider_pushmetrics.service.datasources.duckdb.csv_files import write_csv_query
 from airflow_provider_pushmetrics.service.datasources.duckdb.queries import hide_path
-from airflow_provider_pushmetrics.service.datasources.duckdb.tables import FILE_READERS, select_named
+from airflow_provider_pushmetrics.service.datasources.duckdb.tables import (
+    CSV,
+    EXTENSIONS,
+    group_by_table,
+    select_named,
+)
 
 OWN_NAMES = frozenset({"main", "memory", "system", "temp"})
 """Databases that always exist in DuckDB."""
@@ -83,9 +89,10 @@ def _open_folder(connection: duckdb.DuckDBPyConnection, call: DuckDbCall) -> Ite
     """Define tables for the files whose names occur in the query."""
     tables = select_named(_find_tables(call.path.resolve()), call.sql)
     # Only the tables' files, not the folder: DuckDB would follow links in it, and write to it.
-    connection.execute("SET allowed_paths = $1", [[str(path) for path in tables.values()]])
+    paths = [str(path) for files in tables.values() for path in files.values()]
+    connection.execute("SET allowed_paths = $1", [paths])
     _lock(connection)
-    broken = _define_tables(connection, tables)
+    broken = [error for files in tables.values() for error in _define_table(connection, files)]
     try:
         yield
     except SourceError as error:
@@ -95,23 +102,40 @@ def _open_folder(connection: duckdb.DuckDBPyConnection, call: DuckDbCall) -> Ite
         raise SourceError(f"{error}\n" + "\n".join(broken)) from error
 
 
-def _find_tables(folder: Path) -> dict[str, Path]:
-    """Find the files by the names of their tables. Links that lead out of the folder are excluded."""
+def _find_tables(folder: Path) -> dict[str, dict[str, Path]]:
+    """Find the files of each table. Links that lead out of the folder are excluded."""
     found = {}
-    for entry in sorted(folder.iterdir()):
+    for entry in folder.iterdir():
         path = entry.resolve()
-        if path.suffix.lower() in FILE_READERS and path.is_file() and path.is_relative_to(folder):
-            found[entry.stem] = path
-    return found
+        if path.suffix.lower() in EXTENSIONS and path.is_file() and path.is_relative_to(folder):
+            found[entry.name] = path
+    return group_by_table(found)
 
 
-def _define_tables(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Path]) -> list[str]:
-    """Define the tables, and return the errors of those that cannot be read."""
-    broken = []
-    for table, path in tables.items():
-        reader = FILE_READERS[path.suffix.lower()].format(str(path).replace("'", "''"))
-        try:
-            connection.execute(f"CREATE OR REPLACE VIEW {quote(table)} AS SELECT * FROM {reader}")  # noqa: S608 (both are quoted)
-        except duckdb.Error as error:
-            broken.append(f"{path.name}: {hide_path(str(error), path.parent)}")
-    return broken
+def _define_table(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Path]) -> Iterator[str]:
+    """Define a table, and yield the error if its file cannot be read."""
+    [name, *others] = files
+    if others:
+        yield _write_ambiguous(files)
+        return
+    path = files[name]
+    try:
+        query = _write_query(connection, path)
+        connection.execute(f"CREATE OR REPLACE VIEW {quote(Path(name).stem)} AS {query}")
+    except duckdb.Error as error:
+        yield f"{path.name}: {hide_path(str(error), path.parent)}"
+
+
+def _write_query(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
+    if path.suffix.lower() == CSV:
+        return write_csv_query(connection, path)
+    return f"SELECT * FROM read_parquet({quote_text(str(path))})"  # noqa: S608 (it is quoted)
+
+
+def _write_ambiguous(names: Collection[str]) -> str:
+    *others, last = names
+    table = Path(last).stem
+    return (
+        f"the table {table!r} is in {len(names)} files, {', '.join(others)} and {last}:"
+        " rename or remove all but one of them."
+    )

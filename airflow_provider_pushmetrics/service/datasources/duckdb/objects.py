@@ -14,7 +14,11 @@ from pathlib import Path, PurePosixPath
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.service.datasources.base import SourceError, Stopper
 from airflow_provider_pushmetrics.service.datasources.duckdb.call import SPILL_FACTOR
-from airflow_provider_pushmetrics.service.datasources.duckdb.tables import FILE_READERS, select_named
+from airflow_provider_pushmetrics.service.datasources.duckdb.tables import (
+    EXTENSIONS,
+    group_by_table,
+    select_named,
+)
 from airflow_provider_pushmetrics.service.datasources.limits import MIB, QueryLimits
 from airflow_provider_pushmetrics.service.datasources.locations import SAFE_PART
 from airflow_provider_pushmetrics.service.storage.object_store import (
@@ -22,7 +26,11 @@ from airflow_provider_pushmetrics.service.storage.object_store import (
     ObjectStoreError,
     StoredObject,
 )
-from airflow_provider_pushmetrics.serving.private_files import make_private_folder, open_private
+from airflow_provider_pushmetrics.serving.private_files import (
+    create_private_file,
+    make_private_folder,
+    open_private,
+)
 
 COPY_BYTES = 8 * MIB
 """How much is read at a time."""
@@ -55,23 +63,27 @@ class ObjectFolder:
         make_private_folder(folder)
         try:
             store = self.connect()
-            wanted = list(select_named(self._find_tables(store), sql).values())
+            tables = select_named(group_by_table(self._find_files(store)), sql).values()
+            wanted = [one for files in tables if len(files) == 1 for one in files.values()]
             _check_size(wanted, SPILL_FACTOR * limits.max_memory_bytes)
             for one in wanted:
                 _copy(store, one, folder / PurePosixPath(one.name).name, stopper)
+            for name in (name for files in tables if len(files) > 1 for name in files):
+                # The process that runs the SQL reports a table of several files by their names.
+                create_private_file(folder / name)
         except (ObjectStoreError, PushMetricsConfigurationError) as error:
             raise SourceError(str(error)) from None
         except OSError as error:
             raise SourceError(f"the files cannot be copied to this machine: {error.strerror}.") from None
         return folder
 
-    def _find_tables(self, store: ObjectStore) -> dict[str, StoredObject]:
-        """Find the files by the names of their tables."""
+    def _find_files(self, store: ObjectStore) -> dict[str, StoredObject]:
+        """Find the files by their names."""
         found = {}
-        for one in sorted(store.list(self.name, is_deep=False), key=lambda one: one.name):
+        for one in store.list(self.name, is_deep=False):
             path = PurePosixPath(one.name)
-            if path.suffix.lower() in FILE_READERS and SAFE_PART.match(path.name):
-                found[path.stem] = one
+            if path.suffix.lower() in EXTENSIONS and SAFE_PART.match(path.name):
+                found[path.name] = one
         if not found:
             raise SourceError("the folder has no CSV or Parquet files: check its name.")
         return found

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import TypeVar
 
-FILE_READERS = {
-    # All rows decide the types of a CSV file, not its first ones.
-    ".csv": "read_csv('{}', sample_size = -1)",
-    ".parquet": "read_parquet('{}')",
-}
-"""The function that reads a file, by its extension."""
+CSV = ".csv"
+PARQUET = ".parquet"
+EXTENSIONS = (CSV, PARQUET)
 
 LISTING_WORDS = ("information_schema", "duckdb_", "sqlite_master", "pg_catalog", "show")
 """Words in queries that list tables. For these, all files become tables."""
 
 File = TypeVar("File")
+
+
+def group_by_table(files: Mapping[str, File]) -> dict[str, dict[str, File]]:
+    """
+    Group files by their tables. The names of tables differ in more than their case, as in DuckDB.
+
+    :param files: The files by their names.
+    :return: The files of each table, by their names; a table of several files cannot be read.
+    """
+    tables: dict[str, dict[str, File]] = {}
+    for name in sorted(files):
+        tables.setdefault(PurePath(name).stem.lower(), {})[name] = files[name]
+    return tables
 
 
 def select_named(tables: Mapping[str, File], sql: str) -> dict[str, File]:

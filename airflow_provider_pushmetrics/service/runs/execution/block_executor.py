@@ -75,7 +75,7 @@ class BlockExecutor:
         try:
             if block.type == PARAMETER:
                 return resolve_parameter(plan, block)
-            names = self._collect_names(plan)
+            names = self._collect_names(plan, needs_all_rows=block.type == SQL)
             if block.type in MESSAGE_TYPES:
                 return _mark_cut(plan, block, self._messages.execute(plan, block, names))
             if block.type == SQL:
@@ -112,20 +112,23 @@ class BlockExecutor:
             SUCCESS, row_count=row_count, result_file=file, limits=limits, is_truncated=cutter.is_truncated
         )
 
-    def _collect_names(self, plan: RunPlan) -> dict[str, Any]:
+    def _collect_names(self, plan: RunPlan, *, needs_all_rows: bool) -> dict[str, Any]:
         """
         Collect the names for templates.
 
         A block takes precedence over a parameter of the same name, which is available as ``params.name``.
+
+        :param needs_all_rows: Whether using the rows of a truncated result is an error: a query made of them
+            would be a wrong one, and its own result would not say so.
         """
         parameters = dict(plan.parameters)
-        queries: dict[str, Any] = {block.name: self._build_output(block, None) for block in plan.texts}
+        queries: dict[str, Any] = {block.name: self._build_output(block) for block in plan.texts}
         for block in plan.blocks:
             outcome = plan.outcomes.get(block.name)
             if block.type == PARAMETER and outcome is not None and outcome.status == SUCCESS:
                 parameters[block.name] = outcome.value
             elif block.type == SQL:
-                queries[block.name] = self._build_output(block, outcome)
+                queries[block.name] = self._build_output(block, outcome, needs_all_rows=needs_all_rows)
         return {
             **parameters,
             **queries,
@@ -133,10 +136,14 @@ class BlockExecutor:
             "webhook": {"parameters": dict(plan.given_parameters)},
         }
 
-    def _build_output(self, block: PlannedBlock, outcome: ExecutedBlock | None) -> TemplateQuery:
+    def _build_output(
+        self, block: PlannedBlock, outcome: ExecutedBlock | None = None, *, needs_all_rows: bool = False
+    ) -> TemplateQuery:
         def load_rows() -> list[dict[str, Any]]:
             if outcome is None or outcome.result_file is None:
                 raise LookupError(f"{block.name!r} has no rows")
+            if outcome.is_truncated and needs_all_rows:
+                raise BlockTemplateError(_write_truncated(block.name, outcome))
             return self._results.read_rows(outcome.result_file)
 
         return TemplateQuery(block.template, load_rows)
@@ -146,6 +153,13 @@ def _measure(dialect: Dialect) -> AbstractContextManager[Span]:
     """Measure a query of a data source; its text may contain values."""
     system = SYSTEMS.get(dialect.name, dialect.name)
     return span(f"query {system}", kind="client", facts={"db.system.name": system})
+
+
+def _write_truncated(name: str, outcome: ExecutedBlock) -> str:
+    return (
+        f"the result of {name!r} is truncated at {outcome.row_count or 0:,} rows, so a query made of them"
+        f" would be wrong: raise its limit, select fewer rows in its SQL, or compose {{{{ {name} }}}}."
+    )
 
 
 def _mark_cut(plan: RunPlan, block: PlannedBlock, outcome: ExecutedBlock) -> ExecutedBlock:

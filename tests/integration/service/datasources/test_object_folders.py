@@ -41,6 +41,9 @@ def s3() -> Iterator[S3Server]:
         put(server, "open/sales/shops.csv", b"shop,city\na,Rome\nb,Oslo\n")
         put(server, "open/sales/sold.parquet", parquet.getvalue())
         put(server, "open/sales/deeper/more.csv", b"n\n1\n")
+        put(server, "open/twice/Old.csv", b"n\n1\n")
+        put(server, "open/twice/old.parquet", parquet.getvalue())
+        put(server, "open/twice/new.csv", b"n\n2\n")
         put(server, "open/sales/notes.txt", b"no table")
         for key in ("secret/keys.csv", "open-not/keys.csv", "keys.csv"):
             put(server, key, f"k\n{SECRET}\n".encode())
@@ -73,6 +76,19 @@ async def test_report_queries_the_files_of_a_folder(api: Api, url: str) -> None:
     outputs = await api.run_by_api(report["id"])
     assert await api.fetch_rows(outputs, "q") == [{"city": "Oslo", "sold": 2}, {"city": "Rome", "sold": 1}]
     assert list(api.parts.settings.data_dir.glob("temp/*")) == [], "the copies are deleted"
+
+
+async def test_table_of_two_files_is_refused_with_both_names(api: Api) -> None:
+    database = await api.add_database(f"{OPEN}/twice")
+    queries = {"old": "SELECT * FROM old", "new": "SELECT n AS old FROM new"}
+    blocks = (
+        {"type": "sql", "name": name, "content": {"database_id": database["id"], "sql": sql}}
+        for name, sql in queries.items()
+    )
+    outputs = await api.run_by_api((await api.create_report(*blocks))["id"])
+    errors = {block["name"]: block["error"] for block in outputs["blocks"]}
+    assert "the table 'old' is in 2 files, Old.csv and old.parquet" in errors["old"]
+    assert await api.fetch_rows(outputs, "new") == [{"old": 2}]
 
 
 async def test_catalog_lists_the_files_directly_in_the_folder(api: Api) -> None:

@@ -59,3 +59,34 @@ async def test_block_made_of_cut_rows_says_so(api: Api, kind: str, content: dict
     outputs = await run_cut(api, (kind, "made", content), ("text", "other", {"text": "hello"}))
     cut = {block["name"]: (block["is_truncated"], block["row_limit"]) for block in outputs["blocks"]}
     assert cut == {"q": (True, 3), "made": (True, 3), "other": (False, None)}
+
+
+async def test_query_made_of_cut_rows_fails(api: Api) -> None:
+    def build(sql: str) -> dict[str, Any]:
+        return {"sql": sql, "database_id": 1}
+
+    outputs = await run_cut(
+        api,
+        ("sql", "total", build("SELECT {{ q.data | map(attribute='n') | sum }} AS s")),
+        ("sql", "branch", build("SELECT {% if q.data %}1{% else %}2{% endif %} AS s")),
+        ("sql", "composed", build("SELECT sum(n)::INTEGER AS s FROM ({{ q }})")),
+        (
+            "sql",
+            "of_its_own",
+            build("SELECT {{ composed.data[0].s }} AS s FROM ({{ q }}) LIMIT 1"),
+        ),
+        ("text", "report", {"text": "{{ total.data }}"}),
+    )
+    blocks = {block["name"]: block for block in outputs["blocks"]}
+    for name in ("total", "branch"):
+        assert "'q' is truncated at 3 rows" in blocks[name]["error"]
+        assert "raise its limit" in blocks[name]["error"]
+    assert {name: block["status"] for name, block in blocks.items()} == {
+        "q": "success",
+        "total": "failed",
+        "branch": "failed",
+        "composed": "success",
+        "of_its_own": "success",
+        "report": "not_run",
+    }
+    assert await api.fetch_rows(outputs, "composed") == [{"s": 45}]
