@@ -24,10 +24,12 @@ def make_portable(table: pyarrow.Table, *, max_digits: int | None = None) -> pya
     """
     Replace the columns that data frames cannot hold by their ISO 8601 or decimal texts.
 
-    These are intervals, and columns with infinity, a year outside 1 to 9999 or 24:00; JSON becomes its text.
+    These are intervals, and columns with infinity, a year outside 1 to 9999, 24:00 or a time with
+    nanoseconds; JSON becomes its text.
 
     :param max_digits: Decimals of more digits become text.
-    :raises PushMetricsParameterError: for unions and intervals inside other types, with the column.
+    :raises PushMetricsParameterError: for unions, intervals and such values inside other types, with the
+        column.
     """
     import pyarrow
 
@@ -52,21 +54,57 @@ def _convert(field: pyarrow.Field, column: pyarrow.ChunkedArray, max_digits: int
             f"column {field.name!r} has the type {kind}, which data frames do not support: use fetch_arrow or"
             " fetch_rows."
         )
+    if pa.types.is_nested(kind) and not all(map(_is_supported, column.chunks)):
+        raise PushMetricsParameterError(
+            f"column {field.name!r} has a date or a time inside its {kind} that data frames do not support:"
+            " use fetch_arrow or fetch_rows."
+        )
     return column
 
 
-def _convert_moments(column: pyarrow.ChunkedArray) -> Any:
+def _is_supported(array: pyarrow.Array) -> bool:
+    """Tell whether data frames support all dates and times inside lists, structs and maps."""
     import pyarrow as pa
 
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _is_supported(array.storage)
+    if pa.types.is_temporal(kind):
+        return _find_unsupported(_read_numbers(array), kind) is None
+    if pa.types.is_struct(kind):
+        return all(map(_is_supported, array.flatten()))
+    if pa.types.is_map(kind):
+        return _is_supported(array.keys) and _is_supported(array.items)
+    return not pa.types.is_nested(kind) or _is_supported(array.flatten())
+
+
+def _convert_moments(column: pyarrow.ChunkedArray) -> Any:
     kind = column.type
-    width = pa.int32() if kind.bit_width == 32 else pa.int64()
-    numbers = [number for chunk in column.chunks for number in chunk.view(width).to_pylist()]
-    write, bounds = _choose_writer(kind)
-    if all(number is None or number in bounds for number in numbers):
+    numbers = [number for chunk in column.chunks for number in _read_numbers(chunk)]
+    write, _ = _choose_writer(kind)
+    if _find_unsupported(numbers, kind) is None:
         return column
     infinity = 2 ** (kind.bit_width - 1) - 1
     names = {infinity: "infinity", -infinity: "-infinity"}
     return _write_each(numbers, lambda number: names.get(number) or write(number))
+
+
+def _read_numbers(array: pyarrow.Array) -> list[int | None]:
+    import pyarrow as pa
+
+    numbers: list[int | None] = array.view(
+        pa.int32() if array.type.bit_width == 32 else pa.int64()
+    ).to_pylist()
+    return numbers
+
+
+def _find_unsupported(numbers: list[int | None], kind: pyarrow.DataType) -> int | None:
+    """Find the first date or time that Python does not support."""
+    import pyarrow as pa
+
+    _, bounds = _choose_writer(kind)
+    step = NANOS["us"] if pa.types.is_time(kind) and kind.unit == "ns" else 1
+    return next((one for one in numbers if one is not None and (one not in bounds or one % step)), None)
 
 
 def _choose_writer(kind: pyarrow.DataType) -> tuple[Callable[[int], str], range]:

@@ -84,7 +84,8 @@ class ResultReader:
         Fetch the rows of a query's result, each a dictionary; for many rows, see :meth:`stream_rows`.
 
         Values have the type of their column: ``Decimal`` with all digits, ``date``, ``datetime``, ``time``,
-        ``bytes``; values that Python cannot hold are ISO 8601 text. NaN and infinity are None.
+        ``bytes``; values that Python cannot hold are ISO 8601 text. NaN and infinity are None. Inside lists,
+        structs and maps, values have the types of JSON.
 
         :param url: The ``query_result`` of an event.
         :param timeout_seconds: How long to wait for an unfinished run.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -253,8 +254,13 @@ def _convert_date(value: Any) -> date:
 
 
 def _convert_timestamp(value: Any) -> datetime:
+    if isinstance(value, str) and NANOSECONDS.search(value):
+        raise ValueError
     return datetime.fromisoformat(value.strip() if isinstance(value, str) else value)
 
+
+NANOSECONDS = re.compile(r"[.,]\d{6}\d*[1-9]")
+"""A fraction of a second that Python would cut."""
 
 CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
     TEXT: _convert_text,

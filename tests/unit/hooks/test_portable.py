@@ -32,6 +32,8 @@ CASES: list[tuple[pa.Array, list[Any]]] = [
     ),
     (pa.array([DAY_US, 0], pa.int64()).view(pa.time64("us")), ["24:00:00", "00:00:00"]),
     (pa.array([1_000_000, None], pa.int64()).view(pa.time64("us")), [time(0, 0, 1), None]),
+    (pa.array([10**9, None], pa.int64()).view(pa.time64("ns")), [time(0, 0, 1), None]),
+    (pa.array([10**9 + 1, 0], pa.int64()).view(pa.time64("ns")), ["00:00:01.000000001", "00:00:00"]),
     (pa.array([b"\x00\xff", None]), [b"\x00\xff", None]),
 ]
 
@@ -52,6 +54,28 @@ def test_decimal_of_more_digits_than_polars_has_is_text() -> None:
     table = pa.table({"c": pa.array([Decimal("1" * 60 + ".50")], pa.decimal256(70, 2))})
     assert build_polars(table)["c"].to_list() == ["1" * 60 + ".50"]
     assert build_pandas(table)["c"].to_list() == [Decimal("1" * 60 + ".50")]
+
+
+@pytest.mark.parametrize("wrap", ["list", "struct", "map"])
+@pytest.mark.parametrize(
+    "moment", [pa.array([2**63 - 1], pa.timestamp("us")), pa.array([1], pa.time64("ns"))], ids=str
+)
+def test_moment_inside_another_type_that_python_has_not_is_refused_with_its_column(
+    wrap: str, moment: pa.Array
+) -> None:
+    columns = {
+        "list": pa.ListArray.from_arrays([0, 1], moment),
+        "struct": pa.StructArray.from_arrays([moment], ["m"]),
+        "map": pa.MapArray.from_arrays([0, 1], pa.array(["k"]), moment),
+    }
+    for build in (build_pandas, build_polars):
+        with pytest.raises(PushMetricsParameterError, match="column 'c' has a date or a time inside"):
+            build(pa.table({"c": columns[wrap]}))
+
+
+def test_moments_inside_other_types_stay_as_they_are() -> None:
+    days = pa.array([[date(2024, 2, 29), None], None, []])
+    assert build_polars(pa.table({"c": days}))["c"].to_list() == [[date(2024, 2, 29), None], None, []]
 
 
 def test_union_is_refused_with_its_column() -> None:
