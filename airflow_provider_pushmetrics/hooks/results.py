@@ -154,9 +154,9 @@ def save_chunks(chunks: Iterator[bytes], target: ObjectStoragePath) -> int:
     :raises OSError: if it cannot be written, or if a storage in which it had to be renamed has another
         number of bytes than were written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     if target.protocol in OBJECT_PROTOCOLS:
-        return _upload_chunks(chunks, target)
+        return _upload_chunks(chunks, target)  # no folder is needed, and mkdir would create a missing bucket
+    target.parent.mkdir(parents=True, exist_ok=True)
     _delete_abandoned_parts(target)
     part = target.parent / f".{target.name}.{time.time_ns()}.part"
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pkgutil import resolve_name
 
 import httpx
 
@@ -62,6 +64,35 @@ class S3Server:
             return httpx.put(f"{self.url}/{BUCKET}", trust_env=False).is_success
         except httpx.TransportError:
             return False
+
+    def create_writer(self, prefix: str) -> tuple[str, str]:
+        """
+        Create a user who may only put objects below a prefix of the bucket, and refuse all others.
+
+        :return: The access key and its secret.
+        """
+        url = f"{self.url}/moto-api/reset-auth"
+        httpx.post(url, content="3", trust_env=False).raise_for_status()  # the calls that are still allowed
+        iam = resolve_name("boto3:client")("iam", **self._options)  # not on every Airflow
+        iam.create_user(UserName="writer")
+        key = iam.create_access_key(UserName="writer")["AccessKey"]
+        allowed = {
+            "Effect": "Allow",
+            "Action": "s3:PutObject",
+            "Resource": f"arn:aws:s3:::{BUCKET}/{prefix}/*",
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        iam.put_user_policy(UserName="writer", PolicyName="writes", PolicyDocument=policy)
+        return key["AccessKeyId"], key["SecretAccessKey"]
+
+    @property
+    def _options(self) -> dict[str, str]:
+        return {
+            "endpoint_url": self.url,
+            "aws_access_key_id": ACCESS_KEY,
+            "aws_secret_access_key": SECRET_KEY,
+            "region_name": "us-east-1",
+        }
 
     def stop(self) -> None:
         """Kill it."""

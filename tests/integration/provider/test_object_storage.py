@@ -63,8 +63,8 @@ class Cloud:
     conn_id: str
     files: Any
 
-    def build_path(self, name: str) -> ObjectStoragePath:
-        return ObjectStoragePath(f"{self.protocol}://{BUCKET}/{uuid4().hex}/new/{name}", conn_id=self.conn_id)
+    def build_path(self, name: str, bucket: str = BUCKET) -> ObjectStoragePath:
+        return ObjectStoragePath(f"{self.protocol}://{bucket}/{uuid4().hex}/new/{name}", conn_id=self.conn_id)
 
     def list_files(self, path: ObjectStoragePath) -> list[str]:
         """List the names of the files in the folder of a file."""
@@ -135,3 +135,27 @@ def test_download_that_breaks_off_leaves_no_file_and_keeps_the_earlier_one(
     assert (cloud.list_files(earlier), cloud.list_files(other)) == (["result.csv"], [])
     if cloud.protocol == "s3":
         assert cloud.files.list_multipart_uploads(BUCKET) == [], "what has to be paid for"
+
+
+@pytest.mark.usefixtures("whole_connection")
+def test_missing_bucket_is_an_error_and_is_not_created(cloud: Cloud, pushmetrics: FakePushMetrics) -> None:
+    bucket = f"missing-{uuid4().hex}"
+    with pytest.raises(Exception, match=rf"(?i)bucket|container|{bucket}"):
+        save(pushmetrics, cloud.build_path("result.csv", bucket), b"a\n1\n")
+    cloud.files.invalidate_cache()
+    assert bucket not in [name.strip("/") for name in cloud.files.ls("")]
+
+
+@pytest.mark.usefixtures("whole_connection")
+def test_right_to_put_objects_is_enough(pushmetrics: FakePushMetrics) -> None:
+    s3fs = pytest.importorskip("s3fs", reason="the library of S3")
+    with run_s3() as server:
+        key, secret = server.create_writer("results")
+        options = {"endpoint_url": server.url, "client_kwargs": {"region_name": "us-east-1"}}
+        files = s3fs.S3FileSystem(key=key, secret=secret, **options, skip_instance_cache=True)
+        attach("s3", conn_id="writer_of_tests", fs=files)
+        path = ObjectStoragePath(f"s3://{BUCKET}/results/new/result.csv", conn_id="writer_of_tests")
+        assert save(pushmetrics, path, b"a\n1\n") == 4
+        assert save(pushmetrics, path, b"a\n") == 2  # replaced
+        with pytest.raises(PermissionError):
+            save(pushmetrics, path.parent.parent.parent / "elsewhere.csv", b"a\n1\n")
