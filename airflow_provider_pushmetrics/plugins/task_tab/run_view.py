@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from airflow_provider_pushmetrics.client import calls
+from airflow_provider_pushmetrics.client import calls, reports
 from airflow_provider_pushmetrics.client.models import (
     BlockOutcome,
     QueryOutcome,
@@ -74,7 +74,7 @@ def check_reference(client: PushMetricsAsyncClient, reference: RunReference) -> 
     """
     Check what is known without a request: the token, the link's origin, and the number of its report.
 
-    Whether a number and a uid are the same report, only the run says: see :func:`fetch_checked_run`.
+    Whether a number and a uid are the same report, only PushMetrics says: see :func:`fetch_checked_run`.
 
     :raises PushMetricsConfigurationError: if there is no API token, or the link is of another report.
     :raises PushMetricsUntrustedUrlError: if the API token must not be sent to the link's origin.
@@ -154,13 +154,43 @@ async def fetch_checked_run(client: PushMetricsAsyncClient, reference: RunRefere
         ) from None
     known = {str(value) for value in (run.report_id, run.report_uid) if value is not None}
     known = known or {_normalize(reference.report_id)}
-    for report_id in (reference.report_id, reference.named_report_id):
-        if report_id is not None and _normalize(report_id) not in known:
+    wanted = [reference.report_id, reference.named_report_id or reference.report_id]
+    if any(_is_unsaid(run, report_id) for report_id in wanted):
+        known |= await _fetch_report_ids(client, run)
+    for report_id in wanted:
+        if _normalize(report_id) not in known:
             raise PushMetricsConfigurationError(
                 f"run {reference.run_id} in PushMetrics is of another report than {report_id!r}, so it"
                 " is not the run of this task. Does the connection lead to another PushMetrics since then?"
             )
     return run
+
+
+def _is_unsaid(run: Run, report_id: str) -> bool:
+    """Return whether a run names its report, but not by this kind of id."""
+    given, other = (
+        (run.report_id, run.report_uid) if report_id.isdecimal() else (run.report_uid, run.report_id)
+    )
+    return given is None and other is not None
+
+
+async def _fetch_report_ids(client: PushMetricsAsyncClient, run: Run) -> set[str]:
+    """
+    Fetch the number and the uid of a run's report, of which the run has only one.
+
+    :raises PushMetricsNotFoundError: if the API token must not read the report.
+    """
+    known_id = str(run.report_uid or run.report_id)
+    try:
+        report = await client.call(reports.fetch_report(client.credentials, known_id, ONE_ATTEMPT))
+    except PushMetricsNotFoundError as error:
+        raise PushMetricsNotFoundError(
+            f"run {run.id} is of report {known_id!r}, and the API token of connection"
+            f" {client.settings.conn_id!r} must not read that report, so it is not known whether it is the"
+            " report of this task.",
+            status_code=error.status_code,
+        ) from None
+    return {str(value) for value in (report.id, report.uid) if value is not None}
 
 
 async def fetch_outputs(client: PushMetricsAsyncClient, reference: RunReference) -> RunOutputs | None:

@@ -255,6 +255,32 @@ async def test_report_is_the_same_by_number_and_by_uid(task: ReportTask, visit: 
     assert len((await visit("/rows", query_id=1)).json()["rows"]) == 12
 
 
+@pytest.mark.parametrize("named", ["1", UID])
+@pytest.mark.parametrize("kind", ["report_id", "report_uid"])
+async def test_report_of_a_run_that_has_one_of_its_ids_is_found(
+    task: ReportTask, visit: Visit, kind: str, named: str
+) -> None:
+    task.pushmetrics.names_report = (kind,)
+    task.pushmetrics.reports = 2
+    run = task.keep_run(fields={**RENDERED, "report_id": named})
+    assert (await visit("/run")).json()["run"]["id"] == str(run.id)
+    assert len((await visit("/rows", query_id=1)).json()["rows"]) == 12
+    task.pushmetrics.runs[0].report_id = "2"
+    for path in ("/run", "/rows", "/chart"):
+        answer = await visit(path, query_id=1, block_uid="bL3")
+        assert answer.status_code == 502
+        assert "is of another report than '1'" in answer.json()["message"]
+
+
+async def test_run_whose_report_must_not_be_read_is_not_shown(task: ReportTask, visit: Visit) -> None:
+    task.pushmetrics.names_report = ("report_uid",)
+    task.pushmetrics.reports = 0
+    task.keep_run()
+    answer = await visit("/run")
+    assert answer.status_code == 502
+    assert "must not read that report" in answer.json()["message"]
+
+
 @pytest.mark.parametrize("link", ["/api/reports/2/run/1", "/api/reports/2/queries/7/run/1"])
 async def test_forged_link_does_not_show_a_run_of_another_report_than_the_uid_s(
     task: ReportTask, visit: Visit, link: str
