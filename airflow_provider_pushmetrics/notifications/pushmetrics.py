@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,23 @@ from airflow_provider_pushmetrics.client.models import TriggeredRun
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.storable import storable_errors
+from airflow_provider_pushmetrics.tasks.state import hash_key
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+
+def build_key(context: Mapping[str, Any], report_id: str) -> str | None:
+    """
+    Build the key that makes PushMetrics start at most one run for a missed deadline.
+
+    Airflow runs the callback of a deadline again if its triggerer stops before the end is stored.
+
+    :return: The key; None for another callback, which nothing identifies.
+    """
+    deadline = context.get("deadline")
+    number = deadline.get("id") if isinstance(deadline, Mapping) else None
+    return None if number is None else hash_key("deadline", str(number), report_id)
 
 
 class PushMetricsNotifier(BaseNotifier):
@@ -54,7 +68,9 @@ class PushMetricsNotifier(BaseNotifier):
 
         :raises PushMetricsError: if it was not started; Airflow logs the error.
         """
-        self._log_started(self.hook.trigger_report(str(self.report_id), self.parameters))
+        report_id = str(self.report_id)
+        key = build_key(context, report_id)
+        self._log_started(self.hook.trigger_report(report_id, self.parameters, idempotency_key=key))
 
     async def async_notify(self, context: Context) -> None:
         """
@@ -63,9 +79,11 @@ class PushMetricsNotifier(BaseNotifier):
         :raises PushMetricsError: if it was not started; Airflow stores the message.
         """
         report_id = str(self.report_id)
+        key = build_key(context, report_id)
         with storable_errors():
             async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
-                self._log_started(await client.trigger_report(report_id, self.parameters))
+                started = await client.trigger_report(report_id, self.parameters, idempotency_key=key)
+                self._log_started(started)
 
     def _log_started(self, started: TriggeredRun) -> None:
         run = "a run" if started.run_id is None else f"run {started.run_id}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -46,6 +47,26 @@ async def test_a_callback_in_the_triggerer_starts_a_run(pushmetrics: FakePushMet
     await wait_for(build())
     assert [run.parameters for run in pushmetrics.runs] == [{"state": "failed", "n": 2}]
     assert pushmetrics.triggered[0].query == {"token": pushmetrics.trigger_token}
+
+
+@needs_airflow("3.1")
+async def test_a_deadline_whose_callback_is_repeated_starts_one_run(pushmetrics: FakePushMetrics) -> None:
+    number, other = uuid4(), uuid4()
+    for known in (number, str(number), other):  # from Airflow 3.4 on it is a text
+        notifier = build()
+        notifier.context = build_context() | {"deadline": {"id": known}}
+        await notifier
+    build()(build_context() | {"deadline": {"id": str(number)}})
+    assert len(pushmetrics.runs) == 2
+    first, repeated, another, in_worker = pushmetrics.keys
+    assert first == repeated == in_worker != another
+    assert str(number) not in str(first)
+
+
+def test_other_callbacks_start_a_run_each(pushmetrics: FakePushMetrics) -> None:
+    for deadline in (None, {}, "late"):
+        build()(build_context() | {"deadline": deadline})
+    assert (len(pushmetrics.runs), pushmetrics.keys) == (3, [None] * 3)
 
 
 @needs_airflow("3.1")
