@@ -83,6 +83,7 @@ class PushMetricsKit:
                 "trigger_tokens": dict(self._trigger_tokens),
                 "receiver_url": self.receiver.url,
                 "receiver_token": self.receiver.reader_token,
+                "trust_env": False,  # both are on this machine: no proxy of the environment leads to them
             },
         }
 
@@ -133,7 +134,7 @@ class PushMetricsKit:
         self._write_connection()
         return ExampleReport(report_id, {**ids, **(query_ids or {})}, trigger["token"])
 
-    def run_report(self, report: ExampleReport, **parameters: Any) -> dict[str, Any]:
+    def run_report(self, report: ExampleReport, /, **parameters: Any) -> dict[str, Any]:
         """
         Run a report outside of Airflow, and wait for its end.
 

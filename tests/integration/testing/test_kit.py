@@ -6,10 +6,14 @@ import os
 import pytest
 import requests
 
+from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsTestingError
+from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.testing import PushMetricsKit
 from airflow_provider_pushmetrics.testing.isolation import find_under_way, wait_until_quiet
 from airflow_provider_pushmetrics.testing.servers import RunningReceiver, RunningService
+from tests.fakes.service_process import find_free_port
 
 pytest_plugins = ["airflow_provider_pushmetrics.testing.fixtures"]
 
@@ -21,6 +25,31 @@ def test_report_runs(pushmetrics: PushMetricsKit) -> None:
     outputs = pushmetrics.run_report(report, n=3)
     assert outputs["status"] == "success"
     assert [run["id"] for run in pushmetrics.list_runs(report)] == [outputs["run_id"]]
+
+
+async def test_proxy_of_the_environment_is_not_used(
+    pushmetrics: PushMetricsKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{find_free_port()}")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    report = pushmetrics.add_report(queries={"q": "SELECT 1"})
+    started = PushMetricsHook().trigger_report(report.id)
+    pushmetrics.wait_for_run(report, started.run_id)
+    assert report.id in [listed.id for listed in PushMetricsHook().fetch_reports()]
+    async with PushMetricsAsyncClient.open("pushmetrics_default") as client:
+        assert (await client.fetch_report(report.id)).id == report.id
+    event_id = pushmetrics.send_event("report.run", report_id=report.id)
+    found = PushMetricsHook().fetch_events(EventFilter(), after=event_id - 1)
+    assert event_id in [event.id for event in found.events]
+
+
+def test_parameter_may_be_called_report(pushmetrics: PushMetricsKit) -> None:
+    report = pushmetrics.add_report(
+        queries={"q": "SELECT {{ report }} AS v"}, parameters={"report": {"type": "integer"}}
+    )
+    assert pushmetrics.run_report(report, report=3)["status"] == "success"
 
 
 def test_refusal_is_an_error_with_the_message_of_the_service(pushmetrics: PushMetricsKit) -> None:
