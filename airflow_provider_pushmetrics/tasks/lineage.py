@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from airflow_provider_pushmetrics.event_ids import find_result_ids, read_event_i
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
+
+STORAGE_URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]*)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,13 @@ def name_file(path: str) -> tuple[str, str]:
 
     The connection id in the URL of a storage, as in ``s3://conn_id@bucket/key``, is removed.
     """
-    parts = urlsplit(path)
-    if parts.scheme in ("", "file", "local"):
-        return "file", parts.path
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", parts.path.lstrip("/") or "/"
+    found = STORAGE_URL.fullmatch(path)  # no URL of the web: a file may have ? and # in its name
+    if found is None:
+        return "file", path
+    scheme, authority, name = found.groups()
+    if scheme in ("file", "local"):
+        return "file", name
+    return f"{scheme}://{authority.rpartition('@')[2]}", name.lstrip("/") or "/"
 
 
 def _build_dataset(uri: ReportUri) -> Any:

@@ -29,6 +29,10 @@ def find_run(lineage: Any) -> Any:
         ("s3://bucket/a/b.parquet", ("s3://bucket", "a/b.parquet")),
         ("s3://aws_default@bucket/a/b.parquet", ("s3://bucket", "a/b.parquet")),
         ("gs://bucket", ("gs://bucket", "/")),
+        ("/data/#1 sales/a?b.json", ("file", "/data/#1 sales/a?b.json")),
+        ("file:///data/#1 sales/a.json", ("file", "/data/#1 sales/a.json")),
+        ("s3://bucket/a?b/q#1.json", ("s3://bucket", "a?b/q#1.json")),
+        ("/data/odd://name/a.csv", ("file", "/data/odd://name/a.csv")),
     ],
 )
 def test_a_file_is_named_without_its_connection(path: str, name: tuple[str, str]) -> None:
