@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from airflow_provider_pushmetrics.client.calls import (
@@ -18,6 +18,9 @@ from airflow_provider_pushmetrics.client.models import Report, WebhookTrigger
 from airflow_provider_pushmetrics.client.protocol import Call, Response
 from airflow_provider_pushmetrics.client.retry_policy import ONE_ATTEMPT, RetryPolicy
 from airflow_provider_pushmetrics.client.retrying import DEFAULT_POLICY, send
+from airflow_provider_pushmetrics.exceptions import PushMetricsApiError
+
+RowT = TypeVar("RowT", Report, WebhookTrigger)
 
 PAGE_SIZE = 100
 """The largest page that the API returns, unless its owner allows more."""
@@ -31,19 +34,7 @@ def fetch_reports(
 
     :param limit: The maximum number of reports; None for all.
     """
-    found: dict[int, Report] = {}
-    page_size = PAGE_SIZE if limit is None else min(limit, PAGE_SIZE)
-    page = 0
-    while limit is None or len(found) < limit:
-        rows, count = yield from _fetch_page(credentials, page, page_size, policy)
-        new = {report.id: report for report in rows if report.id not in found}
-        found |= new
-        if not new or len(found) >= (count or 0):
-            break
-        if page == 0:
-            page_size = len(rows)  # the actual page size of a server that returns fewer than requested
-        page += 1
-    return tuple(found.values())[:limit]
+    return (yield from _fetch_pages(credentials, "report", Report, limit, policy))
 
 
 def fetch_report(
@@ -59,31 +50,59 @@ def fetch_report(
     return parse_answer(Report, answer.get("result", answer), request)
 
 
-def _fetch_page(
-    credentials: Credentials, page: int, page_size: int, policy: RetryPolicy
-) -> Call[tuple[tuple[Report, ...], int | None]]:
-    query = urlencode({"q": f"(page:{page},page_size:{page_size})"})
-    request = build_get(f"{credentials.base_url}/api/v1/report/?{query}")
-    answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
-    count = answer.get("count")
-    return parse_rows(Report, answer, request), count if isinstance(count, int) else None
+def _fetch_pages(
+    credentials: Credentials, path: str, model: type[RowT], limit: int | None, policy: RetryPolicy
+) -> Call[tuple[RowT, ...]]:
+    """Fetch the rows of a list, page by page, until all are there or a page has no new one."""
+    found: dict[int, RowT] = {}
+    page_size = PAGE_SIZE if limit is None else min(limit, PAGE_SIZE)
+    page = 0
+    while limit is None or len(found) < limit:
+        query = urlencode({"q": f"(page:{page},page_size:{page_size})"})
+        request = build_get(f"{credentials.base_url}/api/v1/{path}/?{query}")
+        answer = (yield from send_authorized(credentials, request, policy)).parse_object(request)
+        rows, count = parse_rows(model, answer, request), answer.get("count")
+        new = {row.id: row for row in rows if row.id not in found}
+        found |= new
+        if not new or (isinstance(count, int) and len(found) >= count):
+            break
+        if page == 0:
+            page_size = len(rows)  # the actual page size of a server that returns fewer than requested
+        page += 1
+    return tuple(found.values())[:limit]
 
 
-SHOWN_WEBHOOKS = 100
-"""How many triggers are fetched to test a connection."""
+MAX_FETCHED_WEBHOOKS = 1000
+"""How many triggers are fetched one by one, if the list does not say of which reports they are."""
 
 
-def fetch_webhooks(credentials: Credentials) -> Call[Mapping[int, tuple[WebhookTrigger, ...]]]:
-    """Fetch the webhook triggers that the API token can read, by report; the list has no tokens."""
-    query = urlencode({"q": f"(page:0,page_size:{SHOWN_WEBHOOKS})"})
-    request = build_get(f"{credentials.base_url}/api/v1/webhook/?{query}")
-    answer = (yield from send_authorized(credentials, request, ONE_ATTEMPT)).parse_object(request)
-    found: defaultdict[int, tuple[WebhookTrigger, ...]] = defaultdict(tuple)
-    for row in parse_rows(WebhookTrigger, answer, request)[:SHOWN_WEBHOOKS]:
-        shown = yield from _fetch_webhook(credentials, row.id)
-        if shown.report_id is not None:
-            found[shown.report_id] += (shown,)
-    return dict(found)
+def fetch_webhooks(credentials: Credentials) -> Call[tuple[WebhookTrigger, ...]]:
+    """
+    Fetch the webhook triggers that the API token can read, with their reports; a list has no tokens.
+
+    :raises PushMetricsApiError: if there are too many whose report the list does not return.
+    """
+    listed = yield from _fetch_pages(credentials, "webhook", WebhookTrigger, None, ONE_ATTEMPT)
+    if sum(row.report_id is None for row in listed) > MAX_FETCHED_WEBHOOKS:
+        raise PushMetricsApiError(
+            f"PushMetrics lists {len(listed)} triggers without their reports, and only"
+            f" {MAX_FETCHED_WEBHOOKS} are fetched one by one"
+        )
+    found = []
+    for row in listed:
+        found.append(row if row.report_id is not None else (yield from _fetch_webhook(credentials, row)))
+    return tuple(found)
+
+
+def fetch_webhooks_of_report(
+    credentials: Credentials, listed: Iterable[WebhookTrigger], report_id: int
+) -> Call[tuple[WebhookTrigger, ...]]:
+    """Fetch the tokens of the triggers of a report, as far as the API token can read them."""
+    found = []
+    for row in listed:
+        if row.report_id == report_id:
+            found.append(row if row.token else (yield from _fetch_webhook(credentials, row)))
+    return tuple(found)
 
 
 def send_anonymously(url: str) -> Call[Response]:
@@ -91,7 +110,7 @@ def send_anonymously(url: str) -> Call[Response]:
     return (yield from send(build_get(url), ONE_ATTEMPT))
 
 
-def _fetch_webhook(credentials: Credentials, webhook_id: int) -> Call[WebhookTrigger]:
-    request = build_get(f"{credentials.base_url}/api/v1/webhook/{int(webhook_id)}")
+def _fetch_webhook(credentials: Credentials, row: WebhookTrigger) -> Call[WebhookTrigger]:
+    request = build_get(f"{credentials.base_url}/api/v1/webhook/{row.id}")
     answer = (yield from send_authorized(credentials, request, ONE_ATTEMPT)).parse_object(request)
     return parse_answer(WebhookTrigger, answer.get("result", answer), request)

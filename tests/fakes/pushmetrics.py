@@ -95,6 +95,7 @@ class FakePushMetrics:
     :param reports: How many reports there are.
     :param max_page_size: How many of them it gives on a page at most.
     :param shows_webhooks: Whether the API shows the trigger to who has an API token.
+    :param webhooks: How many triggers there are, one for each report, in the order of the reports.
     :param is_trigger_active: Whether the trigger is enabled.
     :param report_parameters: The Parameter blocks of each report; None if it does not list blocks.
     :param row_limit: The limit that cut each query's result; None if each has all rows.
@@ -142,6 +143,7 @@ class FakePushMetrics:
     reports: int = 1
     max_page_size: int = 100
     shows_webhooks: bool = True
+    webhooks: int = 1
     is_trigger_active: bool = True
     report_parameters: tuple[str, ...] | None = ("origin", "month")
     row_limit: int | None = None
@@ -173,7 +175,7 @@ class FakePushMetrics:
                 Route("/api/v1/report/", self._list_reports),
                 Route("/api/v1/report/{report}", self._show_report),
                 Route("/api/v1/webhook/", self._list_webhooks),
-                Route("/api/v1/webhook/1", self._show_webhook),
+                Route("/api/v1/webhook/{webhook:int}", self._show_webhook),
                 Route("/api/v1/user/current", self._show_user),
                 Route("/openapi.json", self._describe),
                 Route("/api/v1/security/exchange", self._exchange, methods=["POST"]),
@@ -370,13 +372,23 @@ class FakePushMetrics:
 
     async def _list_webhooks(self, request: Request) -> Response:
         seen = await self._see(request)
-        rows = [{"id": 1}] if self.shows_webhooks else []
-        return self._refuse(seen) or JSONResponse({"count": len(rows), "result": rows})
+        found = re.fullmatch(r"\(page:(\d+),page_size:(\d+)\)", seen.query["q"])
+        assert found is not None
+        size = min(int(found[2]), self.max_page_size)
+        rows = [{"id": number} for number in range(1, self.webhooks + 1)] if self.shows_webhooks else []
+        page = rows[int(found[1]) * size :][:size]
+        return self._refuse(seen) or JSONResponse({"count": len(rows), "result": page})
 
     async def _show_webhook(self, request: Request) -> Response:
         seen = await self._see(request)
-        row = {"id": 1, "report_id": 1, "token": self.trigger_token, "active": self.is_trigger_active}
-        return self._refuse(seen) or JSONResponse({"id": 1, "result": row})
+        number = request.path_params["webhook"]
+        row = {
+            "id": number,
+            "report_id": number,
+            "token": self.trigger_token,
+            "active": self.is_trigger_active,
+        }
+        return self._refuse(seen) or JSONResponse({"id": number, "result": row})
 
     async def _cancel_run(self, request: Request) -> Response:
         seen, run = await self._see(request), self._find_run(request)

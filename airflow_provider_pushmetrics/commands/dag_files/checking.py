@@ -124,7 +124,8 @@ class _Comparer:
         self._hooks: dict[str, PushMetricsHook | PushMetricsError] = {}
         self._unavailable: dict[str, PushMetricsUnavailableError] = {}
         self._facts: dict[tuple[str, str], ReportFacts | PushMetricsError] = {}
-        self._webhooks: dict[str, Mapping[int, tuple[WebhookTrigger, ...]] | PushMetricsError] = {}
+        self._webhooks: dict[str, tuple[WebhookTrigger, ...] | PushMetricsError] = {}
+        self._of_report: dict[tuple[str, int], tuple[WebhookTrigger, ...] | PushMetricsError] = {}
 
     def compare(self, task: Mapping[str, Any], conn_id: str | None) -> None:
         """Compare a task with its report."""
@@ -152,19 +153,30 @@ class _Comparer:
 
     def _compare_trigger(self, where: str, conn_id: str, report_id: str, number: int) -> None:
         """Find out whether the report has an enabled trigger, and the connection its token."""
-        if conn_id not in self._webhooks:
-            self._webhooks[conn_id] = self._ask(
-                conn_id, lambda opened: reports.fetch_webhooks(opened.credentials)
-            )
-        shown = self._webhooks[conn_id]
-        if isinstance(shown, PushMetricsError):
-            self._outcome.unchecked.append(f"{where}: the trigger of report {number}: {shown}")
+        triggers = self._fetch_triggers(conn_id, number)
+        if isinstance(triggers, PushMetricsError):
+            self._outcome.unchecked.append(f"{where}: the trigger of report {number}: {triggers}")
             return
-        triggers = shown.get(number, ())
         finding = judge_triggers(number, triggers)
         self._outcome.add(where, finding)
         if finding.status is Status.OK and self._url is None:
             self._compare_token(where, conn_id, report_id, triggers)
+
+    def _fetch_triggers(self, conn_id: str, number: int) -> tuple[WebhookTrigger, ...] | PushMetricsError:
+        if conn_id not in self._webhooks:
+            self._webhooks[conn_id] = self._ask(
+                conn_id, lambda opened: reports.fetch_webhooks(opened.credentials)
+            )
+        listed = self._webhooks[conn_id]
+        if isinstance(listed, PushMetricsError):
+            return listed
+        key = conn_id, number
+        if key not in self._of_report:
+            self._of_report[key] = self._ask(
+                conn_id,
+                lambda opened: reports.fetch_webhooks_of_report(opened.credentials, listed, number),
+            )
+        return self._of_report[key]
 
     def _compare_token(
         self, where: str, conn_id: str, report_id: str, triggers: tuple[WebhookTrigger, ...]

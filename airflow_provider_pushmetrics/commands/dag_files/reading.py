@@ -94,7 +94,7 @@ def describe_task(dag: Any, task: Any) -> dict[str, Any] | None:
         "task_id": task.task_id,
         "kind": kind,
         "report_id": read_literal(report_id),
-        "is_any_report": kind == "wait" and report_id is None and arguments.get("query_id") is None,
+        "is_any_report": kind == "wait" and report_id is None,
         "conn_id": read_literal(arguments.get("pushmetrics_conn_id", "pushmetrics_default")),
         "parameters": describe_parameters(
             arguments.get("parameters"), _find_params(dag, task, given), is_native=_is_native(dag, task)

@@ -50,7 +50,8 @@ class Reports:
 
     def find_token(self, report_id: int) -> str:
         """Find the token of the only trigger of a report."""
-        rows = self.request("GET", "webhook/")["result"]
+        of_report = f"(filters:!((col:report_id,opr:eq,value:{report_id})))"
+        rows = self.request("GET", f"webhook/?q={of_report}")["result"]
         shown = [self.request("GET", f"webhook/{row['id']}")["result"] for row in rows]
         (token,) = [row["token"] for row in shown if row["report_id"] == report_id]
         return str(token)

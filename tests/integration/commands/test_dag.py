@@ -128,6 +128,7 @@ def write_dag(path: Path, report_id: object, arguments: str, more: str = "") -> 
         f'''
 from airflow.providers.common.compat.sdk import DAG, Param
 from airflow_provider_pushmetrics.operators.pushmetrics import PushMetricsTriggerReportOperator
+from airflow_provider_pushmetrics.sensors.pushmetrics import PushMetricsRunSensor
 from airflow_provider_pushmetrics.transfers.pushmetrics import PushMetricsToObjectStorageOperator
 
 print("a Dag file may print")
@@ -219,6 +220,26 @@ def test_what_cannot_be_checked_is_no_success(reports: Reports, run: Run, tmp_pa
     ended = run("dag", "check", "same.py", AIRFLOW_CONN_PUSHMETRICS_DEFAULT=closed)
     assert ended.returncode == 2, ended.stdout + ended.stderr
     assert "could not connect" in ended.stdout
+
+
+OF_A_QUERY = """PushMetricsRunSensor(task_id="wait", event="query.run", query_id=7)"""
+
+
+@pytest.mark.slow
+def test_trigger_beyond_the_first_page_is_compared_beside_a_sensor_of_a_query(
+    reports: Reports, run: Run, tmp_path: Path
+) -> None:
+    other = reports.add("With many triggers")["id"]
+    for _ in range(100):
+        reports.request("POST", "webhook/", {"report_id": other})
+    report = reports.add("With the last trigger")
+    write_dag(tmp_path / "last.py", report["id"], "", OF_A_QUERY)
+    ended = run("dag", "check", "last.py")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    reports.request("PUT", f"webhook/{report['webhook']['id']}", {"active": False})
+    ended = run("dag", "check", "last.py")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert f"the trigger of report {report['id']} is disabled" in ended.stdout
 
 
 ANY_REPORT = """

@@ -477,6 +477,10 @@ def test_a_refused_api_token_is_told_from_a_refused_reader_token(connect_whole: 
         ({}, {"rEp1": TRIGGER_TOKEN}, True, "report 'rEp1' works"),
         ({}, {"rEp9": TRIGGER_TOKEN}, False, "report 'rEp9': GET"),
         ({}, {}, True, "there is no trigger token, so no report can be run"),
+        ({"webhooks": 130}, {"130": TRIGGER_TOKEN}, True, "report '130' works"),
+        ({"webhooks": 130}, {"130": "mistyped-token"}, False, "report '130' differs from the one"),
+        ({"webhooks": 9, "max_page_size": 4}, {"9": TRIGGER_TOKEN}, True, "report '9' works"),
+        ({"webhooks": 1001}, {"1": TRIGGER_TOKEN}, True, "PushMetrics lists 1001 triggers without"),
     ],
 )
 def test_a_trigger_token_is_tried_without_starting_a_run(
