@@ -64,7 +64,8 @@ async def test_a_deadline_whose_callback_is_repeated_starts_one_run(pushmetrics:
 
 
 def test_other_callbacks_start_a_run_each(pushmetrics: FakePushMetrics) -> None:
-    for deadline in (None, {}, "late"):
+    unknown: tuple[object, ...] = (None, {}, "late")
+    for deadline in unknown:
         build()(build_context() | {"deadline": deadline})
     assert (len(pushmetrics.runs), pushmetrics.keys) == (3, [None] * 3)
 

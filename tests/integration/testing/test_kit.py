@@ -36,6 +36,7 @@ async def test_proxy_of_the_environment_is_not_used(
         monkeypatch.delenv(name, raising=False)
     report = pushmetrics.add_report(queries={"q": "SELECT 1"})
     started = PushMetricsHook().trigger_report(report.id)
+    assert started.run_id is not None
     pushmetrics.wait_for_run(report, started.run_id)
     assert report.id in [listed.id for listed in PushMetricsHook().fetch_reports()]
     async with PushMetricsAsyncClient.open("pushmetrics_default") as client:
