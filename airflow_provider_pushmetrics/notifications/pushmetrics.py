@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-def build_key(context: Mapping[str, Any], report_id: str) -> str | None:
+def _build_key(context: Mapping[str, Any], report_id: str) -> str | None:
     """
     Build the key that makes PushMetrics start at most one run for a missed deadline.
 
@@ -69,7 +69,7 @@ class PushMetricsNotifier(BaseNotifier):
         :raises PushMetricsError: if it was not started; Airflow logs the error.
         """
         report_id = str(self.report_id)
-        key = build_key(context, report_id)
+        key = _build_key(context, report_id)
         self._log_started(self.hook.trigger_report(report_id, self.parameters, idempotency_key=key))
 
     async def async_notify(self, context: Context) -> None:
@@ -79,7 +79,7 @@ class PushMetricsNotifier(BaseNotifier):
         :raises PushMetricsError: if it was not started; Airflow stores the message.
         """
         report_id = str(self.report_id)
-        key = build_key(context, report_id)
+        key = _build_key(context, report_id)
         with storable_errors():
             async with PushMetricsAsyncClient.open(self.pushmetrics_conn_id) as client:
                 started = await client.trigger_report(report_id, self.parameters, idempotency_key=key)
