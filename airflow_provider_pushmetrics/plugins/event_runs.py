@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 from airflow.models.asset import AssetEvent, AssetModel, DagScheduleAssetReference, association_table
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.assets.uris import SCHEME
@@ -31,10 +31,16 @@ from airflow_provider_pushmetrics.plugins.outcome_watchers import (
 )
 
 MAX_ASSET_EVENTS = 2000
+"""How many asset events, from the oldest event of a page on, are searched for its events."""
+
 CLOCK_MARGIN = timedelta(minutes=5)
 """How far the clock of a process that writes asset events may be behind that of the inbox."""
 
-"""How many asset events, from the oldest event of a page on, are searched for its events."""
+USUAL_DELAY = timedelta(minutes=5)
+"""Within which time an event updates its assets, unless something was down."""
+
+MAX_WINDOWS = 100
+"""How many events are searched for by one statement: SQLite limits the depth of an expression."""
 
 NO_ASSET = "no asset is updated by it, or not yet"
 NO_DAG = "no Dag is scheduled by asset {asset}, or it was scheduled later"
@@ -99,10 +105,12 @@ def describe_outcomes(
     """
     Describe the effects of each event, as JSON, by its id.
 
+    An event is left out if it is not known whether it has updated an asset.
+
     :param readable: The Dags that the reader may see; others are left out.
     :param positions: The position of each consumer of the inbox.
     """
-    updates = find_updates(session, events)
+    updates, unknown = find_updates(session, events)
     found = [update for of_event in updates.values() for update in of_event]
     effects = find_effects(session, found)
     watchers = find_outcome_watchers(session)
@@ -121,6 +129,7 @@ def describe_outcomes(
             if outcome.dag_id is None or outcome.dag_id in readable
         ]
         for event in events
+        if identify(event) not in unknown
     }
 
 
@@ -129,10 +138,41 @@ def identify(event: InboxEvent) -> Identity:
     return event.id, event.source, event.received_at.isoformat()
 
 
-def find_updates(session: Session, events: Sequence[InboxEvent]) -> Mapping[Identity, list[_Update]]:
-    """Find the asset events of inbox events."""
+def find_updates(
+    session: Session, events: Sequence[InboxEvent]
+) -> tuple[Mapping[Identity, list[_Update]], Collection[Identity]]:
+    """
+    Find the asset events of inbox events.
+
+    Where more asset events than are read came after the oldest event, the others are searched for around
+    their arrival.
+
+    :return: The asset events by event, and the events that may have one which was not read.
+    """
     if not events:
-        return {}
+        return {}, ()
+    oldest = min(event.received_at for event in events)
+    rows = _fetch_rows(session, AssetEvent.timestamp >= oldest - CLOCK_MARGIN)
+    later: list[InboxEvent] = []
+    if len(rows) == MAX_ASSET_EVENTS:
+        read_until = rows[-1].timestamp - CLOCK_MARGIN
+        later = sorted(
+            (event for event in events if event.received_at > read_until),
+            key=lambda event: event.received_at,
+            reverse=True,
+        )
+    for begin in range(0, len(later), MAX_WINDOWS):
+        moments = [event.received_at for event in later[begin : begin + MAX_WINDOWS]]
+        windows = (
+            AssetEvent.timestamp.between(moment - CLOCK_MARGIN, moment + USUAL_DELAY) for moment in moments
+        )
+        rows += _fetch_rows(session, or_(*windows))
+    found = _group_by_event(rows, {identify(event) for event in events})
+    return found, {identify(event) for event in later} - found.keys()
+
+
+def _fetch_rows(session: Session, condition: ColumnElement[bool]) -> list[Any]:
+    """Fetch the first asset events of PushMetrics that match."""
     query = (
         select(
             AssetEvent.id,
@@ -146,14 +186,18 @@ def find_updates(session: Session, events: Sequence[InboxEvent]) -> Mapping[Iden
         .where(
             AssetModel.uri.startswith(f"{SCHEME}://"),
             AssetEvent.source_dag_id.is_(None),
-            AssetEvent.timestamp >= min(event.received_at for event in events) - CLOCK_MARGIN,
+            condition,
         )
         .order_by(AssetEvent.timestamp)
         .limit(MAX_ASSET_EVENTS)
     )
-    wanted = {identify(event) for event in events}
+    return list(session.execute(query))
+
+
+def _group_by_event(rows: Iterable[Any], wanted: set[Identity]) -> defaultdict[Identity, list[_Update]]:
+    """Group asset events, of which some may be twice there, by the event that caused them."""
     found: defaultdict[Identity, list[_Update]] = defaultdict(list)
-    for row in session.execute(query):
+    for row in {row.id: row for row in rows}.values():
         identity = _read_identity(row.extra)
         if identity in wanted:
             has_key = bool(row.has_key)

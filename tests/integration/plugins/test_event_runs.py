@@ -13,7 +13,7 @@ from airflow import DAG
 from airflow.assets.manager import asset_manager
 from airflow.models.asset import AssetEvent, AssetModel
 from airflow.sdk import Asset
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from airflow_provider_pushmetrics.assets.pushmetrics import build_run_asset
 from airflow_provider_pushmetrics.event_matching import EventFilter
@@ -24,7 +24,7 @@ from airflow_provider_pushmetrics.plugins.asset_updates import (
     write_payload,
 )
 from airflow_provider_pushmetrics.plugins.dag_run_queue import overlooks_events
-from airflow_provider_pushmetrics.plugins.event_runs import describe_outcomes
+from airflow_provider_pushmetrics.plugins.event_runs import MAX_ASSET_EVENTS, describe_outcomes
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.inbox.records import EventSummary, StoredEvent
 from airflow_provider_pushmetrics.receiver.runtime import RuntimeOpener
@@ -154,6 +154,42 @@ def test_an_event_of_another_inbox_with_the_same_id_is_another_one(
     register(asset, make_event())
     other = StoredEvent(1, "demo", datetime.now(UTC) - timedelta(hours=1), None, b"{}")
     assert read_reasons(tables, other) == {None: "no asset is updated by it, or not yet"}
+
+
+def test_events_beyond_the_first_asset_events_are_searched_for_around_their_arrival(
+    tables: AirflowTables, asset: UpdatedAsset
+) -> None:
+    """The list of one report has events of many days, between which others updated assets."""
+    now = datetime.now(UTC)
+    events = {
+        number: stored_asset.make_event(number, received_at=now - timedelta(days=9 - number))
+        for number in (1, 6, 8)
+    }
+    for number in (1, 6):  # none of 8
+        register(asset, events[number])
+    tables.schedule()
+    with tables.sessions.begin() as session:
+        for stored in session.scalars(select(AssetEvent)):
+            stored.timestamp = events[stored.extra["payload"]["id"]].received_at + timedelta(seconds=2)
+        earlier = now - timedelta(days=5)
+        others = [
+            {
+                "asset_id": asset.id,
+                "extra": {"payload": {"id": 1000 + number}},
+                "timestamp": earlier + timedelta(seconds=number),
+            }
+            for number in range(MAX_ASSET_EVENTS)
+        ]
+        session.execute(insert(AssetEvent), others)
+    listed = [
+        EventSummary(event.id, event.received_at, event.source, "report.run", 1, None, None, None)
+        for event in events.values()
+    ]
+    with tables.sessions() as session:
+        found = describe_outcomes(session, listed, readable=ALL, positions={})
+    assert {number: {row["dag_id"] for row in rows} for number, rows in found.items()} == {1: ALL, 6: ALL}
+    assert all(row["reason"] is None for rows in found.values() for row in rows)
+    assert read_reasons(tables, events[8]) == {None: "no asset is updated by it, or not yet"}
 
 
 # Assets that only successful runs update
