@@ -6,7 +6,9 @@ Dag has consumed the event. The API server checks the events of all PushMetrics 
 whether the triggerer wrote them for a watcher or an API server did.
 
 Events that must not be started are remembered while they are checked: those that arrived while the Dag
-was paused, which Airflow drops on purpose, and those that had a run, which a user may have deleted.
+was paused, which Airflow drops on purpose, and those that had a run, which a user may have deleted. The
+memory ends with the process: one that starts within ten minutes after an event whose run was deleted takes
+it for missed, because Airflow's tables do not tell the two apart.
 """
 
 from __future__ import annotations

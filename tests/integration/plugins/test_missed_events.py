@@ -145,6 +145,19 @@ def test_a_run_that_somebody_deletes_does_not_come_again(
     assert asset.tables.count_queued() == 0
 
 
+@pytest.mark.parametrize(("minutes", "queued"), [(9, 1), (11, 0)])
+def test_a_deleted_run_comes_again_if_an_api_server_starts_within_ten_minutes_after_its_event(
+    asset: StoredAsset, check: MissedEventsCheck, minutes: int, queued: int
+) -> None:
+    asset.write()
+    asset.tables.schedule()
+    check.check()
+    asset.tables.delete_runs(DAG_ID)
+    move_event(asset.tables, minutes=minutes)
+    run_check(MissedEventsCheck())
+    assert asset.tables.count_queued() == queued
+
+
 @pytest.mark.parametrize(("minutes", "queued"), [(9, 2), (11, 0)])
 def test_an_api_server_that_has_just_started_looks_at_the_last_ten_minutes(
     asset: StoredAsset, check: MissedEventsCheck, minutes: int, queued: int
