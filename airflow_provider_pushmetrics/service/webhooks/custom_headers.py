@@ -108,7 +108,7 @@ def write_headers(subscription: Subscription, cipher: Cipher, wanted: Mapping[st
 
 def move_endpoint(subscription: Subscription, url: str, headers: Mapping[str, str] | None) -> None:
     """
-    Change the URL of a subscription.
+    Change the URL of a subscription, and forget the failures of its old endpoint.
 
     :param headers: The headers that are to replace the stored ones; None if they are to stay.
     :raises PushMetricsParameterError: if stored values would go to another host: whoever changes the URL
@@ -120,7 +120,8 @@ def move_endpoint(subscription: Subscription, url: str, headers: Mapping[str, st
             "headers: the URL leads to another host, to which the stored values are not sent: give all values"
             " again, or none"
         )
-    subscription.url = url
+    if url != subscription.url:
+        subscription.url, subscription.failing_since = url, None
 
 
 def hide_path(url: str) -> str:

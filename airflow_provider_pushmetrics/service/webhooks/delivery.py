@@ -245,7 +245,7 @@ class WebhookSender:
             if answer.is_delivered:
                 outcome = self._record_success(session, delivery_id, message.attempt)
             else:
-                outcome = self._record_failure(session, delivery_id, message.attempt, answer)
+                outcome = self._record_failure(session, delivery_id, message, answer)
             if outcome is None:
                 return False
             attempt = {
@@ -269,13 +269,18 @@ class WebhookSender:
         found = execute_core(session, self._update_delivered, values)
         return DELIVERED if found.rowcount else None
 
-    def _record_failure(self, session: Session, delivery_id: int, attempt: int, answer: Answer) -> str | None:
-        found = self._lock(session, delivery_id)
+    def _record_failure(
+        self, session: Session, delivery_id: int, message: SignedEvent, answer: Answer
+    ) -> str | None:
+        found, attempt = self._lock(session, delivery_id), message.attempt
         if found is None or found[1].attempt_count != attempt - 1:
             return None
         subscription, delivery, now = found
         delivery.attempt_count, delivery.worker_id = attempt, None
-        self._conclude(session, subscription, delivery, answer, now)
+        if subscription.url == message.url:
+            self._conclude(session, subscription, delivery, answer, now)
+        else:  # it was moved meanwhile: what its old endpoint answers says nothing about the new one
+            delivery.schedule_start, delivery.next_attempt_on = attempt, now
         session.flush()
         return RETRIED if delivery.status == PENDING else delivery.status
 

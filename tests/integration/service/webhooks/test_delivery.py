@@ -17,6 +17,7 @@ from airflow_provider_pushmetrics.service.models import Delivery, OutgoingMessag
 from airflow_provider_pushmetrics.service.models.statuses import PENDING
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
+from airflow_provider_pushmetrics.service.webhooks.custom_headers import move_endpoint
 from airflow_provider_pushmetrics.service.webhooks.delivery import WebhookSender
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import put_in_outbox
 from airflow_provider_pushmetrics.service.webhooks.retry_schedule import DELIVERY_DELAYS_SECONDS
@@ -209,6 +210,44 @@ def test_gone_disables_the_endpoint_at_once(post: Post) -> None:
     assert "410 Gone" in str(post.read_subscription().disabled_reason)
     post.attempt(waiting)
     assert len(post.requests) == 1
+
+
+NEW_URL = "http://new.subscriber.test/hook"
+
+
+def move(post: Post) -> None:
+    with post.database.writing() as session:
+        move_endpoint(session.scalars(select(Subscription)).one(), NEW_URL, None)
+
+
+def test_answer_of_an_endpoint_that_was_just_left_ends_nothing(post: Post) -> None:
+    """Nor does what it asks for, such as to wait for a day, delay what goes to the new one."""
+    other, last = post.emit(), post.emit()
+
+    def leave() -> httpx.Response:
+        move(post)
+        return respond(410, Retry_After="86400")
+
+    post.answer = leave
+    assert post.attempt(last).status == "pending"
+    subscription = post.read_subscription()
+    assert (subscription.active, subscription.failing_since) == (True, None)
+    post.answer = lambda: respond(204)
+    post.work_until(post.now + timedelta(minutes=1))
+    assert {post.read(one).status for one in (other, last)} == {"delivered"}
+    assert [str(request.url) for _, request in post.requests] == [URL, NEW_URL, NEW_URL]
+
+
+def test_failures_of_an_endpoint_that_was_left_do_not_count_against_the_new_one(post: Post) -> None:
+    post.emit()
+    post.work_until(NOW + timedelta(hours=71))  # it has failed nine times
+    last = post.emit()
+    post.work_until(NOW + timedelta(hours=119))
+    move(post)
+    post.now = NOW + timedelta(days=6)
+    post.attempt(last)
+    assert post.read_subscription().active
+    assert post.read_subscription().failing_since == post.now
 
 
 def test_attempt_that_another_worker_made_meanwhile_is_recorded_once(post: Post) -> None:
