@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastapi import Response
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
@@ -189,10 +190,16 @@ def run_report(
     reference: Reference,
     parts: Parts,
     caller: Editor,
+    response: Response,
     wanted: ReportRunRequest | None = None,
     idempotency_key: IdempotencyKey = None,
 ) -> StartedReportRunResponse:
-    """Start a run of a report and return at once."""
+    """
+    Start a run of a report and return at once.
+
+    A repeated `Idempotency-Key` starts no other run: the answer is that of the first request, with the header
+    `Idempotency-Replayed: true`, or 409 with other parameters or options.
+    """
     key = check_idempotency_key(idempotency_key)
     wanted = wanted or ReportRunRequest()
     check_json(wanted.parameters)
@@ -209,6 +216,8 @@ def run_report(
         options=options,
         limit=parts.pending_limit,
     )
+    if run.is_replay:
+        response.headers["Idempotency-Replayed"] = "true"
     return wrap(StartedReportRun(noteflow_run_uid=run.uid, run_id=run.id))
 
 

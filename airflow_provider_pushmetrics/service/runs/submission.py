@@ -96,7 +96,7 @@ class RunSubmission:
 
     :param given: The parameters of this run.
     :param origin: The kind of request: ``webhook`` or ``api``.
-    :param idempotency_key: The same key returns the same run.
+    :param idempotency_key: The same key returns the same run; with other parameters or options, an error.
     :param webhook_id: The trigger that was called, whose recipients are notified of the end.
     :param options: Run options: ``send_to_me`` and ``email`` for a preview.
     :param traceparent: The trace of the caller, which the events of the run continue.
@@ -144,7 +144,7 @@ def accept_run(
 
     :param results: Where the results are from which parameters take their choices.
     :param details: The rest of a :class:`RunSubmission`.
-    :raises PushMetricsConflictError: if its key was used for other parameters, or its report is gone.
+    :raises PushMetricsConflictError: if its key was used for another call, or its report is gone.
     :raises PushMetricsUnavailableError: if too many runs of the workspace wait.
     """
     answer = accept_runs(database, results, [RunSubmission(report_id, given, **details)], limit)[0]
@@ -196,13 +196,13 @@ def _decide(
     admit: Callable[[int], None],
 ) -> tuple[list[Mapping[str, Any]], list[tuple[str, bool] | Exception]]:
     """Return the runs to insert; and for each request its error, or its run and whether that is a repeat."""
-    by_key = {key: (run.uid, run.given_parameters) for key, run in stored.items()}
+    by_key = {key: (run.uid, run.given_parameters, run.options) for key, run in stored.items()}
     rows: list[Mapping[str, Any]] = []
     answers: list[tuple[str, bool] | Exception] = []
     for request, row in zip(requests, built, strict=True):
         known = by_key.get(request.key)
         if known is not None:
-            answers.append(_check_repeat(request, known[1]) or (known[0], True))
+            answers.append(_check_repeat(request, *known[1:]) or (known[0], True))
         elif isinstance(row, Exception):
             answers.append(row)
         else:
@@ -214,7 +214,7 @@ def _decide(
             rows.append(row)
             answers.append((row["uid"], False))
             if request.key is not None:
-                by_key[request.key] = (row["uid"], row["given_parameters"])
+                by_key[request.key] = (row["uid"], row["given_parameters"], row["options"])
     return rows, answers
 
 
@@ -246,12 +246,23 @@ def _find_by_key(session: Session, requests: Sequence[RunSubmission]) -> dict[tu
     return {(run.report_id, str(run.idempotency_key)): run for run in found}
 
 
-def _check_repeat(request: RunSubmission, given: Mapping[str, Any]) -> PushMetricsConflictError | None:
-    if write_fingerprint(given) == write_fingerprint(request.given):
+def _check_repeat(
+    request: RunSubmission, given: Mapping[str, Any], options: Mapping[str, Any] | None
+) -> PushMetricsConflictError | None:
+    if write_fingerprint(given) != write_fingerprint(request.given):
+        other = "parameters"
+    elif _list_set(options) != _list_set(request.options):
+        other = "options"
+    else:
         return None
     return PushMetricsConflictError(
-        "This Idempotency-Key was used before with other parameters", status_code=409
+        f"This Idempotency-Key was used before with other {other}", status_code=409
     )
+
+
+def _list_set(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """List the options that are not their defaults."""
+    return {name: value for name, value in (options or {}).items() if value}
 
 
 def _build_run(
@@ -288,7 +299,7 @@ def _find_cause(database: Database, request: RunSubmission) -> AcceptedRun | Exc
         run = _find_by_key(session, [request]).get(request.key)
         if run is not None:
             repeat = AcceptedRun(run.id, run.uid, is_replay=True)
-            return _check_repeat(request, run.given_parameters) or repeat
+            return _check_repeat(request, run.given_parameters, run.options) or repeat
         return None if session.get(Report, request.report_id) else _build_deleted()
 
 

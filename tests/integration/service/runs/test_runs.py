@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
+import httpx
 import pytest
 
-from tests.fakes.service_reports import parameter, sql, text
+from tests.fakes.service_reports import TRIGGER_TOKEN, parameter, sql, text
 from tests.integration.service.conftest import Api
 
 
@@ -216,6 +220,31 @@ async def test_report_is_run_by_the_api_once_for_each_key(api: Api) -> None:
     assert uids[0] == uids[1] != uids[2]
     row = (await api.client.get(f"/api/v1/noteflow_run/{uids[0]}")).json()["result"]
     assert row["origin"] == "api"
+
+
+async def test_key_of_a_preview_is_refused_for_the_run_itself(api: Api) -> None:
+    """Otherwise the call would look as if the recipients had got their mails."""
+    made = api.make_report(q=sql("SELECT 1 AS n"))
+    path, preview = f"/api/v1/report/{made.id}/run/noteflow", {"send_to_me": True, "email": "me@example.com"}
+
+    async def call(key: str, **body: Any) -> httpx.Response:
+        return await api.client.post(path, json=body, headers={"Idempotency-Key": key})
+
+    first = await call("daily", options=preview)
+    refused = await call("daily")
+    assert (refused.status_code, "other options" in refused.text) == (409, True), refused.text
+    again = await call("daily", options=preview)
+    assert again.json() == first.json()
+    marks = [answer.headers.get("idempotency-replayed") for answer in (first, again)]
+    assert marks == [None, "true"]
+    plain = [await call("plain")]
+    plain += [await call("plain", options=one) for one in ({}, {"send_to_me": False})]
+    assert len({answer.json()["result"]["run_id"] for answer in plain}) == 1
+    at_once = await asyncio.gather(*(call("race", options=one) for one in (preview, {}) * 4))
+    assert sorted(answer.status_code for answer in at_once) == [200] * 4 + [409] * 4
+    assert len({answer.json()["result"]["run_id"] for answer in at_once if answer.is_success}) == 1
+    url, headers = f"/api/v1/report/{made.id}/webhook?token={TRIGGER_TOKEN}", {"Idempotency-Key": "daily"}
+    assert (await api.client.post(url, headers=headers)).status_code == 409
 
 
 async def test_query_runs_by_itself_with_what_it_needs_only(api: Api) -> None:
