@@ -36,7 +36,7 @@ from airflow_provider_pushmetrics.service.reports.authoring import add_query_eve
 from airflow_provider_pushmetrics.service.reports.block_types import ContentError
 from airflow_provider_pushmetrics.service.reports.recurrence import Recurrence, check_schedule
 from airflow_provider_pushmetrics.service.runs.notices import check_addresses
-from airflow_provider_pushmetrics.service.runs.schedules import plan_next, read_rule, start_run
+from airflow_provider_pushmetrics.service.runs.schedules import plan_changed, plan_next, read_rule, start_run
 from airflow_provider_pushmetrics.service.storage.clock import get_now, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import lock_row
 from airflow_provider_pushmetrics.service.webhooks.event_outbox import QUERY_UPDATED, REPORT_UPDATED
@@ -88,6 +88,7 @@ def create_schedule(wanted: NewSchedule, parts: Parts, caller: Editor) -> Schedu
         _apply(schedule, wanted, {**given, "time_zone": wanted.time_zone or report.time_zone})
         session.add(schedule)
         session.flush()
+        plan_next(schedule, read_database_clock(session))
         return _finish(session, schedule)
 
 
@@ -98,7 +99,9 @@ def update_schedule(
     """Change the times or the recipients of a schedule."""
     with parts.database.writing() as session:
         schedule = _lock(session, reference, caller)
+        before = read_rule(schedule)
         _apply(schedule, wanted, wanted.model_dump(exclude_unset=True))
+        plan_changed(schedule, before, read_database_clock(session))
         return _finish(session, schedule)
 
 
@@ -141,6 +144,7 @@ def _set_active(reference: str, parts: Parts, caller: Caller, *, is_active: bool
         if schedule.active is is_active:
             return build_one(build_schedule_row(schedule))
         schedule.active = is_active
+        plan_next(schedule, read_database_clock(session))
         return _finish(session, schedule)
 
 
@@ -183,7 +187,6 @@ def _set_zone(moment: datetime, zone: str) -> datetime:
 
 
 def _finish(session: Session, schedule: ReportSchedule) -> One[ScheduleRow]:
-    plan_next(schedule, read_database_clock(session))
     _add_change_event(session, schedule)
     session.flush()
     return build_one(build_schedule_row(schedule))

@@ -43,6 +43,7 @@ def accept_re_run(
         parent_id=run.id,
         re_run_count=run.re_run_count + 1,
         webhook_id=run.webhook_id,
+        schedule_id=run.schedule_id,
         options=run.options,
     )
     session.add(again)

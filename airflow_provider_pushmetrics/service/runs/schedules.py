@@ -38,6 +38,21 @@ def plan_next(row: ReportSchedule, now: datetime) -> None:
     row.next_run_on = compute_next(read_rule(row), now, row.run_count) if row.active else None
 
 
+def plan_changed(row: ReportSchedule, before: Schedule, now: datetime) -> None:
+    """
+    Set the next time of a schedule that was changed.
+
+    A time that is due remains if it is one of the new times: no process has seen it yet.
+
+    :param before: Its times before the change.
+    """
+    rule, due = read_rule(row), row.next_run_on
+    if rule == before:
+        return
+    if due is None or due > now or compute_next(rule, due - timedelta.resolution, row.run_count) != due:
+        plan_next(row, now)
+
+
 def start_run(session: Session, row: ReportSchedule) -> Run | StandaloneQueryRun:
     """Record a run of a schedule's report or query."""
     # If a required parameter has no value, the run fails with that error.

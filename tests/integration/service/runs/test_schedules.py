@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.models import (
     OutgoingMessage,
     ReportSchedule,
@@ -25,7 +26,7 @@ from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
 from tests.fakes.service_reports import MadeReport, make_report, sql
 from tests.fakes.waiting import until
-from tests.integration.service.conftest import Api, read_result
+from tests.integration.service.conftest import Api, open_client, read_result, run_parts
 
 SOON = timedelta(seconds=1.2)
 START = datetime(2030, 1, 31, 6, tzinfo=UTC)
@@ -87,6 +88,31 @@ async def test_schedule_is_paused_resumed_run_now_and_deleted(api: Api) -> None:
     assert (await api.client.get(path)).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("change", "is_kept"),
+    [
+        ({"failure_recipients": ["sad@example.com"]}, True),
+        ({"name": "other", "time_zone": "UTC"}, True),
+        ({"recurrence": "hourly"}, True),
+        ({"max_runs": 5}, True),
+        ({"recurrence": "cron", "cron": "30 7 * * *"}, False),
+    ],
+)
+async def test_change_of_a_schedule_keeps_the_run_that_is_due(
+    tmp_path: Path, database_url: str | None, change: dict[str, Any], is_kept: bool
+) -> None:
+    """No worker runs now, and whoever is alarmed edits the schedule."""
+    with run_parts(tmp_path, database_url=database_url, executes=False) as parts:
+        made = make_report(parts.database, parts.cipher, tmp_path, "sqlite", q=sql("SELECT 1 AS n"))
+        due = datetime(2026, 1, 31, 6, tzinfo=UTC)
+        schedule_id = put_schedule(parts.database, made, due, first_start=due - timedelta(days=30))
+        async with open_client(build_app(parts)) as client:
+            answer = await client.put(f"/api/v1/schedule/{schedule_id}", json=change)
+        row = read_result(answer)
+        assert (datetime.fromisoformat(row["next_run_on"]) == due) is is_kept
+        assert fire_due(parts.database) == int(is_kept)
+
+
 async def test_mails_of_a_schedule_go_to_whom_they_are_for(api: Api) -> None:
     made = api.make_report(q=sql("SELECT nope"))
     row = await schedule(
@@ -99,6 +125,14 @@ async def test_mails_of_a_schedule_go_to_whom_they_are_for(api: Api) -> None:
             select(OutgoingMessage).where(OutgoingMessage.subject.contains(f"run {run} "))
         ).all()
     assert [mail.recipient for mail in mails] == ["sad@example.com"]
+    made_again = await api.client.post(f"/api/v1/noteflow_run/{run}/re_run")
+    again = read_result(made_again)["id"]
+    await api.wait_for(f"/api/reports/{made.id}/run/{again}")
+    with api.parts.database.reading() as session:
+        mails = session.scalars(
+            select(OutgoingMessage).where(OutgoingMessage.subject.contains(f"run {again} "))
+        ).all()
+    assert [mail.recipient for mail in mails] == ["sad@example.com"], "who waits for the result is told"
 
 
 @pytest.mark.parametrize(
@@ -125,13 +159,15 @@ async def test_schedule_that_makes_no_sense_is_refused(api: Api, fields: dict[st
 # --- with several processes ---------------------------------------------------------------------------------
 
 
-def put_schedule(database: Database, made: MadeReport, next_run_on: datetime) -> int:
+def put_schedule(
+    database: Database, made: MadeReport, next_run_on: datetime, *, first_start: datetime = START
+) -> int:
     with database.writing() as session:
         row = ReportSchedule(
             workspace_id=1,
             report_id=made.id,
             name="s",
-            first_start=START,
+            first_start=first_start,
             time_zone="UTC",
             recurrence="daily",
             next_run_on=next_run_on,
