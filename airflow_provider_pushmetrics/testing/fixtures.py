@@ -52,5 +52,6 @@ def pushmetrics(
 ) -> Iterator[PushMetricsKit]:
     """Give the kit; the connection ``pushmetrics_default`` leads to its service during the test."""
     kit = PushMetricsKit(pushmetrics_service, pushmetrics_receiver, monkeypatch.setenv)
+    kit.refuse_another_connection()
     yield kit
     kit.close()

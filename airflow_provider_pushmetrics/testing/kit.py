@@ -14,6 +14,7 @@ import duckdb
 import requests
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsTestingError
+from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.testing.ids import change_ids
 from airflow_provider_pushmetrics.testing.isolation import (
     QUIET_TIMEOUT_SECONDS,
@@ -86,6 +87,20 @@ class PushMetricsKit:
                 "trust_env": False,  # both are on this machine: no proxy of the environment leads to them
             },
         }
+
+    def refuse_another_connection(self) -> None:
+        """
+        Check that ``pushmetrics_default`` leads here, as a task finds it: else tests would run real reports.
+
+        :raises PushMetricsTestingError: if it leads elsewhere.
+        """
+        url = PushMetricsHook().settings.base_url
+        if url != self.service.url:
+            raise PushMetricsTestingError(
+                f"connection 'pushmetrics_default' leads to {url}, and not to the PushMetrics of the tests: a"
+                " secrets backend has a connection with this id, and Airflow asks it before the environment."
+                " Unset AIRFLOW__SECRETS__BACKEND and AIRFLOW__WORKERS__SECRETS_BACKEND for tests."
+            )
 
     def add_report(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -45,3 +46,28 @@ def test_tests_of_the_page_pass(project: Path) -> None:
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "3 passed" in ended.stdout
+
+
+@pytest.mark.parametrize("name", ["AIRFLOW__SECRETS__BACKEND", "AIRFLOW__WORKERS__SECRETS_BACKEND"])
+def test_secrets_backend_with_another_connection_fails_the_fixture(project: Path, name: str) -> None:
+    (project / "tests" / "test_sales.py").write_text("def test_nothing(pushmetrics):\n    pass\n", "utf-8")
+    connections = project / "connections.json"
+    real = {"conn_type": "pushmetrics", "host": "https://pushmetrics.example.com", "password": "real-token"}
+    connections.write_text(json.dumps({"pushmetrics_default": real}), "utf-8")
+    environment = os.environ | {
+        "AIRFLOW_HOME": str(project / "airflow"),
+        name: "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        f"{name}_KWARGS": json.dumps({"connections_file_path": str(connections)}),
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "tests"],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "leads to https://pushmetrics.example.com, and not to the PushMetrics of the tests" in ended.stdout
+    assert "real-token" not in ended.stdout
