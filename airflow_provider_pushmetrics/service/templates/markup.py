@@ -93,7 +93,7 @@ def render_markup(source: str, names: Mapping[str, Any], write: WriteValue) -> R
     def convert(value: Any) -> Value:
         return value.embed() if isinstance(value, Embeddable) else write_plain(value, write)
 
-    return RenderedMarkup(*_render_with_marks(source, names, convert))
+    return RenderedMarkup(*_render_with_marks(source, names, convert, write))
 
 
 def render_entries(source: str, names: Mapping[str, Any], write: WriteValue) -> list[str]:
@@ -108,7 +108,7 @@ def render_entries(source: str, names: Mapping[str, Any], write: WriteValue) -> 
         is_list = isinstance(value, list | tuple)
         return [write_plain(one, write) for one in value] if is_list else write_plain(value, write)
 
-    text, values, mark = _render_with_marks(source.strip(), names, convert)
+    text, values, mark = _render_with_marks(source.strip(), names, convert, write)
     only = mark.fullmatch(text)
     if only is not None and isinstance(items := values[int(only[1])], list):
         return items
@@ -158,7 +158,7 @@ def _find_splicing(source: str) -> Iterator[str]:
 
 
 def _render_with_marks(
-    source: str, names: Mapping[str, Any], convert: Callable[[Any], Converted]
+    source: str, names: Mapping[str, Any], convert: Callable[[Any], Converted], write: WriteValue
 ) -> tuple[str, list[Converted], re.Pattern[str]]:
     """
     Render a template with a mark in place of each value.
@@ -182,7 +182,7 @@ def _render_with_marks(
         values.append(converted)
         return f"x{key}n{len(values) - 1}x"
 
-    template = load_template(BoundedEnvironment(budget, put_aside), UNWRITABLE.sub("\ufffd", source))
+    template = load_template(BoundedEnvironment(budget, put_aside, write), UNWRITABLE.sub("\ufffd", source))
     return render_template(template, names), values, re.compile(rf"x{key}n([0-9]+)x")
 
 

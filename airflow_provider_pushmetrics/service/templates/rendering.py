@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.service.templates.binding import BoundSql, bin
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError, Budget
 from airflow_provider_pushmetrics.service.templates.dialects import Dialect, is_encodable
 from airflow_provider_pushmetrics.service.templates.lexer import MARK, Escapes, Kind, Lexer, Token
+from airflow_provider_pushmetrics.service.templates.literals import write_text as write_literal
 from airflow_provider_pushmetrics.service.templates.sandbox import (
     PARSING,
     BoundedEnvironment,
@@ -98,6 +99,10 @@ class TemplateQuery:
         """Its rows, read when a template uses them."""
         return self.load_rows()
 
+    def __str__(self) -> str:
+        """Return its text, as ``{{ query_1 }}`` does."""
+        return self.source
+
 
 def find_references(source: str) -> References:
     """
@@ -171,7 +176,7 @@ def render_text(source: str, names: Mapping[str, Any], write_value: Callable[[An
         budget.write(len(text))
         return text
 
-    return render_template(load_template(BoundedEnvironment(budget, write), source), names)
+    return render_template(load_template(BoundedEnvironment(budget, write, write_value), source), names)
 
 
 def render_sql(source: str, names: Mapping[str, Any], dialect: Dialect) -> BoundSql:
@@ -193,7 +198,7 @@ class _Binder:
         self._depth = 0
         self._budget = Budget()
         self._templates: dict[str, Template] = {}
-        self._environment = BoundedEnvironment(self._budget, self._finalize)
+        self._environment = BoundedEnvironment(self._budget, self._finalize, write_literal)
 
     def compose(self, source: str) -> str:
         """Render SQL, with the queries that it is composed of, and with marks for its values."""

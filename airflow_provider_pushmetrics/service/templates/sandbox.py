@@ -10,8 +10,9 @@ from decimal import Decimal
 from types import CodeType
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, nodes, pass_context, pass_environment
+from jinja2 import StrictUndefined, Template, Undefined, nodes, pass_context, pass_environment
 from jinja2.filters import FILTERS as DEFAULT_FILTERS
+from jinja2.filters import make_attrgetter
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS as DEFAULT_TESTS
@@ -30,7 +31,7 @@ from airflow_provider_pushmetrics.service.templates.budget import (
     check_percent_format,
     check_width,
 )
-from airflow_provider_pushmetrics.service.templates.values import Identifier, InClause
+from airflow_provider_pushmetrics.service.templates.values import Identifier, InClause, write_json
 
 WEIGHT_PER_STEP = 64
 QUICK_FILTERS = frozenset({"count", "d", "default", "first", "last", "length"})
@@ -41,6 +42,11 @@ WIDENING_FILTERS = frozenset(
 SLOW_FILTERS = frozenset({"pprint", "striptags", "urlize", "wordwrap"})
 """Filters whose time grows with the square of the length."""
 MAX_SLOW_LENGTH = 20_000
+TEXT_FILTERS = frozenset(
+    {"capitalize", "center", "indent", "lower", "replace", "string", "title", "trim", "upper", "wordcount"}
+)
+"""Filters that make a text of any value."""
+PLAIN_VALUES = (type(None), bool, int, float, Decimal, date, time, bytes, list, tuple, dict)
 
 # fmt: off
 TEXT_METHODS = frozenset(
@@ -72,32 +78,29 @@ def _match_numbers(left: Any, right: Any) -> tuple[Any, Any]:
     return left, right
 
 
-def _write_json(value: Any) -> Any:
-    """Write types that JSON does not have: a decimal as a number if that is exact, all others as text."""
-    if isinstance(value, Decimal) and value.is_finite():
-        number = int(value) if value == value.to_integral_value() else float(value)
-        return number if Decimal(repr(number)) == value else format(value, "f")
-    return value.isoformat() if isinstance(value, date | time) else str(value)
-
-
 class BoundedEnvironment(ImmutableSandboxedEnvironment):
     """
     An environment for one rendering, limited by a :class:`Budget`.
 
     :param finalize: Called with the value of each ``{{ … }}``; it must count what it writes.
+    :param write_value: Writes a value that is not a text, where a template makes a text of it: ``~``,
+        ``| join``, ``| string`` and other filters of texts.
     """
 
     intercepted_binops = frozenset(ImmutableSandboxedEnvironment.default_binop_table)
 
-    def __init__(self, budget: Budget, finalize: Callable[[Any], str]) -> None:
+    def __init__(
+        self, budget: Budget, finalize: Callable[[Any], str], write_value: Callable[[Any], str] = str
+    ) -> None:
         # With the context as argument, Jinja does not call it while it compiles, as compiled code is cached.
         super().__init__(
             undefined=StrictUndefined,
             autoescape=False,
-            finalize=pass_context(lambda context, value: finalize(value)),
+            finalize=pass_context(lambda context, value: finalize(_refuse_method(value))),
         )
-        self.policies["json.dumps_kwargs"] = {"sort_keys": True, "default": _write_json}
+        self.policies |= {"json.dumps_function": write_json, "json.dumps_kwargs": {}}
         self.budget = budget
+        self._write_value = write_value
         del self.globals["lipsum"]
         self.filters, self.tests = dict(FILTERS), dict(TESTS)
 
@@ -109,6 +112,11 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         """
         code = _compile_small(source) if len(source) <= MAX_CACHED_LENGTH else _compile(source)
         return Template.from_code(self, code, self.globals)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Prefer a column to a method of the row: it may be called ``items`` or ``values``."""
+        is_column = isinstance(obj, dict) and attribute in obj
+        return obj[attribute] if is_column else super().getattr(obj, attribute)
 
     def count(self, characters: int) -> bool:
         """Count an iteration of a loop or a call, and the text that it writes."""
@@ -124,7 +132,11 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         self.budget.step()
         for value in values:
             self.budget.weigh(value)
-        return str(self.check("".join(map(str, values))))
+        return str(self.check("".join(map(self.write_text, values))))
+
+    def write_text(self, value: Any) -> str:
+        """Write a value as text; what is undefined raises an error."""
+        return self._write_value(value) if isinstance(value, PLAIN_VALUES) else str(value)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a function of a template; an argument may be named ``self``."""
@@ -172,6 +184,12 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         return prepared
 
 
+def _refuse_method(value: Any) -> Any:
+    if callable(value) and not isinstance(value, Undefined):
+        raise BlockTemplateError("a {{ … }} is a function, not a value: call it with brackets.")
+    return value
+
+
 def _bound_filter(name: str, function: Any) -> Callable[..., Any]:
     """Wrap a filter or a test to count its steps in the budget of the environment."""
     takes_one = hasattr(function, "jinja_pass_arg")
@@ -184,9 +202,22 @@ def _bound_filter(name: str, function: Any) -> Callable[..., Any]:
         if name not in QUICK_FILTERS:
             budget.step(sum(map(budget.weigh, args)) // WEIGHT_PER_STEP)
         _check_filter(name, args, kwargs, budget)
+        if name in TEXT_FILTERS:
+            texts = 3 if name == "replace" else 1
+            args = (*map(environment.write_text, args[:texts]), *args[texts:])
         return environment.check(function(*((passed,) if takes_one else ()), *args, **kwargs))
 
     return call_bounded if takes_one else pass_environment(call_bounded)
+
+
+@pass_environment
+def _join_values(
+    environment: BoundedEnvironment, values: Iterable[Any], d: Any = "", attribute: str | int | None = None
+) -> str:
+    """Implement ``| join``."""
+    if attribute is not None:
+        values = map(make_attrgetter(environment, attribute), values)
+    return environment.write_text(d).join(map(environment.write_text, values))
 
 
 def _collect_values(values: Any) -> InClause:
@@ -205,6 +236,7 @@ SQL_FILTERS: Mapping[str, Callable[[Any], Any]] = {"inclause": _collect_values, 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     **{name: _bound_filter(name, function) for name, function in DEFAULT_FILTERS.items()},
     **{name: _bound_filter(name, function) for name, function in SQL_FILTERS.items()},
+    "join": _bound_filter("join", _join_values),
 }
 TESTS: Mapping[str, Callable[..., Any]] = {
     name: _bound_filter(f"is {name}", function) for name, function in DEFAULT_TESTS.items()

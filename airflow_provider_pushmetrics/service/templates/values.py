@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +15,9 @@ from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateE
 
 INT32_BITS = 31
 INT64_BITS = 63
+
+MAX_ZEROS = 1000
+"""A number that needs more zeros keeps its exponent."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,39 @@ def cast(kind: str, convert: Callable[[Any], Any] | None = None) -> WriteValue:
 def write_decimal(value: Decimal | int) -> str:
     """Write a number with all its digits."""
     return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def write_json(value: Any, indent: int | None = None, margin: str = "\n") -> str:
+    """
+    Write a value as JSON, for ``| tojson``.
+
+    Numbers have all their digits, NaN and infinity are null, and bytes are base64.
+    """
+    match value:
+        case None | bool() | str():
+            return json.dumps(value)
+        case float() | Decimal() if not math.isfinite(value):
+            return "null"
+        case Decimal():
+            return format(value, "f") if abs(value.adjusted()) <= MAX_ZEROS else str(value)
+        case int() | float():
+            return repr(value)
+        case bytes():
+            return json.dumps(base64.b64encode(value).decode())
+        case date() | time():
+            return json.dumps(value.isoformat())
+    inner = margin if indent is None else margin + " " * indent
+    if isinstance(value, Mapping):
+        names = sorted((str(name), one) for name, one in value.items())
+        parts = [f"{json.dumps(name)}: {write_json(one, indent, inner)}" for name, one in names]
+    elif isinstance(value, list | tuple):
+        parts = [write_json(one, indent, inner) for one in value]
+    else:
+        return json.dumps(str(value))
+    opening, closing = "{}" if isinstance(value, Mapping) else "[]"
+    if indent is None or not parts:
+        return opening + ", ".join(parts) + closing
+    return opening + inner + f",{inner}".join(parts) + margin + closing
 
 
 def find_kind(value: Any) -> str:

@@ -114,6 +114,16 @@ async def test_export_of_the_service_is_read_back_as_it_was(api: Api, folder: Pa
     ]
 
 
+async def test_null_in_the_only_column_is_an_empty_line_and_read_back_as_null(api: Api, folder: Path) -> None:
+    (folder / "seed.csv").write_text("n\n1\n2\n3\n")
+    outputs = await run(api, folder, q="SELECT nullif(n, 2) AS m FROM seed ORDER BY n")
+    told = await fetch(api, outputs, "q", "text/csv")
+    assert told == "m\r\n1\r\n\r\n3\r\n"
+    (folder / "copy.csv").write_bytes(told.encode())
+    outputs = await run(api, folder, q="SELECT * FROM copy")
+    assert await api.fetch_rows(outputs, "q") == [{"m": 1}, {"m": None}, {"m": 3}]
+
+
 async def test_table_of_two_files_is_refused_with_both_names(api: Api, folder: Path) -> None:
     (folder / "sales.csv").write_text("year\n2026\n")
     pq.write_table(pa.table({"year": [2024]}), folder / "sales.parquet")
