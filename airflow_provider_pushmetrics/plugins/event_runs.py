@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from airflow.models.asset import AssetEvent, AssetModel, DagScheduleAssetReference, association_table
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.assets.uris import SCHEME
@@ -29,6 +29,9 @@ from airflow_provider_pushmetrics.plugins.outcome_watchers import (
     find_outcome_watchers,
     list_skipped_events,
 )
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement  # SQLAlchemy 1.4 of an Airflow 3.1 has it elsewhere
 
 MAX_ASSET_EVENTS = 2000
 """How many asset events, from the oldest event of a page on, are searched for its events."""

@@ -31,6 +31,9 @@ from airflow_provider_pushmetrics.triggers.hub.failures import HubFailures, fail
 from airflow_provider_pushmetrics.triggers.hub.limits import HubLimits
 from airflow_provider_pushmetrics.triggers.hub.wait_index import PendingWait, WaitIndex
 
+SHORTEST_PAUSE_SECONDS = 0.1
+"""A pause ends with the wait's deadline, which may be now."""
+
 
 class ApiPolls:
     """
@@ -85,7 +88,7 @@ class ApiPolls:
             backoff.reset()
             self._failures.clear()
             if is_round:
-                next_round = time.monotonic() + self._compute_interval()
+                next_round = self._find_next_round()
 
     async def _wait_for_round(self, next_round: float) -> bool:
         """Wait for a new run, or until all runs are due; return whether they are."""
@@ -97,6 +100,11 @@ class ApiPolls:
                 await self._run_came.wait()
         self._run_came.clear()
         return time.monotonic() >= next_round
+
+    def _find_next_round(self) -> float:
+        """Find when to poll again: after the interval, or sooner for a wait whose own poll has failed."""
+        resumed = (wait.resumes_at for wait in self._index.list_polls() if wait.backoff is not None)
+        return min([time.monotonic() + self._compute_interval(), *resumed])
 
     def _compute_interval(self) -> float:
         """Return the shortest interval of the waits; a long one if there is a receiver."""
@@ -148,7 +156,8 @@ class ApiPolls:
             )
         except PushMetricsUnavailableError as error:
             seconds = await self._slow_down(client, self._index.find_by_run(run_id), error)
-            asyncio.get_running_loop().call_later(seconds, self._add_run, run_id)
+            if self._index.find_by_run(run_id):
+                asyncio.get_running_loop().call_later(seconds, self._add_run, run_id)
             return
         if run is not None:
             self._resolve_run(run)
@@ -226,6 +235,7 @@ class ApiPolls:
                 backoff.reset()
                 if self._settings.receiver is None:
                     wait.fail(error)
+        seconds = max(seconds, SHORTEST_PAUSE_SECONDS)
         for wait in slowed:
             wait.resumes_at = time.monotonic() + seconds
         return seconds

@@ -148,7 +148,7 @@ class WaitIndex:
 
     def list_runs(self) -> set[int]:
         """List the runs to poll."""
-        return set(self._by_run)
+        return {run_id for run_id in self._by_run if self.find_by_run(run_id)}
 
     def find_reached(self, report_id: int | None) -> int:
         """Find the run up to which all waits that use the list of a report, or of all, have listed runs."""
@@ -160,8 +160,8 @@ class WaitIndex:
         return tuple(wait for wait in self._all if wait.run_poll is not None and not wait.found.done())
 
     def find_by_run(self, run_id: int) -> tuple[PendingWait, ...]:
-        """Find the waits for a polled run."""
-        return tuple(self._by_run.get(run_id, ()))
+        """Find the waits for a polled run, without those that have ended and not left yet."""
+        return tuple(wait for wait in self._by_run.get(run_id, ()) if not wait.found.done())
 
     def find_by_event(self, event: FeedEvent) -> tuple[PendingWait, ...]:
         """Find the waits that match an event and begin before it."""

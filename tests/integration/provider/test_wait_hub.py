@@ -363,7 +363,7 @@ async def test_waits_for_a_run_go_on_after_its_outage(
     await open_hub(HubLimits(failures=QUICK))
     first, second = pushmetrics.start_run(), pushmetrics.start_run("2")
     pushmetrics.run_answers[first.id] = pushmetrics.outputs_answers[second.id] = JSONResponse({}, 503)
-    waiting = [begin_run(first.id, poll_interval=3600), begin_list(2)]
+    waiting = [begin_run(first.id, poll_interval=3600), begin_list(2, poll_interval=3600)]
     await until(lambda: sum(seen.path.endswith(f"/{first.id}") for seen in pushmetrics.seen) > 2)
     await until(lambda: sum(seen.path.endswith(f"/run/{second.id}") for seen in pushmetrics.seen) > 2)
     pushmetrics.run_answers.clear()

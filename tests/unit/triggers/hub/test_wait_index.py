@@ -91,6 +91,15 @@ async def test_whoever_goes_leaves_no_trace() -> None:
     assert waiters.find_common_event() is None
 
 
+async def test_the_run_of_a_wait_that_is_over_is_polled_no_more_although_it_has_not_left() -> None:
+    """After its deadline, a wait polls once itself: until its turn comes, nobody does."""
+    waiters, over, goes_on = WaitIndex(), build_waiter(asks_for=7), build_waiter(asks_for=8)
+    waiters.add(over)
+    waiters.add(goes_on)
+    over.found.cancel()
+    assert (waiters.list_runs(), waiters.find_by_run(7)) == ({8}, ())
+
+
 async def test_the_feed_is_narrowed_to_what_all_want() -> None:
     waiters = WaitIndex()
     waiters.add(build_waiter(event="report.run", report_id=1))
