@@ -87,7 +87,7 @@ from airflow_provider_pushmetrics.serving.http.headers import NoStore
 from airflow_provider_pushmetrics.serving.http.request_spans import RequestSpans
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 from airflow_provider_pushmetrics.serving.parameter_types import ParameterValueError
-from airflow_provider_pushmetrics.serving.process_start import UNAVAILABLE
+from airflow_provider_pushmetrics.serving.process_start import DEADLOCK, UNAVAILABLE, find_sqlstate
 
 ROUTERS = (
     health.router, metrics.router, trigger_calls.router, results.router, token_exchange.router,
@@ -106,9 +106,6 @@ log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
 """A longer request body is refused."""
-
-DEADLOCK = "40P01"
-"""PostgreSQL's code for a transaction that was ended because it and another one waited for each other."""
 
 UNFIT = "an answer does not fit its schema"
 
@@ -232,7 +229,7 @@ def _answer_with(status: int, message: str | None = None) -> Handler:
 
 async def _answer_unavailable(request: Request, error: Exception) -> JSONResponse:
     """Respond with 503 and ``Retry-After``; log the driver's message without the statement."""
-    if getattr(getattr(error, "orig", None), "sqlstate", None) == DEADLOCK:
+    if find_sqlstate(error) == DEADLOCK:
         return JSONResponse({"message": "It conflicts with another request: send it again"}, 409)
     outages.warning("the database does not answer: %s", getattr(error, "orig", None) or type(error).__name__)
     headers = {"Retry-After": str(health.UNREADY_RETRY_SECONDS)}

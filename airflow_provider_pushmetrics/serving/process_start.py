@@ -33,6 +33,9 @@ MIGRATION_IDLE_SECONDS = 600.0
 LOCK_NOT_AVAILABLE = "55P03"
 """PostgreSQL's code for a lock that was waited for too long."""
 
+DEADLOCK = "40P01"
+"""PostgreSQL's code for transactions that wait for each other."""
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -66,7 +69,7 @@ def wait_for_postgresql(
         try:
             return prepare()
         except (*UNAVAILABLE, *BROKEN_WHILE_OPENED) as error:
-            is_locked = getattr(getattr(error, "orig", None), "sqlstate", None) == LOCK_NOT_AVAILABLE
+            is_locked = find_sqlstate(error) == LOCK_NOT_AVAILABLE
             reason = describe_driver_error(error)
         if monotonic() >= deadline:
             raise PushMetricsConfigurationError(
@@ -102,6 +105,12 @@ def lock_migration(connection: Connection, number: int) -> None:
     for name, seconds in limits.items():
         connection.execute(text(f"SET LOCAL {name} = {round(seconds * 1000)}"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+
+
+def find_sqlstate(error: Exception) -> str | None:
+    """Find PostgreSQL's code of an error of SQLAlchemy; None if it has none."""
+    code: str | None = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return code
 
 
 def describe_driver_error(error: Exception) -> str:

@@ -44,7 +44,14 @@ from airflow_provider_pushmetrics.service.api.schemas.reports import (
     StartedReportRun,
     StartedReportRunResponse,
 )
-from airflow_provider_pushmetrics.service.models import Block, Report, Run, StandaloneQueryRun, User
+from airflow_provider_pushmetrics.service.models import (
+    Block,
+    Report,
+    ReportSchedule,
+    Run,
+    StandaloneQueryRun,
+    User,
+)
 from airflow_provider_pushmetrics.service.reports import authoring
 from airflow_provider_pushmetrics.service.reports.authoring import BlockDraft, ReportDraft
 from airflow_provider_pushmetrics.service.reports.block_types import check_json, parse_content
@@ -178,7 +185,12 @@ def update_report(reference: Reference, wanted: ReportChange, parts: Parts, call
 def delete_report(reference: Reference, parts: Parts, caller: Editor) -> Confirmation:
     """Delete a report with its blocks, triggers, schedules, runs and results."""
     with parts.database.writing() as session:
-        report = _lock_report(session, reference, caller)
+        report = find_by_reference(session, Report, reference, caller)
+        # In the order in which a run is started; then it does not wait until all runs are deleted.
+        session.scalars(
+            select(ReportSchedule.id).where(ReportSchedule.report_id == report.id).with_for_update()
+        ).all()
+        lock_row(session, report)
         for kind in (Run, StandaloneQueryRun):
             record_folders(session, kind, kind.report_id == report.id)
         authoring.delete_report(session, report)

@@ -13,11 +13,15 @@ from airflow_provider_pushmetrics.service.reports.recurrence import Recurrence, 
 from airflow_provider_pushmetrics.service.runs.submission import read_parameters
 from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
+from airflow_provider_pushmetrics.serving.process_start import DEADLOCK, LOCK_NOT_AVAILABLE, find_sqlstate
 
 ORIGIN = "schedule"
 
 FAULT_PAUSE = timedelta(minutes=1)
 """The delay of a schedule that could not be started."""
+
+HELD_UP = (LOCK_NOT_AVAILABLE, DEADLOCK)
+"""PostgreSQL's codes for a transaction that waited for another one too long."""
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +93,7 @@ def fire_due(database: Database, clock: DatabaseClock = read_database_clock) -> 
 
     Each schedule is read again under its row's lock, so that one of several processes starts it. Times that
     passed while no process ran lead to one run. A schedule that cannot be started does not delay others: it
-    is retried after a minute.
+    is retried after a minute, or the next time if another transaction has locked its report.
 
     :return: How many runs were started.
     """
@@ -114,6 +118,9 @@ def _try_to_fire(database: Database, schedule_id: int, now: datetime) -> bool:
     try:
         return _fire(database, schedule_id, now)
     except Exception as error:
+        if find_sqlstate(error) in HELD_UP:
+            log.warning("schedule %s waits for another transaction, and is started later", schedule_id)
+            return False
         if is_unavailable(error):
             raise
         log.exception("schedule %s cannot be started; retrying in %s", schedule_id, FAULT_PAUSE)

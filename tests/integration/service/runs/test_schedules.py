@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from airflow_provider_pushmetrics.service.app import build_app
 from airflow_provider_pushmetrics.service.models import (
     OutgoingMessage,
+    Report,
     ReportSchedule,
     Run,
     StandaloneQueryRun,
@@ -218,6 +219,23 @@ def test_schedule_that_cannot_be_started_keeps_no_other_waiting(
         assert [run.schedule_id for run in session.scalars(select(Run))] == [well]
         assert session.get_one(ReportSchedule, broken).next_run_on == START + timedelta(minutes=1)
     assert fire_due(database, lambda _: START + timedelta(seconds=59)) == 0
+
+
+def test_schedule_whose_report_is_locked_keeps_no_other_waiting(database: Database, tmp_path: Path) -> None:
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer")
+    locked, free = (make_report(database, Cipher("k" * 32), tmp_path, q=sql("SELECT 1")) for _ in range(2))
+    first, second = put_schedule(database, locked, START), put_schedule(database, free, START)
+    impatient = Database(database.url, session_timeouts={"lock_timeout": 0.2})
+    with database.writing() as other:
+        other.get_one(Report, locked.id, with_for_update=True)
+        assert fire_due(impatient, lambda _: START) == 1
+        with database.reading() as session:
+            assert [run.schedule_id for run in session.scalars(select(Run))] == [second]
+    assert fire_due(impatient, lambda _: START) == 1, "it is started as soon as it can be"
+    impatient.close()
+    with database.reading() as session:
+        assert sorted(run.schedule_id or 0 for run in session.scalars(select(Run))) == [first, second]
 
 
 def test_schedule_that_cannot_be_started_and_is_paused_meanwhile_gets_no_new_time(
