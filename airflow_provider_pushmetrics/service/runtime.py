@@ -38,6 +38,10 @@ BOOTSTRAP_LOCK = 7_305_814
 class ExecutionBackend(Protocol):
     """Executes committed work: in this process, or in a child."""
 
+    @property
+    def worker_id(self) -> str:
+        """The name of the worker, whose heartbeats are in the database."""
+
     def start(self) -> None:
         """Start, beginning with unfinished work."""
 

@@ -15,13 +15,13 @@ from airflow_provider_pushmetrics.service.api.conventions.routers import make_ro
 from airflow_provider_pushmetrics.service.api.conventions.shapes import answer
 from airflow_provider_pushmetrics.service.storage.clock import read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import accepts_writes
-from airflow_provider_pushmetrics.service.worker.backlog import count_workers
+from airflow_provider_pushmetrics.service.worker.backlog import list_workers
 
 router = make_router("/health", "health")
 
 DATABASE_AWAY = "The database does not answer"
 READ_ONLY = "The database accepts no writes"
-NO_HEARTBEAT = "No worker has recorded a heartbeat within the lease"
+NO_HEARTBEAT = "The worker of this service has recorded no heartbeat within the lease"
 WORKER_AWAY = "The worker is being started: what is accepted meanwhile runs then"
 UNREADY_RETRY_SECONDS = 5
 
@@ -57,7 +57,7 @@ def get_readiness(parts: Parts) -> Readiness:
         parts.database.file.check()
         with parts.database.reading() as session:
             now = read_database_clock(session)
-            workers = count_workers(session, now, parts.settings.worker_lease_seconds)
+            workers = list_workers(session, now, parts.settings.worker_lease_seconds)
             is_writable = accepts_writes(session)
     except SQLAlchemyError:
         raise _build_away(DATABASE_AWAY) from None
@@ -65,9 +65,10 @@ def get_readiness(parts: Parts) -> Readiness:
         raise _build_away(WORKER_AWAY)
     if not is_writable:
         raise _build_away(READ_ONLY)
-    if parts.engine is not None and not workers:  # on SQLite, the heartbeat tells that the disk is full
+    # Others do not make up for it: it may be frozen. On SQLite, the heartbeat tells that the disk is full.
+    if parts.engine is not None and parts.engine.worker_id not in workers:
         raise _build_away(NO_HEARTBEAT)
-    return {"status": "ok", "workers": workers}
+    return {"status": "ok", "workers": len(workers)}
 
 
 def _build_away(message: str) -> HTTPException:

@@ -88,6 +88,11 @@ class Supervisor:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="supervisor", daemon=True)
 
+    @property
+    def worker_id(self) -> str:
+        """The name of the worker."""
+        return self._assignment.worker_id
+
     def prepare(self) -> None:
         """Start the process. It loads its code, and waits for its assignment."""
         self._process = self._spawn(self._command)

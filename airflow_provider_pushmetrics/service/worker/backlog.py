@@ -62,7 +62,7 @@ class Backlog(Collector):
                 figures = (waiting.count, claimed, waiting.compute_lag(now))
                 for family, figure in zip(families, figures, strict=True):
                     family.add_metric([kind.__tablename__], figure)
-            workers = count_workers(session, now, self.lease_seconds)
+            workers = len(list_workers(session, now, self.lease_seconds))
         yield from families
         yield deliveries.build_family()
         yield GaugeMetricFamily(f"{PREFIX}workers", "Workers with a recent heartbeat.", workers)
@@ -70,10 +70,10 @@ class Backlog(Collector):
         yield GaugeMetricFamily(f"{PREFIX}database_seconds", "Duration of this scrape's queries.", seconds)
 
 
-def count_workers(session: Session, now: datetime, lease_seconds: float) -> int:
-    """Count the workers whose last heartbeat is within the lease."""
+def list_workers(session: Session, now: datetime, lease_seconds: float) -> list[str]:
+    """List the names of the workers whose last heartbeat is within the lease."""
     since = now - timedelta(seconds=lease_seconds)
-    return session.scalar(select(func.count()).select_from(Worker).where(Worker.beat_on > since)) or 0
+    return list(session.scalars(select(Worker.worker_id).where(Worker.beat_on > since)))
 
 
 @dataclass(frozen=True)

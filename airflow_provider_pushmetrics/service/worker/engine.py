@@ -81,7 +81,7 @@ class Engine:
         guards_memory: bool = False,
     ) -> None:
         self._database = database
-        self._worker_id = worker_id
+        self.worker_id = worker_id
         self._shutdown_seconds = settings.shutdown_seconds
         self._sources = sources
         queries = RunningQueries()
@@ -168,7 +168,7 @@ class Engine:
         }
         is_current = self._workers.is_current
         return {
-            name: ClaimQueue(name, self._database, self._worker_id, *parts, may_claim=is_current)
+            name: ClaimQueue(name, self._database, self.worker_id, *parts, may_claim=is_current)
             for name, parts in work.items()
         }
 
@@ -206,7 +206,7 @@ class Engine:
         with self._database.writing() as session:
             later = read_database_clock(session) + timedelta(seconds=POSTPONE_SECONDS)
             values = {"worker_id": None, "next_attempt_on": later}
-            mine = (kind.id == claim.id, kind.worker_id == self._worker_id)
+            mine = (kind.id == claim.id, kind.worker_id == self.worker_id)
             session.execute(update(kind).where(*mine).values(values))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from airflow_provider_pushmetrics.service.app import build_app
 from tests.fakes.full_disk import fill_disk
 from tests.fakes.postgres import make_read_only
-from tests.fakes.service_process import ServiceProcess, run_ready_service
+from tests.fakes.service_process import ServiceProcess, run_ready_service, run_worker
 from tests.fakes.waiting import until_async, wait_until
 from tests.integration.service.conftest import open_client, run_parts
 
@@ -25,6 +27,21 @@ def test_worker_that_can_record_nothing_is_not_ready(tmp_path: Path) -> None:
         _, worker, *_ = service.list_pids()
         with fill_disk(worker):
             wait_until(lambda: "heartbeat" in read_fault(service))
+        wait_until(lambda: not read_fault(service))
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_service_whose_worker_is_frozen_is_not_ready_although_others_work(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    url = ("--database-url", postgres_url, "--worker-lease-seconds", "2")
+    with run_ready_service(tmp_path / "data", *url) as service, run_worker(tmp_path / "data", *url):
+        wait_until(lambda: service.client.get("/health/ready").json().get("workers") == 2)
+        _, worker, *_ = service.list_pids()
+        os.kill(worker, signal.SIGSTOP)
+        wait_until(lambda: "heartbeat" in read_fault(service))
+        os.kill(worker, signal.SIGCONT)
         wait_until(lambda: not read_fault(service))
 
 
