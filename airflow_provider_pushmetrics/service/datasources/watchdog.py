@@ -15,6 +15,9 @@ from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fau
 WATCH_SECONDS = 0.5
 """How often a running query is checked: the maximum delay of a cancellation."""
 
+LONGEST_WAIT_SECONDS = 3600.0
+"""The system cannot wait for as long as a timeout may be."""
+
 START_PAUSE_SECONDS = 0.1
 """The minimum time between two looks for queries that still run."""
 
@@ -25,7 +28,7 @@ interrupt_failures = ThrottledLog(log)
 
 class Watch:
     """
-    What stops one query: a thread of its own, since a check may take long.
+    What stops one query: two threads of its own, since a check may take longer than the query may.
 
     :param find_reason: Returns why it must stop before its timeout; None if it need not.
     """
@@ -37,7 +40,7 @@ class Watch:
         self._find_reason = find_reason
         self._is_over = threading.Event()
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._started: list[threading.Thread] = []
 
     def start(self) -> None:
         """
@@ -46,33 +49,40 @@ class Watch:
         :raises RuntimeError: if the system cannot start another thread.
         """
         with self._lock:
-            if not self._is_over.is_set():
-                thread = threading.Thread(target=self._poll, name="query-watch", daemon=True)
-                thread.start()
-                self._thread = thread
+            for target in (self._watch_time, self._ask)[len(self._started) :]:
+                if not self._is_over.is_set():
+                    thread = threading.Thread(target=target, name="query-watch", daemon=True)
+                    thread.start()
+                    self._started.append(thread)
 
     def end(self) -> None:
-        """End the checks, and wait for the running one."""
+        """End the checks, and wait for one that is stopping the query. One that asks has no more effect."""
+        self._is_over.set()
         with self._lock:
-            self._is_over.set()
-            thread = self._thread
-        if thread is not None:
-            thread.join()
+            pass
 
-    def _poll(self) -> None:
+    def _watch_time(self) -> None:
         deadline = self.began + self._timeout_seconds
-        seconds = max(0.0, min(self.began + WATCH_SECONDS, deadline) - time.monotonic())
-        while not self._is_over.wait(seconds):
+        seconds = deadline - time.monotonic()
+        while not self._is_over.wait(min(max(0.0, seconds), LONGEST_WAIT_SECONDS)):
             if time.monotonic() >= deadline:
                 self._stop(f"the query took longer than {self._timeout_seconds:g} s and was stopped.")
-            elif (reason := _try_to_find(self._find_reason)) is not None:
+            seconds = max(WATCH_SECONDS, deadline - time.monotonic())
+
+    def _ask(self) -> None:
+        seconds = self.began + WATCH_SECONDS - time.monotonic()
+        while not self._is_over.wait(max(0.0, seconds)):
+            reason = _try_to_find(self._find_reason)
+            if reason is not None:
                 self._stop(reason)
-            seconds = min(WATCH_SECONDS, max(deadline - time.monotonic(), 0.01))
+            seconds = WATCH_SECONDS
 
     def _stop(self, reason: str) -> None:
-        """Stop the query; if the driver fails to, the next check tries again."""
+        """Stop the query, unless it is over; if the driver fails to, the next check tries again."""
         try:
-            self.stopper.stop(reason)
+            with self._lock:
+                if not self._is_over.is_set():
+                    self.stopper.stop(reason)
         except Exception as error:  # without this handler the watch would end
             interrupt_failures.error("cannot interrupt a query: %s", describe_fault(error))
 

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_pushmetrics.service.datasources.base import Stopper
 from airflow_provider_pushmetrics.service.datasources.watchdog import watch
+from tests.fakes.waiting import wait_until
 
 
 def test_query_is_interrupted_for_the_first_reason_and_not_after_its_end() -> None:
@@ -44,6 +45,27 @@ def test_what_ends_soon_is_not_checked_and_what_goes_on_is() -> None:
         assert interrupted.wait(120)
     assert stopper.reason == "the run was cancelled"
     assert set(checked) == {"long"}
+
+
+def test_query_has_its_timeout_and_its_end_while_nobody_tells_whether_it_must_stop() -> None:
+    """The service's own database may be silent for a minute: that is not the database of the query."""
+    asked, interrupted, answered = threading.Event(), threading.Event(), threading.Event()
+
+    def find_reason() -> str:
+        asked.set()
+        assert answered.wait(120)
+        return "too late"
+
+    with watch(1.2, find_reason) as stopper:
+        stopper.register(interrupted.set)
+        assert asked.wait(120)
+        assert interrupted.wait(120)
+    assert not answered.is_set()
+    reason, stopper.reason = stopper.reason, None
+    assert reason == "the query took longer than 1.2 s and was stopped."
+    answered.set()
+    wait_until(lambda: not [one for one in threading.enumerate() if one.name == "query-watch"])
+    assert stopper.reason is None, "the next query is not stopped"
 
 
 def test_driver_that_fails_to_interrupt_a_query_is_asked_again(caplog: pytest.LogCaptureFixture) -> None:
