@@ -68,7 +68,12 @@ class BoundedResolver:
         if not self._places.acquire(timeout=limit):
             raise TimeoutError("too many other names are being resolved")
         found: Future[list[str]] = Future()
-        threading.Thread(target=self._ask, args=(found, host, port), name="resolver", daemon=True).start()
+        thread = threading.Thread(target=self._ask, args=(found, host, port), name="resolver", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # there can be no more threads now
+            self._places.release()
+            raise TimeoutError(f"it cannot be looked up now: {error}") from error
         try:
             return found.result(limit)
         except FutureTimeoutError:

@@ -7,7 +7,11 @@ from typing import Any
 
 from sqlalchemy import select
 
-from airflow_provider_pushmetrics.exceptions import NotificationDelayedError, NotificationRefusedError
+from airflow_provider_pushmetrics.exceptions import (
+    NotificationDelayedError,
+    NotificationRefusedError,
+    PushMetricsUnavailableError,
+)
 from airflow_provider_pushmetrics.service.charts.kept_pictures import read_pictures
 from airflow_provider_pushmetrics.service.models import BlockResult, OutgoingMessage
 from airflow_provider_pushmetrics.service.notifications.mail import Mail, Mailer, MailFile
@@ -17,7 +21,6 @@ from airflow_provider_pushmetrics.service.results.attachments import MEDIA_TYPES
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.results.stored_result import ResultError
 from airflow_provider_pushmetrics.service.storage.database import Database
-from airflow_provider_pushmetrics.service.storage.object_store import ObjectStoreError
 
 PNG = "image/png"
 
@@ -46,7 +49,7 @@ class MailTransport:
         recipient = Recipient(message.recipient, message.recipient_name or "")
         try:
             files = tuple(self._make_files(message.files))
-        except ObjectStoreError as error:
+        except PushMetricsUnavailableError as error:
             raise NotificationDelayedError(
                 f"the mail to {message.recipient!r} was not sent: {error}",
                 retry_after_seconds=error.retry_after_seconds,

@@ -131,9 +131,10 @@ def _try_to_send(transport: MessageTransport, message: OutgoingMessage) -> Notif
     except Exception as error:
         if is_unavailable(error):
             raise  # the database is away: the attempt was not made
-        # An unexpected error: there is no reason why a later attempt would succeed.
         log.exception("message %s cannot be sent", message.id)
-        return NotificationRefusedError(
-            f"the message to {message.recipient!r} was not sent: {type(error).__name__}; the log has more."
-        )
+        said = f"the message to {message.recipient!r} was not sent: {type(error).__name__}; the log has more."
+        if isinstance(error, OSError | RuntimeError | MemoryError):
+            return NotificationDelayedError(said)  # this process has no threads, files or memory left now
+        # An unexpected error: there is no reason why a later attempt would succeed.
+        return NotificationRefusedError(said)
     return None

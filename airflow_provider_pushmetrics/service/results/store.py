@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.service.results.files.objects import ObjectFil
 from airflow_provider_pushmetrics.service.results.result_writer import write_parquet
 from airflow_provider_pushmetrics.service.results.stored_result import (
     Completeness,
+    ResultAwayError,
     ResultError,
     ResultGoneError,
     StoredResult,
@@ -246,10 +247,14 @@ def open_result(name: str, found: FoundFile) -> StoredResult:
 
     :raises ResultGoneError: if it was deleted.
     :raises ResultError: if it is damaged.
+    :raises ResultAwayError: if it cannot be read now.
     """
     try:
         return StoredResult(found.source)
     except FileNotFoundError:
         raise ResultGoneError(f"the result {name!r} is no longer kept.") from None
     except (pa.ArrowException, OSError) as error:
-        raise ResultError(f"the result {name!r} is damaged, or cannot be read.") from error
+        # Arrow's own errors of a file that it cannot decode have no number.
+        if getattr(error, "errno", None) is not None:
+            raise ResultAwayError(f"the result {name!r} cannot be read now: {error.strerror}.") from error
+        raise ResultError(f"the result {name!r} is damaged.") from error

@@ -10,13 +10,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_provider_pushmetrics.exceptions import PushMetricsError
+from airflow_provider_pushmetrics.exceptions import PushMetricsError, PushMetricsUnavailableError
 from airflow_provider_pushmetrics.service.results.conversion import convert
 from airflow_provider_pushmetrics.service.storage.object_file import ObjectFile
 
 READ_ROWS = 32_768
 RESULT_READ_BYTES = 3 * 1024 * 1024
 """A batch is encoded as a whole, and four are in memory at once: these limit the memory."""
+
+RETRY_AFTER_SECONDS = 10
+"""For how long a caller waits who has found the place of results away."""
 
 SCHEMA_KEY = b"pushmetrics.schema"
 TRUNCATED_KEY = b"pushmetrics.truncated"
@@ -25,6 +28,13 @@ ROW_LIMIT_KEY = b"pushmetrics.row_limit"
 
 class ResultError(PushMetricsError):
     """A result cannot be stored or read."""
+
+
+class ResultAwayError(PushMetricsUnavailableError):
+    """The place of results does not answer now. A result may be there."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, status_code=503, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
 class ResultGoneError(ResultError, FileNotFoundError):

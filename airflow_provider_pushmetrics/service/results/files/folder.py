@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from airflow_provider_pushmetrics.service.results.files.base import ENDINGS, FoundFile
+from airflow_provider_pushmetrics.service.results.stored_result import ResultAwayError
 from airflow_provider_pushmetrics.serving.private_files import make_private_folder, sync_folder
 
 NOT_MOUNTED = "The folder of results is empty, as one whose file system is not mounted"
@@ -45,7 +46,10 @@ class FolderFiles:
         try:
             found = path.stat()
         except (FileNotFoundError, NotADirectoryError):
+            self._require_mounted()
             return None
+        except OSError as error:
+            raise ResultAwayError(f"the folder of results cannot be read: {error.strerror}.") from error
         if not stat.S_ISREG(found.st_mode):
             return None
         return FoundFile(found.st_size, str(found.st_mtime_ns), path, lambda: open(path, "rb"))
@@ -60,9 +64,8 @@ class FolderFiles:
                 path.parent.rmdir()
 
     def delete_folders(self, names: Iterable[str]) -> None:
-        with os.scandir(self._folder) as entries:  # raises if there is none
-            if next(entries, None) is None:
-                raise FileNotFoundError(errno.ENOENT, NOT_MOUNTED, str(self._folder))
+        if self._is_empty():
+            raise FileNotFoundError(errno.ENOENT, NOT_MOUNTED, str(self._folder))
         folders = [self._folder / name for name in names]
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)  # another process may be first
@@ -79,6 +82,19 @@ class FolderFiles:
     def clean(self, before: datetime, spared: Collection[str]) -> int:
         found = (path for path in self._list() if path.parent.name not in spared)
         return delete_older(found, before, self._folder)
+
+    def _require_mounted(self) -> None:
+        """Raise an error if no file can be missed, since none is there: they are elsewhere."""
+        try:
+            reason = NOT_MOUNTED if self._is_empty() else None
+        except OSError as error:
+            reason = f"The folder of results cannot be read: {error.strerror}"
+        if reason is not None:
+            raise ResultAwayError(f"{reason}.")
+
+    def _is_empty(self) -> bool:
+        with os.scandir(self._folder) as entries:  # raises if there is none
+            return next(entries, None) is None
 
     def _list(self) -> Iterator[Path]:
         return (path for path in self._folder.glob("*/*") if path.name.endswith(ENDINGS))

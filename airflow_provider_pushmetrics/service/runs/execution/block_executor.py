@@ -16,7 +16,11 @@ from airflow_provider_pushmetrics.service.datasources.watchdog import watch
 from airflow_provider_pushmetrics.service.models.statuses import FAILED, SUCCESS
 from airflow_provider_pushmetrics.service.reports.block_graph import CHART, PARAMETER, SQL, PlannedBlock
 from airflow_provider_pushmetrics.service.results.store import ResultStore
-from airflow_provider_pushmetrics.service.results.stored_result import Completeness, ResultError
+from airflow_provider_pushmetrics.service.results.stored_result import (
+    Completeness,
+    ResultAwayError,
+    ResultError,
+)
 from airflow_provider_pushmetrics.service.runs.execution.chart_executor import ChartExecutor
 from airflow_provider_pushmetrics.service.runs.execution.message_executor import (
     MESSAGE_TYPES,
@@ -106,7 +110,7 @@ class BlockExecutor:
                         file, cut, lambda: Completeness(cutter.is_truncated, limits.max_rows)
                     )
                     measured.add({"db.response.returned_rows": row_count})
-            except (SourceError, ResultError, ObjectStoreError) as error:
+            except (SourceError, ResultError, ResultAwayError, ObjectStoreError) as error:
                 return ExecutedBlock(FAILED, error=str(error)[:MAX_RECORDED_ERROR_LENGTH], limits=limits)
         return ExecutedBlock(
             SUCCESS, row_count=row_count, result_file=file, limits=limits, is_truncated=cutter.is_truncated

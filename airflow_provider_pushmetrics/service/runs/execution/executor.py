@@ -8,9 +8,7 @@ there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
 
 from airflow_provider_pushmetrics.service.datasources.limits import DEFAULT_LIMITS, QueryLimits
 from airflow_provider_pushmetrics.service.datasources.memory_guard import RunningQueries
@@ -32,6 +30,7 @@ from airflow_provider_pushmetrics.service.runs.execution.recorder import (
     RunEndedError,
     RunRecorder,
 )
+from airflow_provider_pushmetrics.service.runs.execution.shared_work import work_together
 from airflow_provider_pushmetrics.service.storage.clock import Clock, get_now
 from airflow_provider_pushmetrics.service.storage.database import (
     Database,
@@ -185,12 +184,7 @@ class RunExecutor:
                 self._insist(lambda: self._recorder.record(plan, record))
             return record.outcome
 
-        if len(wave) == 1:
-            outcomes = [execute(wave[0])]
-        else:
-            contexts = [copy_context() for _ in wave]  # of the span and the log
-            with ThreadPoolExecutor(min(len(wave), MAX_PARALLEL_BLOCKS)) as pool:
-                outcomes = list(pool.map(lambda context, block: context.run(execute, block), contexts, wave))
+        outcomes = work_together(execute, wave, MAX_PARALLEL_BLOCKS)
         plan.outcomes.update(zip((block.name for block in wave), outcomes, strict=True))
 
     def _execute_block(self, plan: RunPlan, block: PlannedBlock) -> BlockRecord:

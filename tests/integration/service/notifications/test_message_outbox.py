@@ -35,6 +35,8 @@ from airflow_provider_pushmetrics.service.notifications.outbox_sender import (
 )
 from airflow_provider_pushmetrics.service.notifications.settings import Security, SmtpSettings
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText, build_text
+from airflow_provider_pushmetrics.service.results.attachments import Attachment
+from airflow_provider_pushmetrics.service.results.encoders.formats import ResultHeader
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.storage.database import Database
 from tests.fakes.claims import do_all, open_outbox, release_all, send_due
@@ -247,6 +249,62 @@ def test_message_that_fails_by_anything_unforeseen_is_refused_once_and_delays_no
     assert (torn.status, torn.attempt_count) == ("failed", 1)
     assert type(error).__name__ in str(torn.error) or str(torn.error) == "?"
     assert transport.sent == ["b@example.com"]
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("can't start new thread"), OSError(24, "files"), MemoryError()]
+)
+def test_message_is_sent_later_if_this_process_has_nothing_left_to_send_it_with(
+    database: Database, clock: Clock, error: Exception
+) -> None:
+    (mail_id,) = add(database, "ann@example.com")
+    transport = FakeTransport(error)
+    sender = OutboxSender(database, {MAIL: transport}, clock=clock)
+    send_due(database, sender, clock)
+    delayed = read(database, mail_id)
+    assert (delayed.status, delayed.attempt_count) == ("pending", 1)
+    assert type(error).__name__ in str(delayed.error)
+    transport.error, clock.now = None, delayed.next_attempt_on
+    send_due(database, sender, clock)
+    assert (read(database, mail_id).status, transport.sent) == ("sent", ["ann@example.com"])
+
+
+async def test_mail_with_a_file_waits_for_the_folder_of_results(
+    database: Database, clock: Clock, tmp_path: Path
+) -> None:
+    """It is not mounted, or its server is away. What is missing afterwards was deleted."""
+    folder = tmp_path / "results"
+    results = ResultStore(folder)
+    results.write_bytes("run-1/q.parquet", b"rows")
+    ids = []
+    for name in ("run-1/q.parquet", "run-1/gone.parquet"):
+        file = Attachment("q.parquet", "parquet", name, ResultHeader(1, "q", 1, "success")).to_dict()
+        with database.writing() as session:
+            (message,) = add_mail(
+                session, 1, ["ann@example.com"], build_text(SUCCEEDED), [file], clock=lambda _: BEGAN
+            )
+            session.flush()
+            ids.append(message.id)
+    async with serve_mail() as server:
+        settings = SmtpSettings("127.0.0.1", "r@example.com", server.port, security=Security.NONE)
+        mails = MailTransport(Mailer(settings), results, database)
+        sender = OutboxSender(database, {MAIL: mails}, clock=clock)
+        for away in ("gone", "empty", "unreadable"):
+            folder.rename(tmp_path / "elsewhere")
+            if away == "empty":
+                folder.mkdir()
+            elif away == "unreadable":
+                folder.symlink_to(folder)  # as a stale mount: each look fails
+            await asyncio.to_thread(send_due, database, sender, clock)
+            assert [read(database, one).status for one in ids] == ["pending", "pending"], away
+            assert "folder of results" in str(read(database, ids[0]).error), away
+            clock.now = read(database, ids[0]).next_attempt_on
+            if away != "gone":
+                folder.unlink() if away == "unreadable" else folder.rmdir()
+            (tmp_path / "elsewhere").rename(folder)
+        await asyncio.to_thread(send_due, database, sender, clock)
+    assert [read(database, one).status for one in ids] == ["sent", "failed"]
+    assert "no longer kept" in str(read(database, ids[1]).error)
 
 
 def test_message_of_a_worker_that_died_is_sent_by_another(database: Database, clock: Clock) -> None:

@@ -20,6 +20,7 @@ from airflow_provider_pushmetrics.service.egress.transport import (
     resolve_host,
 )
 from tests.fakes.names import NameService, ScriptedNetwork
+from tests.fakes.threads import run_out_of_threads
 
 STRICT = EgressRules()
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -54,6 +55,15 @@ class Guarded:
     def tick(self) -> float:
         self.now += 4
         return self.now
+
+
+def test_lookup_that_gets_no_thread_takes_no_place_for_ever() -> None:
+    resolve = BoundedResolver(max_waiting=2)
+    with run_out_of_threads():
+        for _ in range(3):
+            with pytest.raises(OSError, match="can't start new thread"):
+                resolve("localhost", 80)
+    assert resolve("localhost", 80)
 
 
 def test_host_is_resolved_once_and_connected_to_at_that_address() -> None:
