@@ -15,7 +15,7 @@ from airflow_provider_pushmetrics.serving.logs import ThrottledLog, describe_fau
 WATCH_SECONDS = 0.5
 """How often a running query is checked: the maximum delay of a cancellation."""
 
-LONGEST_WAIT_SECONDS = 3600.0
+LONGEST_TIMER_SECONDS = 3600.0
 """The system cannot wait for as long as a timeout may be."""
 
 START_PAUSE_SECONDS = 0.1
@@ -64,7 +64,7 @@ class Watch:
     def _watch_time(self) -> None:
         deadline = self.began + self._timeout_seconds
         seconds = deadline - time.monotonic()
-        while not self._is_over.wait(min(max(0.0, seconds), LONGEST_WAIT_SECONDS)):
+        while not self._is_over.wait(min(max(0.0, seconds), LONGEST_TIMER_SECONDS)):
             if time.monotonic() >= deadline:
                 self._stop(f"the query took longer than {self._timeout_seconds:g} s and was stopped.")
             seconds = max(WATCH_SECONDS, deadline - time.monotonic())
