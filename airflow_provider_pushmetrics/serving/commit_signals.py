@@ -41,7 +41,7 @@ How long a database is watched after the last one who waited has left: most come
 Then the connection is closed. One that listens and is not read fills up, and its session would end no more.
 """
 
-READ_ONLY = "25006"
+REFUSED_WRITE = "25006"
 """PostgreSQL's code for a write to a server that accepts none: a standby, or one that is switched over."""
 
 IS_READ_ONLY = "SHOW transaction_read_only"
@@ -362,7 +362,7 @@ def _convert_lost_session(context: ExceptionContext) -> None:
     switched over, and its sessions may remain so afterwards.
     """
     error = context.original_exception
-    if getattr(error, "sqlstate", None) == READ_ONLY:
+    if getattr(error, "sqlstate", None) == REFUSED_WRITE:
         context.is_disconnect = True
     if context.is_disconnect and not isinstance(context.sqlalchemy_exception, OperationalError):
         raise OperationalError(context.statement, None, error) from error

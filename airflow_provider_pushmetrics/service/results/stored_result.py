@@ -18,7 +18,7 @@ READ_ROWS = 32_768
 RESULT_READ_BYTES = 3 * 1024 * 1024
 """A batch is encoded as a whole, and four are in memory at once: these limit the memory."""
 
-RETRY_AFTER_SECONDS = 10
+AWAY_RETRY_SECONDS = 10
 """For how long a caller waits who has found the place of results away."""
 
 SCHEMA_KEY = b"pushmetrics.schema"
@@ -34,7 +34,7 @@ class ResultAwayError(PushMetricsUnavailableError):
     """The place of results does not answer now. A result may be there."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message, status_code=503, retry_after_seconds=RETRY_AFTER_SECONDS)
+        super().__init__(message, status_code=503, retry_after_seconds=AWAY_RETRY_SECONDS)
 
 
 class ResultGoneError(ResultError, FileNotFoundError):
