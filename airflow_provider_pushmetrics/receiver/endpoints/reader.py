@@ -122,6 +122,9 @@ class Reader:
         """Answer ``POST /events/replay?after=…&through=…``, with the filters of the feed: a page of them."""
         query = parse_feed_query(request.query_params)
         through = parse_through(request.query_params)
+        newest = await runtime.run_blocking(runtime.inbox.fetch_last_id)
+        if through > newest:  # the next page would have what this one appends
+            raise BadRequest(f"'through' is {through}, beyond the newest event, {newest}.")
         page = await runtime.feed.fetch(query.wanted, after=query.after, limit=query.limit, wait_seconds=0)
         chosen = [event.id for event in page.events if event.id <= through]
         ids = await replay_events(runtime, chosen)

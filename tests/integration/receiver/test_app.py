@@ -189,6 +189,28 @@ async def test_replay_that_fails_half_way_has_stored_nothing(inbox: Inbox, reade
     assert inbox.fetch_last_id() == 300
 
 
+async def test_documented_loop_over_a_range_never_replays_what_it_has_replayed(
+    inbox: Inbox, reader: httpx.AsyncClient
+) -> None:
+    inbox.record([parse_webhook("demo", None, b'{"event": "x", "number": %d}' % n) for n in range(3)])
+    for through, newest in ((20, 3), (4, 3), (3, 6)):
+        cursor = 0
+        while cursor < through:
+            answer = await reader.post(
+                "/events/replay", params={"after": cursor, "through": through, "limit": 2}
+            )
+            if answer.status_code != 201:
+                break
+            cursor = answer.json()["cursor"]
+        assert inbox.fetch_last_id() == newest
+    assert (answer.status_code, answer.json()) == (201, {"ids": [6], "cursor": 3})
+    answer = await reader.post("/events/replay", params={"after": 0, "through": 7})
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"message": "'through' is 7, beyond the newest event, 6."},
+    )
+
+
 async def test_replay_of_nothing_is_not_found(reader: httpx.AsyncClient) -> None:
     answer = await reader.post("/events/5/replay")
     assert (answer.status_code, answer.json()) == (404, {"message": "There is no event 5 in the inbox."})
