@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -51,10 +52,11 @@ class Ages:
     """
     The age limits of credentials, in seconds since they were read.
 
-    :param refresh: After this they are read again in the background.
+    :param refresh: After this a request lets them be read again in the background.
     :param wait: After this a request waits for that: a replaced credential is rejected within a minute.
-    :param discard: After this every request is rejected if they cannot be read. Until then the last known
-        ones are used, because an outage of the secrets backend must not lose webhooks.
+    :param background: How often they are read if there is no request.
+    :param discard: How long the last known ones are used while they cannot be read, because an outage of the
+        secrets backend must not lose webhooks; then every request is rejected.
     :param patience: How long after the beginning of a reading a request waits for it.
     :param give_up: After this a reading counts as failed and another may begin: a connection that hangs may
         never end.
@@ -62,6 +64,7 @@ class Ages:
 
     refresh: float = 20.0
     wait: float = 50.0
+    background: float = 50.0
     discard: float = 3600.0
     patience: float = 5.0
     give_up: float = 60.0
@@ -117,11 +120,14 @@ class CurrentAccess:
         self._ages = ages
         self._clock = clock
         self._read_at = self._tried_at = clock()
+        self._unread_since: float | None = None
         self._under_way: Future[None] | None = None
         self._given_up = 0
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._outage = ThrottledLog(log)
+        if reload is not None:
+            self._start_background()
 
     async def get(self) -> Authenticators:
         """
@@ -135,21 +141,37 @@ class CurrentAccess:
         if reading is not None and self._get_age() >= self._ages.wait:
             left = self._tried_at + self._ages.patience - self._clock()
             await asyncio.wait({asyncio.wrap_future(reading)}, timeout=max(0.0, left))
-        if self._get_age() >= self._ages.discard:
+        if self._get_outage() >= self._ages.discard:
             raise Unavailable(UNREADABLE)
         return self.gates
 
     def _get_age(self) -> float:
         return self._clock() - self._read_at
 
+    def _get_outage(self) -> float:
+        """Return how long ago the first reading began since which none has ended well."""
+        since = self._unread_since
+        return 0.0 if since is None else self._clock() - since
+
+    def _start_background(self) -> None:
+        """Read also without requests: the first one after a rest finds credentials that are still valid."""
+        target = partial(_keep_reading, weakref.ref(self), self._ages.background)
+        try:
+            start_daemon("pushmetrics-credentials-background", target)
+        except RuntimeError as error:  # there can be no more threads now
+            log.warning("The credentials of the receiver are read at requests only: %s", error)
+
     def _begin(self) -> Future[None] | None:
         """Begin to read, unless a read is running or was tried a moment ago; return the running read."""
         with self._lock:
             if self._process != os.getpid():  # a fork has no threads of its parent
                 self._process, self._under_way, self._given_up = os.getpid(), None, 0
+                self._start_background()
             self._give_up()
             if self._under_way is None and self._clock() - self._tried_at >= self._ages.refresh:
                 self._tried_at = self._clock()
+                if self._unread_since is None:
+                    self._unread_since = self._tried_at
                 reading = Future[None]()
                 try:
                     start_daemon("pushmetrics-credentials", partial(self._read, reading))
@@ -192,6 +214,7 @@ class CurrentAccess:
             if began < self._read_at:
                 return
             is_new, self.gates, self._read_at = gates is not self.gates, gates, began
+            self._unread_since = None
         if is_new:
             log.info("The credentials have changed; sources: %s", ", ".join(gates.sources) or "none")
 
@@ -201,6 +224,17 @@ class CurrentAccess:
             reason,
             self._ages.discard / 60,
         )
+
+
+def _keep_reading(reference: weakref.ref[CurrentAccess], seconds: float) -> None:
+    """Read again and again, until nobody uses the credentials any more."""
+    while True:
+        time.sleep(seconds)
+        current = reference()
+        if current is None:
+            return
+        current._begin()
+        del current
 
 
 def _build_rate(source: SourceSettings, previous: Authenticators | None) -> RateLimit:

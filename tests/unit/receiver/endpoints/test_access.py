@@ -148,6 +148,38 @@ async def test_what_was_known_last_counts_for_an_hour_if_nothing_can_be_read(
     assert authenticates(await current.get(), "new")
 
 
+async def test_the_hour_begins_with_the_outage_and_not_with_the_last_request(
+    clock: Clock, backend: Backend, current: CurrentAccess
+) -> None:
+    clock.now += 2 * AGES.discard
+    backend.fault = OSError()
+    assert authenticates(await current.get(), "old")
+    clock.now += AGES.discard - 1
+    assert authenticates(await current.get(), "old")
+    clock.now += AGES.refresh
+    with pytest.raises(Unavailable):
+        await current.get()
+
+
+async def test_a_reading_that_takes_long_after_a_rest_is_no_outage(clock: Clock) -> None:
+    backend = HangingBackend()
+    ages = Ages(patience=0.0)
+    current = CurrentAccess(build_access("old"), backend.read, ages=ages, clock=clock)
+    clock.now += 2 * AGES.discard
+    assert authenticates(await current.get(), "old")
+    await turn_until(lambda: backend.has_begun(1))
+    backend.end(0, "new")
+    await turn_until(lambda: authenticates(current.gates, "new"))
+
+
+async def test_a_replaced_credential_is_known_without_a_request(clock: Clock, backend: Backend) -> None:
+    ages = Ages(background=0.01)
+    current = CurrentAccess(build_access("old"), backend.read, ages=ages, clock=clock)
+    backend.token = "new"
+    clock.now += AGES.refresh
+    await turn_until(lambda: authenticates(current.gates, "new"))
+
+
 async def test_a_backend_that_fails_is_asked_as_rarely_as_one_that_works(
     clock: Clock, backend: Backend, current: CurrentAccess
 ) -> None:
