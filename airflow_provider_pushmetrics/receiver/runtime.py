@@ -26,10 +26,15 @@ from airflow_provider_pushmetrics.receiver.feed.long_poll import Feed
 from airflow_provider_pushmetrics.receiver.feed.waiters import Notifier
 from airflow_provider_pushmetrics.receiver.feed.watcher import InboxWatch
 from airflow_provider_pushmetrics.receiver.inbox.cleanup import InboxCleanup
+from airflow_provider_pushmetrics.receiver.inbox.connection_timeouts import (
+    DEFAULT_TIMEOUTS,
+    PostgresqlTimeouts,
+)
 from airflow_provider_pushmetrics.receiver.inbox.database import parse_inbox_url
 from airflow_provider_pushmetrics.receiver.inbox.rejections import Rejection, RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.writer import InboxWriter
+from airflow_provider_pushmetrics.serving.background import BackgroundLoop
 from airflow_provider_pushmetrics.serving.group_commit import start_daemon
 from airflow_provider_pushmetrics.serving.logs import ThrottledLog
 from airflow_provider_pushmetrics.serving.process_start import describe_driver_error, wait_for_postgresql
@@ -39,6 +44,9 @@ log = logging.getLogger(__name__)
 READER_THREADS = 4
 RETRY_OPEN_SECONDS = 2.0
 """How long to wait after a database could not be opened, however many requests arrive."""
+
+CHECKS_WHILE_STUCK = 9
+"""How often it is looked for calls that take too long, while the first of them does."""
 
 OPEN_SECONDS = 10.0
 """How long a request waits for the inbox to be opened: less than its client waits."""
@@ -63,6 +71,7 @@ class ReceiverRuntime:
     :param rejections: Collects rejected webhooks until they are stored.
     :param keep_days: The age at which events are deleted; None keeps them.
     :param listen_url: The URL of the inbox without a pooler, if there is a pooler.
+    :param timeouts: How long to wait for PostgreSQL.
     """
 
     def __init__(
@@ -71,14 +80,22 @@ class ReceiverRuntime:
         rejections: RejectionLog | None = None,
         keep_days: float | None = None,
         listen_url: str | None = None,
+        timeouts: PostgresqlTimeouts = DEFAULT_TIMEOUTS,
     ) -> None:
-        self.inbox = Inbox(inbox_url, listen_url=listen_url)
+        self.inbox = Inbox(inbox_url, listen_url=listen_url, timeouts=timeouts)
         self.notifier = Notifier()
         self.watch = InboxWatch(self.inbox, self.notifier)
         self.writer = InboxWriter(self.inbox, self.watch.announce_own)
         self._cleanup = InboxCleanup(self.inbox, rejections or RejectionLog(), keep_days)
         self._threads = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="pushmetrics-inbox-reader")
         self.feed = Feed(self.inbox, self.notifier, self.watch, self.run_blocking)
+        self._freeing = BackgroundLoop(
+            "pushmetrics-inbox-freeing",
+            self.inbox.hang_up_if_stuck,
+            interval_seconds=timeouts.stuck_seconds / CHECKS_WHILE_STUCK,
+        )
+        if parse_inbox_url(inbox_url).get_backend_name() != "sqlite":
+            self._freeing.start()
 
     async def run_blocking(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function of the inbox off the event loop."""
@@ -114,6 +131,7 @@ class ReceiverRuntime:
         self.watch.close()
         self._cleanup.close()
         self._threads.shutdown(wait=True)
+        self._freeing.stop()
         giving_up.cancel()
         self.inbox.close()
 

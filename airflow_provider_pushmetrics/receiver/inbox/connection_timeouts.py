@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import threading
+import time
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +17,8 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import URL
 
 from airflow_provider_pushmetrics.serving.commit_signals import IDLE_IN_TRANSACTION_SECONDS, LOCK_SECONDS
+
+log = logging.getLogger(__name__)
 
 INBOX_CONNECT_SECONDS = 5
 UNACKNOWLEDGED_SECONDS = 10.0
@@ -27,6 +32,9 @@ KEEPALIVE_COUNT = 3
 STATEMENT_SECONDS = 30.0
 """More than lock and webhook may take; the server ends longer statements."""
 
+STUCK_SECONDS = STATEMENT_SECONDS + 15.0
+"""What takes this long waits for an unreachable server: another would have ended the statement."""
+
 
 @dataclass(frozen=True)
 class PostgresqlTimeouts:
@@ -36,11 +44,13 @@ class PostgresqlTimeouts:
     :param lock_seconds: For a lock of another transaction.
     :param idle_in_transaction_seconds: For the next statement of a transaction, before the server ends it.
     :param statement_seconds: For one statement.
+    :param stuck_seconds: For a whole use of the database, before all connections are closed.
     """
 
     lock_seconds: float = LOCK_SECONDS
     idle_in_transaction_seconds: float = IDLE_IN_TRANSACTION_SECONDS
     statement_seconds: float = STATEMENT_SECONDS
+    stuck_seconds: float = STUCK_SECONDS
 
     def build_connect_args(self, url: URL) -> dict[str, Any]:
         """Build the driver's arguments for an inbox."""
@@ -73,15 +83,44 @@ class OpenSockets:
     The connections of an engine. On SQLite this does nothing.
 
     :param engine: The engine. Its existing connections are closed, so that all are known.
+    :param stuck_seconds: How long a use of the database may take.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, stuck_seconds: float = STUCK_SECONDS) -> None:
+        self._stuck_seconds = stuck_seconds
         self._lock = threading.Lock()
         self._driver_error = engine.dialect.loaded_dbapi.Error
         self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._uses: dict[object, float] = {}
         if engine.dialect.name == "postgresql":
             engine.dispose()
             event.listen(engine, "connect", self._add)
+
+    @contextlib.contextmanager
+    def use(self) -> Iterator[None]:
+        """Remember how long the block uses the database."""
+        use = object()
+        with self._lock:
+            self._uses[use] = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._uses.pop(use, None)
+
+    def hang_up_if_stuck(self) -> None:
+        """Close every current connection if a use of the database takes too long; once for each use."""
+        now = time.monotonic()
+        with self._lock:
+            stuck = [use for use, began in self._uses.items() if now - began >= self._stuck_seconds]
+            for use in stuck:
+                del self._uses[use]
+        if stuck:
+            log.warning(
+                "PostgreSQL has not answered for %g s: all connections to it are closed, and made anew.",
+                self._stuck_seconds,
+            )
+            self.hang_up()
 
     def hang_up(self) -> None:
         """Close every current connection, from any thread, whatever another one waits for on it."""

@@ -81,7 +81,7 @@ class Inbox:
         listen_url: str | None = None,
     ) -> None:
         self._engine: Engine = open_engine(url, timeouts)
-        self._sockets = OpenSockets(self._engine)
+        self._sockets = OpenSockets(self._engine, timeouts.stuck_seconds)
         self._file = FileIdentity(self._engine)
         self._file.check()
         self._listen_engine = create_inbox_engine(listen_url, timeouts) if listen_url else None
@@ -96,6 +96,10 @@ class Inbox:
     def hang_up(self) -> None:
         """Close all connections to PostgreSQL at once: waiting calls raise an error. SQLite has none."""
         self._sockets.hang_up()
+
+    def hang_up_if_stuck(self) -> None:
+        """Close all connections to PostgreSQL if a call has waited for too long."""
+        self._sockets.hang_up_if_stuck()
 
     def record(
         self, deliveries: Sequence[IncomingWebhook], *, add_waiting: Callable[[], None] | None = None
@@ -266,7 +270,8 @@ class Inbox:
 
     def open_changes(self) -> Changes:
         """Start to listen for commits, including those of other processes."""
-        return open_changes(self._engine, CHANNEL, listen_engine=self._listen_engine)
+        with self._sockets.use():
+            return open_changes(self._engine, CHANNEL, listen_engine=self._listen_engine)
 
     def check(self) -> None:
         """Raise an SQLAlchemyError if the inbox cannot be read now, or if its file was taken away."""
@@ -286,12 +291,16 @@ class Inbox:
     @contextmanager
     def _begin_read(self) -> Iterator[Connection]:
         self._file.check()
-        with self._engine.connect() as connection:
+        with self._sockets.use(), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
     def _begin_write(self) -> Iterator[Connection]:
-        with self._engine.connect().execution_options(**{IMMEDIATE: True}) as connection, connection.begin():
+        with (
+            self._sockets.use(),
+            self._engine.connect().execution_options(**{IMMEDIATE: True}) as connection,
+            connection.begin(),
+        ):
             yield connection
         self._file.check()  # after the commit: a file that is removed before it must not be acknowledged
 

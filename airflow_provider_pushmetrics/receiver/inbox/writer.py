@@ -1,4 +1,4 @@
-"""Writing webhooks to the inbox in groups, and giving up on a database that does not respond."""
+"""Writing webhooks to the inbox in groups."""
 
 from __future__ import annotations
 
@@ -21,12 +21,6 @@ log = logging.getLogger(__name__)
 UNAVAILABLE = "The inbox cannot be written now. Send it again later."
 MAX_WAITING = 4096
 
-STUCK_SECONDS = 45.0
-"""
-A commit that takes this long waits for an unreachable database: the server would have ended the
-statement after 30 s.
-"""
-
 LATE_SECONDS = 5.0
 """A commit that takes this long counts as one that fails."""
 
@@ -42,19 +36,11 @@ class InboxWriter:
 
     :param inbox: The inbox.
     :param announce: Called from the writer's thread with the committed events, without duplicates.
-    :param stuck_seconds: How long a commit may take before the next webhook closes the connections.
     """
 
-    def __init__(
-        self,
-        inbox: Inbox,
-        announce: Callable[[Sequence[Recorded]], None],
-        *,
-        stuck_seconds: float = STUCK_SECONDS,
-    ) -> None:
+    def __init__(self, inbox: Inbox, announce: Callable[[Sequence[Recorded]], None]) -> None:
         self._inbox = inbox
         self._announce = announce
-        self._stuck_seconds = stuck_seconds
         self._writing_since: float | None = None
         self._stored_at = self._failed_at = -math.inf
         self._is_closed = self._is_abandoned = False
@@ -70,7 +56,6 @@ class InboxWriter:
 
         :raises Unavailable: if it was not stored.
         """
-        self._free_if_stuck()
         if self._is_closed or self._group.count_waiting() >= MAX_WAITING:
             raise Unavailable("The receiver is too busy. Send it again later.")
         try:
@@ -97,12 +82,6 @@ class InboxWriter:
         """Write accepted webhooks, then stop."""
         self._is_closed = True
         self._group.close()
-
-    def _free_if_stuck(self) -> None:
-        since = self._writing_since
-        if since is not None and time.monotonic() - since > self._stuck_seconds:
-            self._writing_since = None  # once is enough
-            self._inbox.hang_up()
 
     def _commit(self, deliveries: Batch[IncomingWebhook, Recorded]) -> Sequence[Outcome]:
         try:

@@ -15,6 +15,7 @@ from tests.fakes.full_disk import fill_disk
 from tests.fakes.postgres import make_read_only, write_url
 from tests.fakes.receiver_requests import DELIVERY_URL, REPORT_RUN
 from tests.fakes.receiver_server import ReceiverServer, start_receiver
+from tests.fakes.relay import Relay
 from tests.fakes.waiting import until_async, wait_until
 
 TOO_LONG_ON_POSTGRES = pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])
@@ -29,6 +30,11 @@ def store(server: ReceiverServer, number: int) -> int:
     with server.open_reader() as client:
         body = {"event": "x", "number": number}
         return client.post(server.delivery_url, json=body).status_code
+
+
+def read_newest(server: ReceiverServer) -> int:
+    with server.open_reader() as client:
+        return client.get("/events").status_code
 
 
 def test_full_disk_is_not_ready_before_a_webhook_is_lost_and_ready_again_after_it(sqlite_url: str) -> None:
@@ -114,6 +120,28 @@ def test_writer_that_waits_for_a_lock_is_not_ready(postgres_url: str) -> None:
             peer.rollback()
             waiting.join()
         wait_until(lambda: is_ready(server))
+
+
+@pytest.mark.slow  # a call that gets no answer is given up after 45 s
+@pytest.mark.postgres
+@pytest.mark.parametrize("is_storing", [False, True])
+def test_receiver_whose_database_was_replaced_is_ready_again_without_a_webhook(
+    postgres_url: str, is_storing: bool
+) -> None:
+    """A pod that is not ready gets none: what waits for the old database must end by itself."""
+    with Relay.open(postgres_url) as relay, start_receiver(relay.url, "--no-access-log") as server:
+        assert store(server, 1) == 202
+        assert is_ready(server)
+        relay.silence()  # new connections work
+        storing = threading.Thread(target=store, args=(server, 2))
+        if is_storing:
+            storing.start()
+        wait_until(lambda: not is_ready(server))
+        wait_until(lambda: is_ready(server))
+        assert read_newest(server) == 200
+        assert "PostgreSQL has not answered for 45 s" in server.read_all_lines()
+        if is_storing:
+            storing.join()
 
 
 async def test_check_leaves_nothing_in_the_inbox(sender: httpx.AsyncClient, app: Starlette) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
 
 from airflow_provider_pushmetrics.receiver.errors import Unavailable
 from airflow_provider_pushmetrics.receiver.inbox.connection_timeouts import PostgresqlTimeouts
@@ -20,13 +21,14 @@ from airflow_provider_pushmetrics.receiver.inbox.records import IncomingWebhook,
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.receiver.inbox.tables import state
 from airflow_provider_pushmetrics.receiver.inbox.writer import InboxWriter
-from airflow_provider_pushmetrics.receiver.runtime import ReceiverRuntime
+from airflow_provider_pushmetrics.receiver.runtime import READER_THREADS, ReceiverRuntime
 from airflow_provider_pushmetrics.serving.process_start import lock_migration
 from tests.fakes.relay import Relay
 from tests.fakes.waiting import LIMIT_SECONDS
 
 pytestmark = pytest.mark.postgres
 
+SOON_STUCK = PostgresqlTimeouts(stuck_seconds=0.5)
 IMPATIENT = PostgresqlTimeouts(lock_seconds=0.3, idle_in_transaction_seconds=4)
 
 
@@ -68,13 +70,35 @@ async def test_lock_of_a_peer_that_stopped_is_given_up_and_taken_from_it(postgre
 
 
 async def test_server_that_falls_silent_is_left_for_the_one_in_its_place(relay: Relay) -> None:
-    inbox = Inbox(relay.url)
-    writer = InboxWriter(inbox, lambda new: None, stuck_seconds=0.3)
-    await writer.record(build("a"))
+    runtime = ReceiverRuntime(relay.url, timeouts=SOON_STUCK)
+    await runtime.writer.record(build("a"))
     await asyncio.to_thread(relay.silence)
-    recorded, refusals = await record_in_the_end(writer, "b", 0.1)
-    assert (recorded.id, refusals > 0) == (2, True)
-    await asyncio.to_thread(writer.close)
+    recorded, _ = await asyncio.wait_for(record_in_the_end(runtime.writer, "b"), LIMIT_SECONDS)
+    assert recorded.id == 2
+    await asyncio.to_thread(runtime.close)
+
+
+async def test_readers_of_a_server_that_falls_silent_are_answered_by_the_one_in_its_place(
+    relay: Relay,
+) -> None:
+    runtime = ReceiverRuntime(relay.url, timeouts=SOON_STUCK)
+    await runtime.run_blocking(runtime.check)
+    await asyncio.to_thread(relay.silence)
+    asked = [runtime.run_blocking(runtime.inbox.fetch_last_id) for _ in range(2 * READER_THREADS)]
+    answers = await asyncio.wait_for(asyncio.gather(*asked), LIMIT_SECONDS)
+    assert answers == [0] * len(asked)
+    await asyncio.to_thread(runtime.close)
+
+
+def test_a_use_that_ended_in_time_closes_no_connection(postgres_url: str) -> None:
+    inbox = Inbox(postgres_url, timeouts=PostgresqlTimeouts(stuck_seconds=0))
+    inbox.hang_up_if_stuck()
+    with inbox._begin_read() as connection:
+        connection.execute(text("SELECT 1"))
+        inbox.hang_up_if_stuck()
+        with pytest.raises(OperationalError):
+            connection.execute(text("SELECT 1"))
+    inbox.check()
     inbox.close()
 
 
