@@ -34,6 +34,8 @@ const SUBQUERY = compile("\\(\\s*select\\b(?:(?!\\bfrom\\b|\\b\\d{4})[^'\"`$]){1
 const LONGEST_SUBQUERY = 5000;
 /** Brackets, and what has none: quoted texts and comments, also those that are not closed. */
 const BRACKET = /(["'`])(?:(?!\1)[\s\S])*(?:\1|$)|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[()]/g;
+/** What each database reads in another way: texts in dollars, a quote behind a backslash, comments of MySQL. */
+const AMBIGUOUS = /[$\\#]|\/\*(?:(?!\*\/)[\s\S])*\/\*/;
 const PLACEHOLDER = compile("[:@][a-z_]\\w{0,20}");
 const OTHER_COLUMN = compile("[a-z_]\\w{0,30}\\.[a-z_]\\w{0,19}");
 
@@ -89,7 +91,10 @@ function isHarmlessSubquery(text, from, setNames) {
   for (const { 0: found, index } of text.slice(from, from + LONGEST_SUBQUERY).matchAll(BRACKET)) {
     if (found === "(") depth += 1;
     if (found === ")") depth -= 1;
-    if (depth === 0) return isEnd(text, from + index + 1);
+    if (depth === 0) {
+      const end = from + index + 1;
+      return !AMBIGUOUS.test(text.slice(from, end)) && isEnd(text, end);
+    }
   }
   return false;
 }
