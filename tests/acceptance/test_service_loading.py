@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -376,20 +377,30 @@ def save_report_of(service: ServiceProcess, address: str) -> int:
     return int(answer.raise_for_status().json()["id"])
 
 
-def test_owners_of_one_name_are_told_apart(busy_visit: Visit, busy_service: ServiceProcess) -> None:
+def delete_report(service: ServiceProcess, report_id: int) -> None:
+    service.client.delete(f"/api/v1/report/{report_id}").raise_for_status()
+
+
+@pytest.fixture
+def owners(busy_service: ServiceProcess) -> Iterator[Sequence[str]]:
+    """Give owners of reports of one name, and delete these afterwards: other tests count all reports."""
     addresses = ("zed@a.example.com", "zed@b.example.com", "zoe@b.example.com")
-    reports = [save_report_of(busy_service, address) for address in addresses]
+    with ExitStack() as stack:
+        for address in addresses:
+            stack.callback(delete_report, busy_service, save_report_of(busy_service, address))
+        yield addresses
+
+
+def test_owners_of_one_name_are_told_apart(busy_visit: Visit, owners: Sequence[str]) -> None:
     page = busy_visit.enter("app/reports")
     page.get_by_label("Search names, folders, owners and SQL").fill("Namesakes")
     rows = page.locator("tbody tr")
     expect(rows).to_have_count(3)
-    for address, name in zip(addresses, (*addresses[:2], "zoe"), strict=True):
+    for address, name in zip(owners, (*owners[:2], "zoe"), strict=True):
         expect(rows.get_by_role("link", name=address, exact=True)).to_have_text(name)
     assert find_violations(page) == []
-    rows.get_by_role("link", name=addresses[1], exact=True).click()
+    rows.get_by_role("link", name=owners[1], exact=True).click()
     expect(rows).to_have_count(1)
-    for report in reports:
-        busy_service.client.delete(f"/api/v1/report/{report}").raise_for_status()
 
 
 def test_folders_are_read_once_for_a_page(busy_visit: Visit) -> None:
