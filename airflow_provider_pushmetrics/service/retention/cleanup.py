@@ -113,12 +113,27 @@ class Cleanup:
         return self._folders.stop() and has_ended
 
     def run_once(self) -> None:
-        """Delete what is older than it is kept."""
+        """
+        Delete what is older than it is kept: rows first, so that files that cannot be deleted hold up no row.
+
+        :raises ObjectStoreError: if the object storage does not answer; the next call deletes the files.
+        """
         with self._database.reading() as session:
             now = self._clock(session)
             choices = list_choice_results(session)
             spared = set() if self._result_days is None else _list_needed_folders(session, choices)
-        deleted = self._clean_results(now, spared)
+        self._results.clean_unfinished(now - UNFINISHED_RETENTION)
+        deleted = self._delete_rows(now, choices)
+        try:
+            deleted += self._clean_results(now, spared)
+        finally:
+            if deleted.total():
+                told = ", ".join(f"{count} {name}" for name, count in deleted.items() if count)
+                log.info("deleted %s beyond the retention limits", told)
+        self._delete_orphans(now)
+
+    def _delete_rows(self, now: datetime, choices: Sequence[BlockResult]) -> Counter[str]:
+        deleted: Counter[str] = Counter()
         for rule in self._rules:
             before = now - timedelta(days=rule.days)
             while rule.days and not self._loop.stopping.is_set():
@@ -126,19 +141,15 @@ class Cleanup:
                 deleted[rule.name] += count
                 if not count:
                     break
-        if deleted.total():
-            told = ", ".join(f"{count} {name}" for name, count in deleted.items() if count)
-            log.info("deleted %s beyond the retention limits", told)
-        self._delete_orphans(now)
+        return deleted
 
     def _clean_results(self, now: datetime, spared: Collection[str]) -> Counter[str]:
-        """Delete the files of old results, and what has their rows in the database."""
-        self._results.clean_unfinished(now - UNFINISHED_RETENTION)
+        """Delete what has the rows of old results in the database, and their files."""
         if self._result_days is None:
             return Counter()
         before = now - timedelta(days=self._result_days)
-        files = self._results.clean(before, spared)
         outputs = delete_outputs(self._database, before, spared, self._loop.stopping.is_set)
+        files = self._results.clean(before, spared)
         return Counter({"results": files, "outputs of texts and charts": outputs})
 
     def _delete_orphans(self, now: datetime) -> None:

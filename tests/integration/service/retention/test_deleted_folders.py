@@ -172,6 +172,24 @@ async def test_deletion_does_not_wait_for_object_storage_and_its_objects_go_when
                 assert count_rows(parts.database, DeletedFolder) == [0]
 
 
+def test_object_storage_that_is_away_holds_up_no_row_beyond_the_retention(
+    server: S3Server, database: Database, tmp_path: Path
+) -> None:
+    """Also with a retention of results of their own, whose files are listed first."""
+    with Relay.open(server.url) as relay, pytest.MonkeyPatch.context() as patch:
+        for name, value in {**server.environment, "AWS_ENDPOINT_URL": relay.url}.items():
+            patch.setenv(name, value)
+        objects = ObjectStore.connect(
+            f"s3://{BUCKET}/{tmp_path.name}", monotonic=itertools.count(0, 100).__next__
+        )
+        store = ResultStore(tmp_path / "impatient", ObjectFiles(objects))
+        put_runs(database, 3, status="success", created_on=LONG_AGO, finished_on=LONG_AGO)
+        cleanup = Cleanup(database, store, ServiceSettings(tmp_path, result_retention_days=7))
+        with relay.be_down(), pytest.raises(ObjectStoreError, match="does not answer"):
+            cleanup.run_once()
+        assert count_rows(database, Run, DeletedFolder) == [0, 3]
+
+
 async def test_only_the_results_of_what_was_deleted_go(idle: Api) -> None:
     first, second = (idle.make_report(q=sql("SELECT 1 AS n")) for _ in range(2))
     gone, kept = [await run_block(idle, made) for made in (first, second)]
