@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TextIO
 
 from airflow_provider_pushmetrics.redaction import RedactingFilter
 
@@ -112,13 +112,30 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """
+    Writes to what ``sys.stderr`` is at that moment.
+
+    Tests and programs that call a command replace it meanwhile, and close theirs. A handler that holds the
+    closed one would report an error for each line of any server in the process.
+    """
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """The stream to write to."""
+        return sys.stderr
+
+
 def set_up_logging(log_format: LogFormat = "text") -> None:
     """
     Log to stderr, with every credential removed.
 
     :param log_format: One line of text for each record, or one JSON object.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StderrHandler()
     handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(TEXT_FORMAT))
     handler.addFilter(RedactingFilter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

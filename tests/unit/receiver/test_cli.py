@@ -4,6 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from airflow_provider_pushmetrics.receiver.cli import app
+from tests.fakes.kept_logging import keep_logging
 
 runner = CliRunner()
 
@@ -26,7 +27,8 @@ def test_help_does_not_show_a_token_from_the_environment() -> None:
     ],
 )
 def test_receiver_that_cannot_be_safe_does_not_start(arguments: list[str], message: str) -> None:
-    result = runner.invoke(app, [*arguments, "--port", "0"])
+    with keep_logging():
+        result = runner.invoke(app, [*arguments, "--port", "0"])
     assert result.exit_code == 1
     assert message in result.output
     assert "nonsense" not in result.output

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+from contextlib import redirect_stderr
 from typing import Any
 
 import pytest
@@ -17,8 +19,10 @@ from airflow_provider_pushmetrics.serving.logs import (
     ThrottledLog,
     describe_fault,
     logging_about,
+    set_up_logging,
 )
 from tests.fakes.clock import Clock
+from tests.fakes.kept_logging import keep_logging
 
 
 def build_record(message: str) -> logging.LogRecord:
@@ -51,6 +55,20 @@ def test_failure_that_comes_and_goes_is_written_once_a_minute(caplog: pytest.Log
         log.warning("no connection")
         log.end("works")
     assert caplog.messages == ["no connection", "works"]
+
+
+def test_log_follows_stderr_when_it_was_replaced_and_closed() -> None:
+    before, now = io.StringIO(), io.StringIO()
+    with keep_logging():
+        with redirect_stderr(before):
+            set_up_logging()
+            logging.getLogger("server").info("started")
+            assert "INFO server: started\n" in before.getvalue()
+        before.close()
+        with redirect_stderr(now):
+            logging.getLogger("server").info("a request")
+    assert now.getvalue().endswith("INFO server: a request\n")
+    assert "Logging error" not in now.getvalue()
 
 
 def test_percent_sign_without_arguments_is_text(caplog: pytest.LogCaptureFixture) -> None:

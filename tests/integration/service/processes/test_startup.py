@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ from airflow_provider_pushmetrics.service.demo_report import find_flights_data, 
 from airflow_provider_pushmetrics.service.storage.data_folder import lock_folder
 from airflow_provider_pushmetrics.service.storage.database import Database
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher
+from tests.fakes.kept_logging import keep_logging
 from tests.fakes.service_process import find_free_port
 
 CIPHER = Cipher("k" * 32)
@@ -48,20 +47,6 @@ def run_command(*arguments: str, **environment: str) -> tuple[int, str]:
     with keep_logging():
         result = CliRunner().invoke(app, arguments, env=environment)
     return result.exit_code, result.stderr
-
-
-@contextmanager
-def keep_logging() -> Iterator[None]:
-    """Undo what the command sets up: its handlers write to where the runner has listened meanwhile."""
-    loggers = [logging.getLogger()]
-    before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
-    try:
-        yield
-    finally:
-        for logger, handlers, level, propagate in before:
-            logger.handlers[:] = handlers
-            logger.setLevel(level)
-            logger.propagate = propagate
 
 
 def test_first_token_is_made_for_its_owner_and_only_its_place_is_shown(
