@@ -42,9 +42,12 @@ from airflow_provider_pushmetrics.serving.backups.postgresql_dump import (
 )
 from airflow_provider_pushmetrics.serving.backups.sqlite_copy import COPY_NAME, copy_sqlite
 from airflow_provider_pushmetrics.serving.private_files import name_new_file, sync_folder
-from airflow_provider_pushmetrics.serving.sqlite import check_after_crash
+from airflow_provider_pushmetrics.serving.sqlite import DAMAGED, check_after_crash
 
 INBOX_KIND = "receiver"
+BESIDE = ("-wal", "-shm", "-journal", DAMAGED)
+"""What the names of files end in that belong to an inbox on SQLite."""
+
 STORED = (events, rejections, consumers)
 DUMPED = tuple(table.name for table in STORED)
 """The row that assigns ids is not loaded, but written while it is locked: see above."""
@@ -231,12 +234,14 @@ def _lock_empty(connection: Connection, *, last_id: int) -> None:
 
 def _refuse_existing(engine: Engine, file: Path) -> None:
     if engine.dialect.name == "postgresql":
-        is_there = bool(_list_own_tables(engine))
+        there = _list_own_tables(engine)
     else:
-        is_there = bool(list(file.parent.glob(f"{file.name}*")))
-    if is_there:
+        files = [file.with_name(f"{file.name}{suffix}") for suffix in ("", *BESIDE)]
+        there = [str(one) for one in files if one.exists()]
+    if there:
         raise PushMetricsConfigurationError(
-            "there is an inbox already, or a rest of one: restore to a new file or an empty database."
+            f"there is an inbox already, or a rest of one ({', '.join(there)}): restore to a new file or an"
+            " empty database, or move that elsewhere."
         )
 
 

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsError
-from airflow_provider_pushmetrics.receiver.settings import InboxOptions, StandaloneOptions, build_settings
+from airflow_provider_pushmetrics.receiver.settings import (
+    ArchiveOptions,
+    InboxOptions,
+    StandaloneOptions,
+    build_settings,
+)
 from airflow_provider_pushmetrics.receiver.sources import build_first_source, parse_sources
 from airflow_provider_pushmetrics.serving.options import describe_option, take_options
 
@@ -140,28 +145,32 @@ def clean(options: InboxOptions) -> None:
 
 
 @app.command()
-@take_options(InboxOptions, without=("keep_days",), argument="The file to write; it must not exist yet.")
-def backup(options: InboxOptions, archive: str) -> None:
+@take_options(ArchiveOptions, without=("keep_days",), argument="The file to write; it must not exist yet.")
+def backup(options: ArchiveOptions, archive: str) -> None:
     """Write the inbox to one file, while receivers use it."""
     with _print_errors():
         from airflow_provider_pushmetrics.receiver.backup import back_up
+        from airflow_provider_pushmetrics.receiver.inbox.database import describe_place
 
+        place = describe_place(_require_inbox(options))
         last_id = back_up(options.inbox, Path(archive), options.listen_database_url)
-    typer.echo(f"Wrote {archive}; its newest event is {last_id}.")
+    typer.echo(f"Wrote the inbox {place} to {archive}; its newest event is {last_id}.")
 
 
 @app.command()
-@take_options(InboxOptions, without=("keep_days",), argument="The file that backup wrote.")
-def restore(options: InboxOptions, archive: str) -> None:
+@take_options(ArchiveOptions, without=("keep_days",), argument="The file that backup wrote.")
+def restore(options: ArchiveOptions, archive: str) -> None:
     """Restore a backup to a new file, or to a PostgreSQL database without an inbox."""
     with _print_errors():
         from airflow_provider_pushmetrics.receiver.backup import restore
+        from airflow_provider_pushmetrics.receiver.inbox.database import describe_place
 
+        place = describe_place(_require_inbox(options))
         restored = restore(options.inbox, Path(archive), options.listen_database_url)
     typer.echo(
-        f"Restored the inbox. The ids of new events follow {restored.next_id}, so that readers whose cursor"
-        f" is newer than the backup miss none. Events that came after the backup, {restored.created_on}, are"
-        " not in it: let their sender send them again, although it has recorded them as accepted."
+        f"Restored the inbox to {place}. The ids of new events follow {restored.next_id}, so that readers"
+        " whose cursor is newer than the backup miss none. Events that came after the backup,"
+        f" {restored.created_on}, are not in it: let their sender send them again, although it has recorded them as accepted."
     )
 
 
@@ -188,6 +197,17 @@ def send(
         typer.echo(answer)
     if not answer.startswith("2"):
         raise typer.Exit(1)
+
+
+def _require_inbox(options: ArchiveOptions) -> str:
+    if not options.inbox:
+        raise PushMetricsConfigurationError(
+            "no inbox is named: name the receiver's with --inbox or PUSHMETRICS_RECEIVER_INBOX. That of a"
+            ' receiver in Airflow is "sqlite:///$AIRFLOW_HOME/pushmetrics-inbox.db", unless option inbox of'
+            " [pushmetrics] or the receiver's connection has another; that of 'pushmetrics receiver' is"
+            " sqlite:///pushmetrics-inbox.db, unless it is named, in the folder where it was started."
+        )
+    return options.inbox
 
 
 @contextmanager

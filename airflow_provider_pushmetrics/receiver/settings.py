@@ -37,6 +37,13 @@ class InboxOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ArchiveOptions(InboxOptions):
+    """The options of a backup. The inbox must be named: that of a receiver in Airflow is elsewhere."""
+
+    inbox: str = option("", INBOX, secret=True)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReceiverOptions(InboxOptions):
     """The options of a receiver, wherever it runs."""
 

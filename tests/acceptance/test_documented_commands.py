@@ -161,9 +161,12 @@ def test_the_pages_of_the_receiver_start_it_and_back_it_up(reader: Reader) -> No
             "inbox.db\n": "inbox.db >receiver.log 2>&1 & server=$!\n",
         },
     )
-    reader.variables["PUSHMETRICS_RECEIVER_INBOX"] = "sqlite:///inbox.db"
     ready = WAIT.format(url=f"http://127.0.0.1:{port}/health/ready")
-    backup = read("docs/how-to/upgrade.md", "pushmetrics receiver backup")
+    backup = read(
+        "docs/how-to/upgrade.md",
+        "pushmetrics receiver backup",
+        {"$AIRFLOW_HOME/pushmetrics-inbox.db": "inbox.db"},
+    )
     reader.type("trap 'kill $server; wait $server || true' EXIT", start, ready, backup)
     with tarfile.open(reader.home / "inbox-before-upgrade.tar") as archive:
         assert archive.getnames()

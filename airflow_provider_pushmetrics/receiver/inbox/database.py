@@ -85,6 +85,19 @@ def parse_inbox_url(inbox_url: str) -> URL:
     return url
 
 
+def describe_place(inbox_url: str) -> str:
+    """
+    Describe where an inbox is, without credentials.
+
+    :raises PushMetricsConfigurationError: if the URL is not valid for an inbox.
+    """
+    url = parse_inbox_url(inbox_url)
+    if url.get_backend_name() == "sqlite":
+        return str(Path(url.database or "").absolute())
+    port = f":{url.port}" if url.port else ""
+    return f"{url.host or 'localhost'}{port}/{url.database}"
+
+
 def find_missing_file(inbox_url: str) -> Path | None:
     """
     Find the file of an inbox on SQLite that does not exist yet.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy.engine import make_url
 from starlette.applications import Starlette
 from typer.testing import CliRunner, Result
 
@@ -194,6 +195,61 @@ def test_existing_inbox_is_not_touched(inbox: Inbox, inbox_url: str, tmp_path: P
     assert result.exit_code == 1
     assert "there is an inbox already" in result.stderr
     assert inbox.fetch_last_id() == 1
+
+
+@pytest.mark.parametrize("name", ["backup", "restore"])
+def test_the_inbox_must_be_named_since_that_of_airflow_is_not_in_the_current_folder(
+    name: str, inbox: Inbox, inbox_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, folder = tmp_path / "a.tar", tmp_path / "home"
+    folder.mkdir()
+    back_up(archive, inbox_url)
+    Inbox(f"sqlite:///{folder}/pushmetrics-inbox.db").close()  # left from before a move
+    monkeypatch.chdir(folder if name == "backup" else tmp_path)
+    monkeypatch.setenv("AIRFLOW_HOME", str(folder))
+    before = sorted(tmp_path.rglob("*"))
+    result = CliRunner().invoke(command, [name, str(archive if name == "restore" else tmp_path / "b.tar")])
+    assert result.exit_code == 1
+    assert "no inbox is named" in result.stderr
+    assert '"sqlite:///$AIRFLOW_HOME/pushmetrics-inbox.db"' in result.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_was_backed_up_and_restored_is_said_without_a_password(
+    inbox: Inbox, inbox_url: str, restored_url: str, tmp_path: Path
+) -> None:
+    for name, url in (("backup", inbox_url), ("restore", restored_url)):
+        result = run_command(name, tmp_path / "a.tar", url)
+        url_parts = make_url(url)
+        assert str(url_parts.database) in result.stdout
+        assert f":{url_parts.password}@" not in result.stdout
+
+
+def test_a_backup_or_a_file_set_aside_beside_it_does_not_stop_a_restore(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    inbox = Inbox(sqlite_url)
+    inbox.record([build(1)])
+    archive = tmp_path / "inbox.db.tar"
+    back_up(archive, sqlite_url)
+    inbox.close()
+    for file in list(tmp_path.glob("inbox.db*")):
+        if file != archive:
+            file.rename(file.with_name(f"{file.name}.broken"))
+    restored = open_restored(archive, sqlite_url)
+    assert restored.find_event(1) is not None
+    restored.close()
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal", "-damaged"])
+def test_a_rest_of_an_inbox_is_named(sqlite_url: str, tmp_path: Path, suffix: str) -> None:
+    Inbox(sqlite_url).close()
+    back_up(tmp_path / "a.tar", sqlite_url)
+    rest = tmp_path / f"other.db{suffix}"
+    rest.touch()
+    result = run_command("restore", tmp_path / "a.tar", f"sqlite:///{tmp_path}/other.db")
+    assert result.exit_code == 1
+    assert f"a rest of one ({rest})" in result.stderr
 
 
 def test_backup_of_nothing_is_refused_and_makes_nothing(restored_url: str, tmp_path: Path) -> None:
