@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
 from airflow_provider_pushmetrics.receiver.inbox.database import (
     create_inbox_engine,
+    describe_outage,
     find_missing_file,
     find_newest_schema,
     open_engine,
@@ -30,7 +31,6 @@ from airflow_provider_pushmetrics.receiver.inbox.database import (
 )
 from airflow_provider_pushmetrics.receiver.inbox.recording import LOCK_LAST_ID
 from airflow_provider_pushmetrics.receiver.inbox.tables import PREFIX, consumers, events, rejections, state
-from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.serving.backups.archive import Contents, extract_archive, write_archive
 from airflow_provider_pushmetrics.serving.backups.postgresql_dump import (
     DUMP_NAME,
@@ -203,7 +203,7 @@ def _restore_postgresql(inbox_url: str, dump: Path, last_id: int) -> int:
     except ReceiverStartedError:
         raise
     except (PushMetricsConfigurationError, SQLAlchemyError) as error:
-        told = _describe_outage(error) if isinstance(error, SQLAlchemyError) else error
+        told = describe_outage(error) if isinstance(error, SQLAlchemyError) else error
         raise PushMetricsConfigurationError(
             f"{told} The inbox was not restored: stop its receivers, and drop its tables ({PREFIX}_…), before"
             " the next attempt."
@@ -254,17 +254,10 @@ def _open(inbox_url: str, listen_url: str | None) -> Iterator[Engine]:
         is_sqlite = engine.dialect.name == "sqlite"
         yield engine if is_sqlite else choose_direct(engine, listen_engine)
     except SQLAlchemyError as error:
-        raise _describe_outage(error) from None
+        raise describe_outage(error) from None
     finally:
         for opened in filter(None, (engine, listen_engine)):
             opened.dispose()
-
-
-def _describe_outage(error: SQLAlchemyError) -> PushMetricsConfigurationError:
-    reason = redact(" ".join(str(getattr(error, "orig", None) or type(error).__name__).split()))
-    return PushMetricsConfigurationError(
-        f"the inbox cannot be used: {reason}. Check --inbox or PUSHMETRICS_RECEIVER_INBOX."
-    )
 
 
 def _list_own_tables(engine: Engine) -> list[str]:

@@ -7,7 +7,7 @@ Imports little: every ``pushmetrics`` command imports this module.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -170,7 +170,8 @@ def restore(options: ArchiveOptions, archive: str) -> None:
     typer.echo(
         f"Restored the inbox to {place}. The ids of new events follow {restored.next_id}, so that readers"
         " whose cursor is newer than the backup miss none. Events that came after the backup,"
-        f" {restored.created_on}, are not in it: let their sender send them again, although it has recorded them as accepted."
+        f" {restored.created_on}, are not in it: let their sender send them again, although it has recorded"
+        " them as accepted."
     )
 
 
@@ -223,7 +224,7 @@ def _print_errors() -> Iterator[None]:
 def _open_inbox(url: str, *, may_make: bool = False) -> Iterator[Inbox]:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from airflow_provider_pushmetrics.receiver.inbox.database import find_missing_file
+    from airflow_provider_pushmetrics.receiver.inbox.database import describe_outage, find_missing_file
     from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 
     with _print_errors():
@@ -234,16 +235,10 @@ def _open_inbox(url: str, *, may_make: bool = False) -> Iterator[Inbox]:
                 " PUSHMETRICS_RECEIVER_INBOX, or make one with 'pushmetrics receiver migrate'."
             )
         try:
-            opened = Inbox(url)
+            with closing(Inbox(url)) as opened:
+                yield opened
         except SQLAlchemyError as error:
-            typer.echo(
-                f"Error: the inbox cannot be opened: {getattr(error, 'orig', None) or error}", err=True
-            )
-            raise typer.Exit(1) from None
-        try:
-            yield opened
-        finally:
-            opened.close()
+            raise describe_outage(error) from None
 
 
 def _build_console() -> Console:

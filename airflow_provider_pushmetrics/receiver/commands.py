@@ -13,6 +13,7 @@ import requests
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
+from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError, PushMetricsParameterError
@@ -20,6 +21,7 @@ from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhoo
 from airflow_provider_pushmetrics.receiver.endpoints.reader import render_event
 from airflow_provider_pushmetrics.receiver.inbox import replays
 from airflow_provider_pushmetrics.receiver.inbox.cleanup import clean
+from airflow_provider_pushmetrics.receiver.inbox.database import describe_outage
 from airflow_provider_pushmetrics.receiver.inbox.records import StoredEvent
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
 from airflow_provider_pushmetrics.signatures import decode_secret, sign
@@ -116,13 +118,23 @@ def replay(inbox: Inbox, chosen: IdRange, wanted: EventFilter) -> list[int]:
     Append the events of a range again.
 
     :return: Their new ids.
+    :raises PushMetricsConfigurationError: if the inbox fails after a part of them.
     """
     new_ids: list[int] = []
     after, through = chosen.first - 1, min(chosen.last, inbox.fetch_last_id())
     while after < through:
-        page = inbox.fetch_page(wanted, after=after, limit=SHOWN_PAGE)
-        found = [event.id for event in page.events if event.id <= through]
-        new_ids += [item.id for item in replays.replay(inbox, found)]
+        try:
+            page = inbox.fetch_page(wanted, after=after, limit=SHOWN_PAGE)
+            found = [event.id for event in page.events if event.id <= through]
+            new_ids += [item.id for item in replays.replay(inbox, found)]
+        except SQLAlchemyError as error:
+            if not new_ids:
+                raise
+            raise PushMetricsConfigurationError(
+                f"{describe_outage(error)} Before that, {len(new_ids)} events, up to {after}, were replayed"
+                f" as {new_ids[0]} to {new_ids[-1]}. To replay the rest without these, go on with"
+                f" {after + 1}-{through}."
+            ) from None
         after = page.cursor
     return new_ids
 

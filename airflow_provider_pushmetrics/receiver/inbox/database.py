@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from airflow_provider_pushmetrics import __version__
 from airflow_provider_pushmetrics.exceptions import PushMetricsConfigurationError
@@ -22,6 +22,7 @@ from airflow_provider_pushmetrics.receiver.inbox.connection_timeouts import (
     PostgresqlTimeouts,
 )
 from airflow_provider_pushmetrics.receiver.inbox.tables import VERSION_TABLE
+from airflow_provider_pushmetrics.redaction import redact
 from airflow_provider_pushmetrics.serving.commit_signals import limit_sessions
 from airflow_provider_pushmetrics.serving.process_start import lock_migration
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, check_after_crash, create_sqlite_engine
@@ -98,6 +99,14 @@ def describe_place(inbox_url: str) -> str:
     return f"{url.host or 'localhost'}{port}/{url.database}"
 
 
+def describe_outage(error: SQLAlchemyError) -> PushMetricsConfigurationError:
+    """Describe an error of the database in a sentence, without the values in a statement."""
+    reason = redact(" ".join(str(getattr(error, "orig", None) or type(error).__name__).split()))
+    return PushMetricsConfigurationError(
+        f"the inbox cannot be used: {reason}. Check --inbox or PUSHMETRICS_RECEIVER_INBOX."
+    )
+
+
 def find_missing_file(inbox_url: str) -> Path | None:
     """
     Find the file of an inbox on SQLite that does not exist yet.
@@ -128,6 +137,7 @@ def _create_postgresql(url: URL, timeouts: PostgresqlTimeouts) -> Engine:
         pool_size=INBOX_POOL_SIZE,
         max_overflow=INBOX_POOL_SIZE,
         pool_pre_ping=True,
+        hide_parameters=True,  # bodies of events
         connect_args=timeouts.build_connect_args(url),
     )
     limit_sessions(engine, timeouts.list_session_timeouts(url))

@@ -10,16 +10,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from airflow_provider_pushmetrics.event_matching import EventFilter
 from airflow_provider_pushmetrics.receiver.cli import app
-from airflow_provider_pushmetrics.receiver.commands import follow
+from airflow_provider_pushmetrics.receiver.commands import SHOWN_PAGE, follow
 from airflow_provider_pushmetrics.receiver.endpoints.parsing import parse_webhook
 from airflow_provider_pushmetrics.receiver.inbox.cleanup import InboxCleanup, clean
 from airflow_provider_pushmetrics.receiver.inbox.consumer_gaps import Gap
 from airflow_provider_pushmetrics.receiver.inbox.rejections import MAX_KEPT, RejectionLog
 from airflow_provider_pushmetrics.receiver.inbox.store import Inbox
+from airflow_provider_pushmetrics.receiver.inbox.tables import events
 from tests.fakes.receiver_requests import SIGNING_SECRET
 from tests.fakes.receiver_server import SENDER_TOKEN, SOURCE, ReceiverServer, start_receiver
 from tests.fakes.service_process import find_free_port
@@ -96,6 +98,41 @@ def test_replaying_what_is_not_there_is_an_error(inbox: Inbox, inbox_url: str) -
         result = run("replay", *arguments, "--inbox", inbox_url)
         assert result.exit_code == 1
         assert f"no such event ({arguments[0]})" in result.output
+
+
+def refuse_event(inbox: Inbox, event_id: int) -> None:
+    """Let the database refuse an event by its id, as a full disk does."""
+    with inbox._begin_write() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"ALTER TABLE {events.name} ADD CHECK (id <> {event_id})"))
+            return
+        fails = f"WHEN NEW.id = {event_id} BEGIN SELECT RAISE(ABORT, 'no'); END"
+        connection.execute(text(f"CREATE TRIGGER fails BEFORE INSERT ON {events.name} {fails}"))
+
+
+def test_replay_that_fails_half_way_says_what_it_has_replayed_and_where_to_go_on(
+    inbox: Inbox, inbox_url: str
+) -> None:
+    fill(inbox, 2 * SHOWN_PAGE)
+    first, last = 2 * SHOWN_PAGE + 1, 3 * SHOWN_PAGE
+    refuse_event(inbox, last + 10)
+    result = run("replay", f"1-{2 * SHOWN_PAGE}", "--inbox", inbox_url)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: the inbox cannot be used: ")
+    assert f"{SHOWN_PAGE} events, up to {SHOWN_PAGE}, were replayed as {first} to {last}." in result.stderr
+    assert f"go on with {SHOWN_PAGE + 1}-{2 * SHOWN_PAGE}." in result.stderr
+    assert "report_id" not in result.stderr
+    assert inbox.fetch_last_id() == last
+
+
+def test_database_that_fails_during_a_command_is_one_sentence(inbox: Inbox, inbox_url: str) -> None:
+    fill(inbox, 1)
+    refuse_event(inbox, 2)
+    result = run("replay", "1", "--inbox", inbox_url)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: the inbox cannot be used: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert "report_id" not in result.stderr
 
 
 def fill_days_ago(inbox_url: str, count: int, days: float) -> None:
