@@ -204,9 +204,10 @@ def _require_inbox(options: ArchiveOptions) -> str:
     if not options.inbox:
         raise PushMetricsConfigurationError(
             "no inbox is named: name the receiver's with --inbox or PUSHMETRICS_RECEIVER_INBOX. That of a"
-            ' receiver in Airflow is "sqlite:///$AIRFLOW_HOME/pushmetrics-inbox.db", unless option inbox of'
-            " [pushmetrics] or the receiver's connection has another; that of 'pushmetrics receiver' is"
-            " sqlite:///pushmetrics-inbox.db, unless it is named, in the folder where it was started."
+            ' receiver in Airflow is "sqlite:///${AIRFLOW_HOME:-$HOME/airflow}/pushmetrics-inbox.db", unless'
+            " option inbox of [pushmetrics] or the receiver's connection has another; that of 'pushmetrics"
+            " receiver' is sqlite:///pushmetrics-inbox.db, unless it is named, in the folder where it was"
+            " started."
         )
     return options.inbox
 

@@ -165,7 +165,7 @@ def test_the_pages_of_the_receiver_start_it_and_back_it_up(reader: Reader) -> No
     backup = read(
         "docs/how-to/upgrade.md",
         "pushmetrics receiver backup",
-        {"$AIRFLOW_HOME/pushmetrics-inbox.db": "inbox.db"},
+        {"${AIRFLOW_HOME:-$HOME/airflow}/pushmetrics-inbox.db": "inbox.db"},
     )
     reader.type("trap 'kill $server; wait $server || true' EXIT", start, ready, backup)
     with tarfile.open(reader.home / "inbox-before-upgrade.tar") as archive:

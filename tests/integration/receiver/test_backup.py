@@ -211,7 +211,7 @@ def test_the_inbox_must_be_named_since_that_of_airflow_is_not_in_the_current_fol
     result = CliRunner().invoke(command, [name, str(archive if name == "restore" else tmp_path / "b.tar")])
     assert result.exit_code == 1
     assert "no inbox is named" in result.stderr
-    assert '"sqlite:///$AIRFLOW_HOME/pushmetrics-inbox.db"' in result.stderr
+    assert '"sqlite:///${AIRFLOW_HOME:-$HOME/airflow}/pushmetrics-inbox.db"' in result.stderr
     assert sorted(tmp_path.rglob("*")) == before
 
 
