@@ -32,6 +32,7 @@ CERTIFICATE_DAYS = 825
 RENEWED_DAYS = 30
 """How long before its end a certificate of ours is made anew."""
 
+FILE_MODE = 0o644
 CA_NAME = "PushMetrics Compose CA"
 ROLES = ("airflow", "inbox", "service")
 """The databases, each with a role of the same name."""
@@ -85,8 +86,17 @@ class Secrets:
         self._write("airflow_broker_url", f"redis://:{self._make('redis_password')}@redis:6379/0")
         self._write_connections()
         self._write_certificate()
-        for path in self._folder.iterdir():  # also those that people wrote, such as a key of mode 0600
-            path.chmod(0o644)
+        for path in filter(Path.is_file, self._folder.iterdir()):
+            self._let_containers_read(path)
+
+    def _let_containers_read(self, path: Path) -> None:
+        """Change the mode of a file, also of one that a person wrote, such as a key of mode 0600."""
+        if path.stat().st_mode & 0o777 == FILE_MODE:
+            return
+        try:
+            path.chmod(FILE_MODE)
+        except PermissionError:
+            sys.exit(f"{path} belongs to another user: run sudo chmod {FILE_MODE:o} {path}")
 
     def _keep(self, name: str, build: Any) -> str:
         """Write a file unless it is there, and give its content."""

@@ -252,16 +252,18 @@ def test_only_the_owner_may_open_the_folder_and_containers_may_read_its_files(tm
 
 
 def list_modes(folder: Path) -> set[int]:
-    return {path.stat().st_mode & 0o777 for path in (folder / "secrets").iterdir()}
+    return {path.stat().st_mode & 0o777 for path in (folder / "secrets").iterdir() if path.is_file()}
 
 
 def test_containers_may_read_the_secrets_that_people_put_there_too(tmp_path: Path) -> None:
     prepare(tmp_path)
     (tmp_path / "secrets" / "aws_credentials").write_text("[default]")
+    (tmp_path / "secrets" / "old").mkdir(mode=0o700)
     for name in ("aws_credentials", "tls.key"):
         (tmp_path / "secrets" / name).chmod(0o600)
     prepare(tmp_path)
     assert list_modes(tmp_path) == {0o644}
+    assert (tmp_path / "secrets" / "old").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize(("days", "is_kept"), [(20, False), (200, True)])
