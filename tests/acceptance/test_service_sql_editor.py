@@ -14,6 +14,16 @@ from tests.fakes.browser import Visit, find_violations
 from tests.fakes.service_process import ServiceProcess, run_ready_service
 
 FIRST = "SELECT carrier, 'a text', 12 -- a comment\nFROM flights\nWHERE carrier = {{ carrier }}"
+MARKS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+FIND_PLACES = """pre => {
+  const node = pre.lastChild;
+  const range = document.createRange();
+  return [...node.data].map((letter, index) => {
+    range.setStart(node, index);
+    range.setEnd(node, index + 1);
+    return range.getBoundingClientRect().left;
+  });
+}"""
 
 
 @pytest.fixture(scope="module", name="service")
@@ -278,3 +288,24 @@ def test_format_lays_out_the_sql_and_is_undone(service: ServiceProcess, visit: V
     visit.press("Format")
     visit.wait_for_notice("put a blank between {{ n }} and what is beside it")
     expect(area).to_have_value("SELECT 1 FROM t LIMIT{{ n }}")
+
+
+def test_marks_of_direction_are_visible_in_the_summary_and_in_the_editor(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    sql = f"SELECT '\u202e{MARKS}' AS a, 12 AS last"
+    report = make_report(service, "Marks", sql)
+    page = visit.enter(f"app/reports/{report['id']}")
+    summary = page.get_by_label("Block worst").locator("pre.code")
+    names = [f"U+{ord(mark):04X}" for mark in ("\u202e", *MARKS)]
+    marks = summary.locator(".direction-mark")
+    expect(marks).to_have_count(len(names))
+    assert [mark.get_attribute("data-mark") for mark in marks.all()] == names
+    assert summary.text_content() == sql
+    places = summary.evaluate(FIND_PLACES)
+    assert places == sorted(places)
+    assert find_violations(page) == []
+    visit.take_picture("direction-marks")
+    page.get_by_role("button", name="Edit worst").click()
+    expect(get_editor(page).locator(".cm-specialChar")).to_have_count(len(names))
+    visit.take_picture("direction-marks-editor")

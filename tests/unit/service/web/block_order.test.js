@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   describeAge,
+  describeFaults,
   findDepths,
   listLeaves,
 } from "../../../../airflow_provider_pushmetrics/service/web/page/assets/notebook/block_order.js";
@@ -64,4 +65,20 @@ test("an old result says why it is old", () => {
     "this block was changed since; a, b were changed since",
   );
   assert.equal(describeAge("top", { changed: [], gone: ["base"] }, []), "base was renamed or deleted since");
+});
+
+test("names with marks of direction turn no sentence about them around", () => {
+  const [turned, kept] = ["\u202eone", "\u2068\u202eone\u2069"];
+  assert.equal(
+    describeAge("top", { changed: [turned, "two"], gone: [turned] }, []),
+    `${kept}, two were changed since; ${kept} was renamed or deleted since`,
+  );
+  const references = {
+    blocks: [{ ...block(turned), uid: "u", unknown: [turned, "three"] }],
+    circle: [turned, turned],
+  };
+  assert.equal(
+    describeFaults(references, "u"),
+    `Unknown names: ${kept}, three. Circular references: ${kept} → ${kept}.`,
+  );
 });

@@ -6,6 +6,7 @@ import {
   count,
   duration,
   isolate,
+  listNames,
   number,
   quote,
   span,
@@ -71,4 +72,12 @@ test("parameters are written in one line, texts without quotes", () => {
     'region=EMEA, days=7, list=["a",1]',
   );
   for (const none of [{}, null, undefined]) assert.equal(writeParameters(none), "–");
+});
+
+test("a name of a list turns neither the words around the list nor the names beside it", () => {
+  assert.equal(listNames(["plain", 5, null]), "plain, 5, null");
+  assert.equal(
+    listNames(["a", "\u202eturned", "\u2067open"]),
+    "a, \u2068\u202eturned\u2069, \u2068open\u2069",
+  );
 });

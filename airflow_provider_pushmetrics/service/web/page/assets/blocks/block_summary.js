@@ -1,7 +1,10 @@
 // What the list of blocks shows of each type of block.
 
 import { el } from "../elements/dom.js";
+import { isolate, listNames } from "../elements/format.js";
 import { writeJson } from "../http/exact_json.js";
+
+const MARK = /([\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069])/;
 
 /**
  * Show what a block says, while nobody edits it.
@@ -12,7 +15,8 @@ import { writeJson } from "../http/exact_json.js";
  */
 export function makeSummary(block, { databases }) {
   const { content } = block;
-  const code = (/** @type {string} */ text) => el("pre", { class: "code folded", tabindex: "0" }, text);
+  const code = (/** @type {unknown} */ text) =>
+    el("pre", { class: "code folded", tabindex: "0" }, splitMarks(String(text ?? "")).map(makePart));
   const database = databases.find((one) => one.uid === content.database_id);
   const show = {
     parameter: () =>
@@ -30,18 +34,38 @@ export function makeSummary(block, { databases }) {
         "p",
         { class: "hint" },
         "in ",
-        database?.database_name ?? "a database that is gone",
+        isolate(database?.database_name ?? "a database that is gone"),
         content.limit ? `, at most ${content.limit} rows` : "",
         content.timeout_seconds ? `, at most ${content.timeout_seconds} s` : "",
       ),
     ],
     text: () => code(content.text),
     chart: () => el("p", {}, "of ", el("code", {}, content.query), ": ", describeMark(content.spec.mark)),
-    email: () => el("p", {}, "to ", [content.to_].flat().join(", "), ": ", content.subject),
-    slack: () => [el("p", {}, "to ", [content.channels].flat().join(", ")), code(content.value_markdown)],
+    email: () =>
+      el("p", {}, "to ", listNames([content.to_].flat()), ": ", isolate(String(content.subject ?? ""))),
+    slack: () => [el("p", {}, "to ", listNames([content.channels].flat())), code(content.value_markdown)],
   };
   return (show[block.type] ?? (() => code(block.content_json)))();
 }
+
+/**
+ * Split a text into what is read as it stands, and each mark that turns what follows around: by them, code can look like
+ * other code.
+ *
+ * @param {string} text
+ * @returns {{ text: string, mark: string | null }[]} With the names of the marks.
+ */
+export const splitMarks = (text) =>
+  text.split(MARK).flatMap((part, index) => {
+    const mark = index % 2 ? `U+${part.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}` : null;
+    return part ? [{ text: part, mark }] : [];
+  });
+
+/** @param {{ text: string, mark: string | null }} part */
+const makePart = ({ text, mark }) =>
+  mark
+    ? el("span", { class: "direction-mark", "data-mark": mark, title: "A mark of direction" }, text)
+    : text;
 
 /**
  * Name the mark of a chart, whatever was written for it.

@@ -1,5 +1,6 @@
 // Running one block alone, as it is saved or as it stands in its form.
 
+import { listNames } from "../elements/format.js";
 import { confirmFirst } from "../elements/notices.js";
 import { part } from "../http/addresses.js";
 import { post } from "../http/api.js";
@@ -15,7 +16,7 @@ const SENDERS = new Set(["email", "slack"]);
 export async function confirmSending(blocks, names) {
   const senders = blocks.filter(({ name, type }) => SENDERS.has(type) && names.includes(name));
   if (!senders.length) return true;
-  const text = `These blocks send messages: ${senders.map(({ name }) => name).join(", ")}.`;
+  const text = `These blocks send messages: ${listNames(senders.map(({ name }) => name))}.`;
   return confirmFirst("Run and send?", text, "Run", "primary");
 }
 

@@ -1,5 +1,6 @@
 // Values of blocks: as the texts of fields, and read from them.
 
+import { isolate } from "../elements/format.js";
 import { describeError } from "../http/errors.js";
 import { parseJson, writeJson } from "../http/exact_json.js";
 
@@ -21,7 +22,7 @@ export const readNumber = (text) => (text === "" ? undefined : Number(text));
  */
 export function keepDeleted(options, value, name = "") {
   if (!value || options.some(([one]) => String(one) === String(value))) return options;
-  return [[value, `${name} (deleted)`.trim()], ...options];
+  return [[value, `${isolate(name)} (deleted)`.trim()], ...options];
 }
 
 /**

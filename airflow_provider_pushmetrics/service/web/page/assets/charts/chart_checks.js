@@ -1,5 +1,7 @@
 // What the service will refuse of a chart: said while it is written, in its words.
 
+import { listNames, quote } from "../elements/format.js";
+
 export const MAX_CHART_ROWS = 10_000;
 
 const VIEWS = ["mark", "layer", "concat", "hconcat", "vconcat", "facet", "repeat"];
@@ -40,7 +42,7 @@ function findUnknownField({ data: _replaced, ...views }, found, columns) {
     ([key, value]) =>
       key === "field" && typeof value === "string" && value !== "*" && !columns.includes(readColumn(value)),
   );
-  return unknown ? `“${unknown[1]}” is not a column of the query: ${columns.join(", ")}.` : null;
+  return unknown ? `${quote(unknown[1])} is not a column of the query: ${listNames(columns)}.` : null;
 }
 
 /**

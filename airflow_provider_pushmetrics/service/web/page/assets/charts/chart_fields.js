@@ -4,6 +4,7 @@
 import { runAlone } from "../blocks/block_trial.js";
 import { button } from "../elements/buttons.js";
 import { add, el, fill, keepFocus } from "../elements/dom.js";
+import { isolate } from "../elements/format.js";
 import { areaField } from "../elements/forms.js";
 import { describeError, isAbort } from "../http/errors.js";
 import { writeJson } from "../http/exact_json.js";
@@ -173,7 +174,7 @@ class ChartEditor {
       el(
         "p",
         { class: "hint" },
-        `${block.name} has no result yet: its columns and the preview come from its newest one.`,
+        `${isolate(block.name)} has no result yet: its columns and the preview come from its newest one.`,
       ),
       button(`Run ${block.name}`, run),
     ]);

@@ -121,6 +121,13 @@ const ISOLATES = /[\u2066-\u2069]/g;
 export const isolate = (text) => (TURNING.test(text) ? `\u2068${text.replace(ISOLATES, "")}\u2069` : text);
 
 /**
+ * List names in a sentence, which none of them turns around, nor the names beside it.
+ *
+ * @param {readonly unknown[]} names
+ */
+export const listNames = (names) => names.map((name) => isolate(String(name))).join(", ");
+
+/**
  * Write a name in quotes.
  *
  * @param {string} name

@@ -1,5 +1,7 @@
 // What follows from the references between blocks: how deep each stands, what uses it, and why a result is old.
 
+import { isolate, listNames } from "../elements/format.js";
+
 /**
  * Find how deep each block stands: behind all that it uses. Blocks in a circle stand where they are met first.
  *
@@ -50,8 +52,8 @@ export function describeFaults({ blocks, circle }, uid) {
   const found = blocks.find((one) => one.uid === uid);
   if (!found) return "";
   return [
-    found.unknown.length > 0 && `Unknown names: ${found.unknown.join(", ")}.`,
-    circle.includes(found.name) && `Circular references: ${circle.join(" → ")}.`,
+    found.unknown.length > 0 && `Unknown names: ${listNames(found.unknown)}.`,
+    circle.includes(found.name) && `Circular references: ${circle.map(isolate).join(" → ")}.`,
   ]
     .filter(Boolean)
     .join(" ");
@@ -68,8 +70,8 @@ export function describeAge(name, { changed, gone }, differing) {
   const others = changed.filter((one) => one !== name);
   return [
     changed.includes(name) && "this block was changed since",
-    others.length > 0 && `${others.join(", ")} ${others.length === 1 ? "was" : "were"} changed since`,
-    gone.length > 0 && `${gone.join(", ")} ${gone.length === 1 ? "was" : "were"} renamed or deleted since`,
+    others.length > 0 && `${listNames(others)} ${others.length === 1 ? "was" : "were"} changed since`,
+    gone.length > 0 && `${listNames(gone)} ${gone.length === 1 ? "was" : "were"} renamed or deleted since`,
     differing.length > 0 && `it ran with ${differing.join(", ")}`,
   ]
     .filter(Boolean)

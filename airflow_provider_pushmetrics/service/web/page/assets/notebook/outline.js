@@ -1,6 +1,7 @@
 // The outline of a report: its blocks, what each of them uses, and what is wrong with that.
 
 import { el, fill } from "../elements/dom.js";
+import { isolate, listNames } from "../elements/format.js";
 import { icon } from "../elements/icons.js";
 import { findDepths } from "./block_order.js";
 
@@ -68,7 +69,7 @@ export class Outline {
             ),
           found &&
             found.unknown.length > 0 &&
-            el("p", { class: "warning" }, icon("warning"), ` Unknown: ${found.unknown.join(", ")}`),
+            el("p", { class: "warning" }, icon("warning"), ` Unknown: ${listNames(found.unknown)}`),
         );
       }),
     );
@@ -112,7 +113,7 @@ function rememberFocus(list) {
 function makeFaults({ circle }) {
   return (
     circle.length > 0 &&
-    el("p", { class: "warning" }, icon("warning"), ` Circular references: ${circle.join(" → ")}`)
+    el("p", { class: "warning" }, icon("warning"), ` Circular references: ${circle.map(isolate).join(" → ")}`)
   );
 }
 

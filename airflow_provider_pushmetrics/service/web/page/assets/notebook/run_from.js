@@ -3,6 +3,7 @@
 import { confirmSending, startAlone } from "../blocks/block_trial.js";
 import { nameBlocks } from "../blocks/block_view.js";
 import { confirmRunOfSaved } from "../drafts/draft_notes.js";
+import { isolate } from "../elements/format.js";
 import { tell } from "../elements/notices.js";
 import { listLeaves } from "./block_order.js";
 
@@ -19,7 +20,8 @@ export async function runFrom(block, context) {
   const saved = state.saved.blocks;
   const names = listLeaves(saved, block.name);
   const leaves = blocks.filter((one) => names.includes(one.name) && one.type !== "parameter");
-  if (!leaves.length) return tell(`Nothing was run: no block that can run uses ${block.name}`, "bad");
+  if (!leaves.length)
+    return tell(`Nothing was run: no block that can run uses ${isolate(block.name)}`, "bad");
   const upstream = saved.filter(({ name }) => names.includes(name)).flatMap((one) => one.upstream);
   if (!(await confirmSending(blocks, [...names, ...upstream]))) return;
   const runs = [];

@@ -1,5 +1,6 @@
 // Running a notebook as a whole while one stays on its page.
 
+import { listNames } from "../elements/format.js";
 import { checkField, makeForm, textField } from "../elements/forms.js";
 import { showDialog, tell } from "../elements/notices.js";
 import { part } from "../http/addresses.js";
@@ -34,7 +35,7 @@ export async function runHere(report, blocks, parameters) {
  * @returns {Promise<number | null>}
  */
 function askAndStart(report, senders, start) {
-  const names = senders.map(({ name }) => name).join(", ");
+  const names = listNames(senders.map(({ name }) => name));
   return showDialog(`Run ${report.name}`, (/** @type {Ui.Close<number>} */ close) =>
     makeForm({
       fields: [

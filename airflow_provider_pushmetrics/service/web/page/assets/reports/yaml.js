@@ -2,6 +2,7 @@
 
 import { button } from "../elements/buttons.js";
 import { card, el, fill } from "../elements/dom.js";
+import { listNames } from "../elements/format.js";
 import { areaField, checkField, makeForm, readValues } from "../elements/forms.js";
 import { tell } from "../elements/notices.js";
 import { reload } from "../elements/router.js";
@@ -89,7 +90,7 @@ function showDifference({ would_change: changes, summary, yaml_diff: text, warni
     el(
       "ul",
       {},
-      parts.map(([label, names]) => el("li", {}, `${label}: ${names.join(", ")}`)),
+      parts.map(([label, names]) => el("li", {}, `${label}: ${listNames(names)}`)),
     ),
     el(
       "pre",

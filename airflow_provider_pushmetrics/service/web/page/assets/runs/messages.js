@@ -2,7 +2,7 @@
 
 import { button } from "../elements/buttons.js";
 import { card, el, empty } from "../elements/dom.js";
-import { moment, state } from "../elements/format.js";
+import { listNames, moment, state } from "../elements/format.js";
 import { tell } from "../elements/notices.js";
 import { makeList } from "../elements/tables.js";
 import { part } from "../http/addresses.js";
@@ -80,7 +80,7 @@ const getTitle = (message) => message.subject || message.text.split("\n")[0].sli
 
 /** @param {Api.Message} message */
 const listFiles = (message) =>
-  message.files.length > 0 && el("p", { class: "hint" }, "Files: ", message.files.join(", "));
+  message.files.length > 0 && el("p", { class: "hint" }, "Files: ", listNames(message.files));
 
 /**
  * @param {Api.Message} message

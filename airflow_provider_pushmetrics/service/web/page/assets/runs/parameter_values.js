@@ -1,5 +1,6 @@
 // Values of parameters as texts of a form, and back. The service checks them again, by the same rules.
 
+import { isolate, quote } from "../elements/format.js";
 import { ExactNumber, parseJson, writeJson } from "../http/exact_json.js";
 
 /** @type {Record<string, string>} */
@@ -101,18 +102,18 @@ export function describeParameter(content) {
  * @returns {string | null}
  */
 export function checkText({ name, content }, text) {
-  if (!text.trim()) return content.required ? `Enter a value for ${name}.` : null;
+  if (!text.trim()) return content.required ? `Enter a value for ${isolate(name)}.` : null;
   const check = CHECKS[content.type];
   const texts = content.multiple ? listValues(text).filter((one) => typeof one === "string") : [text];
   const wrong = check && texts.find((one) => !check(one.trim()));
   if (wrong === undefined) return null;
   const shown = wrong.length > 40 ? `${wrong.slice(0, 40)}…` : wrong;
-  return `${describeWanted({ name, content })} “${shown.trim()}” is not.`;
+  return `${describeWanted({ name, content })} ${quote(shown.trim())} is not.`;
 }
 
 /** @param {{ name: string, content: Api.Content }} block */
 export const describeWanted = ({ name, content }) =>
-  `${content.multiple ? `Each value of ${name}` : name} must be ${NAMES[content.type]}.`;
+  `${content.multiple ? `Each value of ${isolate(name)}` : isolate(name)} must be ${NAMES[content.type]}.`;
 
 /**
  * Give the value that a text of a form stands for; undefined if the service is to choose the default.

@@ -1,6 +1,7 @@
 // The mail server and Slack, which the environment of the service configures, and messages that test them.
 
 import { card, el, fill } from "../elements/dom.js";
+import { isolate } from "../elements/format.js";
 import { makeForm, textField } from "../elements/forms.js";
 import { link } from "../elements/router.js";
 import { part } from "../http/addresses.js";
@@ -159,7 +160,7 @@ function makeOutcome(row) {
   const isSent = row.status === "sent";
   const server = row.kind === "mail" ? "the mail server" : "Slack";
   const text = {
-    sent: `${row.kind === "mail" ? "The mail server" : "Slack"} accepted the message to ${row.recipient}.`,
+    sent: `${row.kind === "mail" ? "The mail server" : "Slack"} accepted the message to ${isolate(row.recipient)}.`,
     failed: row.error ?? "The message was not sent.",
     kept: `The worker of the service has no connection to ${server}: it needs the same environment variables.`,
     pending: row.error ?? "No worker has sent the message yet.",

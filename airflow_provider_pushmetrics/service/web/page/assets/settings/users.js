@@ -2,7 +2,7 @@
 
 import { button } from "../elements/buttons.js";
 import { el, empty } from "../elements/dom.js";
-import { moment } from "../elements/format.js";
+import { isolate, moment } from "../elements/format.js";
 import { checkField, choiceField, inRow, makeForm, textField } from "../elements/forms.js";
 import { confirmFirst, showDialog, tell } from "../elements/notices.js";
 import { reload } from "../elements/router.js";
@@ -165,7 +165,7 @@ async function changeRole(user, roles, path) {
  * @param {string} path
  */
 async function removeUser(user, path) {
-  const text = `${user.email} loses access to this workspace at once, and their tokens with it. What they made stays.`;
+  const text = `${isolate(user.email)} loses access to this workspace at once, and their tokens with it. What they made stays.`;
   if (!(await confirmFirst("Remove from the workspace?", text, "Remove"))) return;
   await remove(`${path}/remove_from_workspace/`);
   await reload();

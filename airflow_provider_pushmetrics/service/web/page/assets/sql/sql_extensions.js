@@ -121,7 +121,8 @@ export function makeExtensions({ label }) {
     lineNumbers(),
     highlightActiveLineGutter(),
     highlightActiveLine(),
-    highlightSpecialChars(),
+    // With the marks of direction that it would leave invisible.
+    highlightSpecialChars({ addSpecialChars: /[\u202a-\u202c\u2068]/ }),
     history(),
     indentOnInput(),
     bracketMatching(),
