@@ -368,6 +368,45 @@ def test_menu_is_used_by_the_keyboard_and_delete_is_not_beside_run(
     visit.wait_for_notice("The notebook is deleted")
 
 
+def find_box(place: Locator) -> tuple[float, float]:
+    """Find the right and the bottom edge of an element in the window."""
+    box = place.bounding_box()
+    assert box
+    return box["x"] + box["width"], box["y"] + box["height"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_open_menu_follows_its_button_and_closes_when_that_is_out_of_sight(
+    service: ServiceProcess, visit: Visit, size: str
+) -> None:
+    lines = "\n".join(f"line {number}" for number in range(60))
+    uid = make(service, f"Scrolled menu {size}", *(text(f"words_{place}", lines) for place in range(4)))
+    page = open_at(visit, uid, size)
+    opener = page.get_by_role("button", name="More actions for words_1")
+    opener.click()
+    menu = page.get_by_role("menu", name="More actions for words_1")
+    item = menu.get_by_role("menuitem", name="Delete words_1")
+    item.focus()
+
+    # A list within the page is scrolled: the menu stays open where it is.
+    before = find_box(menu)
+    block(page, "words_1").locator("pre").evaluate("pre => { pre.scrollTop = 80; }")
+    wait_for_frames(page)
+    assert find_box(menu) == before
+    page.evaluate("scrollBy(0, 40)")
+    wait_for_frames(page)
+    assert find_box(menu) == pytest.approx((before[0], before[1] - 40), abs=1)
+    expect(item).to_be_focused()
+    page.evaluate("scrollBy(0, 2000)")
+    expect(menu).to_be_hidden()
+    expect(opener).to_be_focused()
+    expect(opener).to_have_attribute("aria-expanded", "false")
+
+
+def wait_for_frames(page: Page) -> None:
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def test_sixty_blocks_read_only_the_results_that_are_near(service: ServiceProcess, visit: Visit) -> None:
     uid = make(service, "Many", *(sql(f"q{place}", f"SELECT {place} AS n") for place in range(60)))
     started = service.client.post(f"/api/v1/report/{uid}/run/noteflow").json()["result"]["run_id"]

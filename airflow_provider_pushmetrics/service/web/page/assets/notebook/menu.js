@@ -27,19 +27,29 @@ export function makeMenu(label, listItems) {
     },
     icon("more"),
   );
-  const hide = () => show(false);
+  // It stands at a place of the window, so that no table around it cuts it off: it follows its button while that is seen.
+  const follow = () => place(list, opener.getBoundingClientRect());
+  const seen = new IntersectionObserver((entries) => {
+    if (entries.at(-1)?.isIntersecting) return;
+    if (list.contains(document.activeElement)) opener.focus({ preventScroll: true });
+    show(false);
+  });
   const show = (/** @type {boolean} */ isOpen) => {
     list.hidden = !isOpen;
-    // It stands at a place of the window, so that no table around it cuts it off; scrolling would part them.
-    if (isOpen) window.addEventListener("scroll", hide, { capture: true });
-    else window.removeEventListener("scroll", hide, { capture: true });
+    for (const name of ["scroll", "resize"]) {
+      if (isOpen) window.addEventListener(name, follow, { capture: true });
+      else window.removeEventListener(name, follow, { capture: true });
+    }
+    if (isOpen) seen.observe(opener);
+    else seen.disconnect();
     opener.setAttribute("aria-expanded", String(isOpen));
   };
   const open = () => {
     const items = listItems().flatMap((item) => (item ? [makeItem(item, opener, () => show(false))] : []));
     fill(list, ...items);
+    opener.scrollIntoView({ block: "nearest", inline: "nearest" });
     show(true);
-    place(list, opener.getBoundingClientRect());
+    follow();
     items[0]?.focus({ preventScroll: true });
   };
   opener.addEventListener("click", () => (list.hidden ? open() : show(false)));
