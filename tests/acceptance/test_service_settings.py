@@ -168,6 +168,43 @@ def test_database_that_does_not_answer_is_saved_only_on_purpose(
     expect(page.get_by_role("row").filter(has_text="later")).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+def test_form_of_a_database_says_what_is_kept_of_a_hidden_password(
+    service: ServiceProcess, visit: Visit, width: int
+) -> None:
+    visit.expected = ["status of 422"]
+    visit.page.set_viewport_size({"width": width, "height": 800})
+    name = f"masked {width}"
+    body = {"database_name": name, "sqlalchemy_uri": "postgresql://reader:s3cret@127.0.0.1:9/shop"}
+    service.client.post("/api/v1/database/?skip_test=true", json=body).raise_for_status()
+    page = visit.enter("app/settings/databases")
+    page.get_by_role("row").filter(has_text="flights").get_by_role("button", name="Edit").click()
+    url = visit.front.get_by_label("URL")
+    expect(url).not_to_have_accessible_description(re.compile(r"\*\*\*"))
+    visit.press("Cancel")
+    page.get_by_role("row").filter(has_text=name).get_by_role("button", name="Edit").click()
+    expect(url).to_have_accessible_description(
+        re.compile(
+            r"Empty: unchanged\. Now it is postgresql\+psycopg://reader:\*\*\*@127\.0\.0\.1:9/shop\. "
+            r"In a new URL with the same user and server, \*\*\* keeps what is hidden here, and nothing else"
+        )
+    )
+    assert find_violations(page) == []
+    visit.take_picture(f"settings-masked-{width}")
+    visit.fill("URL", "postgresql://other:***@127.0.0.1:9/shop")
+    visit.press("Save")
+    expect(visit.front.get_by_role("heading")).to_have_text("The test failed. Save the database anyway?")
+    expect(visit.front).to_contain_text("names another user or server")
+    visit.press("Keep")
+    visit.fill("URL", "postgresql://reader:***@127.0.0.1:9/sales")
+    visit.press("Save")
+    visit.press("Save anyway")
+    visit.wait_for_notice(f"{name} is saved, and was not tested successfully")
+    expect(page.get_by_role("row").filter(has_text=name)).to_contain_text(
+        "postgresql+psycopg://reader:***@127.0.0.1:9/sales"
+    )
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_settings_fit_a_small_screen(visit: Visit, scheme: Literal["light", "dark"]) -> None:
     visit.page.set_viewport_size({"width": 360, "height": 740})

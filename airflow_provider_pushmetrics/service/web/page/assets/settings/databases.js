@@ -13,6 +13,9 @@ import { ApiError, post, put, remove } from "../http/api.js";
 const HINT =
   "Such as postgresql://reader:password@host/database, sqlite:///shop.db, or duckdb:///sales.duckdb; duckdb:///exports is a folder of CSV and Parquet files. Files are in the folder sources of the data folder, or in one of the service's --source-dir; s3://bucket/folder is one of its --source-url. Give a user who can only read.";
 
+/** What the service writes for the parts of a URL that it does not show. */
+const MASK = "***";
+
 /** @type {Ui.Column<Api.Database>[]} */
 const COLUMNS = [
   named("Name", (row) => el("div", { class: "lines" }, row.database_name), "name"),
@@ -56,7 +59,7 @@ async function editDatabase(row = null) {
       class: "code",
       autocomplete: "off",
       spellcheck: "false",
-      hint: row ? `Empty: unchanged. ${HINT}` : HINT,
+      hint: row ? `Empty: unchanged. ${describeMask(row)}${HINT}` : HINT,
     }),
   ];
   /** @type {{ result: Api.Database, isTested: boolean, isUntested: boolean } | null} */
@@ -85,6 +88,16 @@ async function editDatabase(row = null) {
   // A new name alone says nothing about whether the database answers.
   tell(done.isTested ? `${isolate(name)}: The database answers` : "The database is saved");
 }
+
+/**
+ * Say what is kept of the stored URL when another one is written.
+ *
+ * @param {Api.Database} row
+ */
+const describeMask = ({ sqlalchemy_uri }) =>
+  sqlalchemy_uri.includes(MASK)
+    ? `Now it is ${sqlalchemy_uri}. In a new URL with the same user and server, ${MASK} keeps what is hidden here, and nothing else is kept: write all options. `
+    : "";
 
 /**
  * Try a database before it is saved; if that fails, ask whether it is saved all the same. True if it answers.
