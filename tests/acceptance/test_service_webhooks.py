@@ -135,14 +135,14 @@ def test_events_that_the_endpoint_accepted_are_sent_again_if_wanted(
     expect(page.locator("main").get_by_role("status")).to_contain_text("The endpoint answered 202")
     visit.press("Send events again")
     visit.press("Count")
-    visit.wait_for_notice("No event failed in this period")
+    visit.wait_for_notice("No failed event in this period")
 
     visit.press("Send events again")
     visit.front.get_by_label("Also events that the endpoint accepted").check()
     assert find_violations(page) == []
     visit.take_picture(f"webhook-resend-{scheme}")
     visit.press("Count")
-    expect(visit.front).to_contain_text("1 event failed or was accepted in this period.")
+    expect(visit.front).to_contain_text("1 failed or accepted event in this period.")
     assert len(subscriber.received) == 1, "nothing is sent before it is confirmed"
     visit.press("Send 1 event again")
     visit.wait_for_notice("1 event on the way")

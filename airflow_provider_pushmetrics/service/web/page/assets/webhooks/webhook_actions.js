@@ -121,10 +121,10 @@ export async function sendAgain(path, whenDone) {
   if (!range) return;
   /** @type {{ count: number }} */
   const { count: found } = await get(`${path}/resend`, { query: range });
-  const what = range.include_delivered ? "failed or was accepted" : "failed";
-  if (!found) return tell(`No event ${what} in this period`);
+  const which = range.include_delivered ? "failed or accepted event" : "failed event";
+  if (!found) return tell(`No ${which} in this period`);
   const events = count(found, "event");
-  const text = `${events} ${found === 1 ? what : what.replace("was", "were")} in this period.`;
+  const text = `${count(found, which)} in this period.`;
   if (!(await confirmFirst("Send them again?", text, `Send ${events} again`, "primary"))) return;
   /** @type {{ count: number }} */
   const sent = await post(`${path}/resend`, undefined, { query: range });
