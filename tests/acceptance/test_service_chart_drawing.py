@@ -148,7 +148,7 @@ SHOW_LATE = """async ([base, chart]) => {
     const assets = `${base}/app/assets`;
     const { makeChart } = await import(`${assets}/results/chart.js`);
     await import(`${assets}/vendored/vega.js`);
-    const place = makeChart(chart, "late");
+    const place = makeChart(chart, "late", { signal: new AbortController().signal });
     await fetch(`${base}/${chart}/chart.json`, { cache: "reload" });
     for (let frame = 0; frame < 20; frame += 1) await new Promise(requestAnimationFrame);
     document.querySelector("main").append(place);
@@ -176,7 +176,7 @@ REPLACE = """async ([base, chart]) => {
     const { makeChart } = await import(`${base}/app/assets/results/chart.js`);
     const main = document.querySelector("main");
     const show = async (name) => {
-        const place = makeChart(chart, name);
+        const place = makeChart(chart, name, { signal: new AbortController().signal });
         main.append(place);
         while (!place.querySelector("svg .mark-rect path")) await new Promise(requestAnimationFrame);
         return place;

@@ -89,9 +89,12 @@ def test_result_that_is_scrolled_to_after_the_session_ended_is_read_on_demand(
         last.scroll_into_view_if_needed()
     expect(last.locator(".rows .fault")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
+    before = page.get_by_label("Block q28", exact=True)
+    expect(before.locator(".rows .fault")).to_be_visible()
     last.get_by_role("button", name="Try again").click()
     visit.sign_in()
     expect(last.locator("tbody")).to_contain_text("29")
+    expect(before.locator("tbody")).to_contain_text("28")
 
 
 def test_live_list_of_reports_opens_no_sign_in_for_their_activity(

@@ -78,9 +78,10 @@ class Requests:
     def __init__(self, page: Page) -> None:
         self.others: list[str] = []
         self.results: list[str] = []
-        self.answered: list[str] = []
+        self.ended: list[str] = []
         page.on("request", self._begin)
-        page.on("requestfinished", lambda request: self.answered.append(request.url))
+        page.on("requestfinished", lambda request: self.ended.append(request.url))
+        page.on("requestfailed", lambda request: self.ended.append(request.url))
 
     def _begin(self, request: Request) -> None:
         if urlsplit(request.url).path.endswith("/icon.svg"):
@@ -205,7 +206,7 @@ def test_results_of_a_run_that_one_has_left_are_not_read(visit: Visit, uid: str,
     visit.follow("Runs")
     expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
     results.end()
-    wait_for(page, lambda: set(requests.results) <= set(requests.answered))
+    wait_for(page, lambda: set(requests.results) <= set(requests.ended))
     draw(page)
     assert len(requests.results) == MOST_AT_A_TIME
 

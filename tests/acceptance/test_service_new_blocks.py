@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import APIResponse, Locator, Page, Route, expect
 
+from tests.acceptance.test_service_loading import wait_for
 from tests.acceptance.test_service_notebook import (
     CHART,
     ENDLESS,
@@ -257,6 +258,29 @@ def test_block_that_is_added_while_it_runs_goes_on_with_its_run(
     expect(block(page, "endless").locator(".result")).to_contain_text("the run was cancelled")
     expect(block(page, "endless").locator(".result-head")).to_contain_text("run alone")
     assert list_names(service, uid) == ["words", "endless"]
+
+
+def test_block_that_is_added_before_the_page_knows_its_run_shows_that_run(
+    service: ServiceProcess, visit: Visit
+) -> None:
+    uid = make(service, "Unsaved added early", text("words", "two"))
+    page = open_at(visit, uid)
+    form = open_form(visit, "SQL", "endless")
+    write_sql(form, ENDLESS)
+    held: list[tuple[Route, APIResponse]] = []
+    page.route("**/block_runs", lambda route: held.append((route, route.fetch())))
+    form.get_by_role("button", name="Run as typed").click()
+    wait_for(page, lambda: len(held) == 1)
+    visit.press("Add the block")
+    visit.wait_for_notice("“endless” is saved")
+    [(route, answer)] = held
+    route.fulfill(response=answer)
+    running = block(page, "endless").locator(".result-running")
+    expect(running).to_contain_text("running")
+    expect(find_unsaved_runs(page)).to_be_hidden()
+    running.get_by_role("button", name="Cancel").click()
+    expect(block(page, "endless").locator(".result")).to_contain_text("the run was cancelled")
+    expect(block(page, "endless").locator(".result-head")).to_contain_text("run alone")
 
 
 def test_graph_forgets_what_a_form_had_that_was_closed(service: ServiceProcess, visit: Visit) -> None:
@@ -537,6 +561,15 @@ def test_fold_of_the_graph_is_kept_for_wide_and_for_narrow_screens(
     page.reload()
     expect(block(page, "two")).to_be_visible()
     expect(graph).to_have_attribute("open", "")
+
+    # A window that is made wide keeps what is chosen then for wide ones.
+    page.set_viewport_size(SIZES["wide"])  # type: ignore[arg-type]
+    graph.locator("summary").press("Enter")
+    for size, is_open in (("wide", False), ("narrow", True)):
+        page.set_viewport_size(SIZES[size])  # type: ignore[arg-type]
+        page.reload()
+        expect(block(page, "two")).to_be_visible()
+        assert (size, graph.get_attribute("open") is not None) == (size, is_open)
 
 
 def test_graph_goes_on_showing_what_the_pointer_is_on(service: ServiceProcess, visit: Visit) -> None:

@@ -554,6 +554,13 @@ declare namespace Ui {
   interface ReadSettings {
     /** Whether it is not read before it is near what is seen. */
     isOnlyNear?: boolean;
+    /** Ends the read: its page is left. */
+    signal: AbortSignal;
+  }
+
+  /** How the output of a block is shown; `onSend` is called when one of its messages is sent again. */
+  interface OutputSettings extends ReadSettings {
+    onSend: () => unknown;
   }
 
   /** The rows of a result as a page shows them. */
@@ -561,6 +568,8 @@ declare namespace Ui {
     base: string;
     /** That of the block. */
     name: string;
+    /** Ends what is read: its page is left. */
+    signal: AbortSignal;
     place: HTMLElement;
     tools: HTMLElement;
     turn: number;

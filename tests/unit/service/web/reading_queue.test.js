@@ -119,13 +119,77 @@ test("what is read only near what is seen waits until it is near", async () => {
   assert.deepEqual(begun, ["a", "far"]);
 });
 
-test("what is removed is not read, also if it is near later", async () => {
+test("what is dropped is not read, also if it is near later", async () => {
   const { queue, begun, end } = makeQueue(1, "a", "b", "c");
   const [, second] = queue.places;
   queue.readNext();
-  queue.remove(second);
+  queue.drop([second]);
   queue.mark(second, true);
   await end("a");
   await end("c");
   assert.deepEqual([begun, queue.places], [["a", "c"], []]);
+});
+
+test("a read that hangs and is dropped is aborted, and others are read at once", async () => {
+  const queue = new ReadingQueue(2);
+  /** @type {AbortSignal[]} */
+  const signals = [];
+  const hanging = [{}, {}];
+  for (const place of hanging) {
+    queue.add(place, (signal) => {
+      signals.push(signal);
+      return new Promise(() => {});
+    });
+  }
+  queue.readNext();
+  /** @type {string[]} */
+  const begun = [];
+  const next = (/** @type {string} */ name) => async () => begun.push(name);
+  queue.add({}, next("first"));
+  queue.add({}, next("second"));
+  queue.readNext();
+  const countAborted = () => signals.filter(({ aborted }) => aborted).length;
+  assert.deepEqual([begun, countAborted()], [[], 0]);
+  queue.drop(hanging);
+  assert.deepEqual([begun, countAborted()], [["first", "second"], 2]);
+});
+
+test("what ends after it was dropped gives no second turn", async () => {
+  const { queue, begun, end } = makeQueue(1, "a", "b", "c");
+  const [first] = queue.places;
+  queue.readNext();
+  queue.drop([first]);
+  assert.deepEqual(begun, ["a", "b"]);
+  await end("a");
+  assert.deepEqual(begun, ["a", "b"]);
+  await end("b");
+  assert.deepEqual(begun, ["a", "b", "c"]);
+});
+
+test("a place that is read again after it was dropped keeps its turn when the first read ends", async () => {
+  const queue = new ReadingQueue(1);
+  const place = {};
+  /** @type {(() => void)[]} */
+  const ends = [];
+  const read = () => new Promise((resolve) => ends.push(() => resolve(null)));
+  queue.add(place, read);
+  queue.readNext();
+  queue.drop([place]);
+  queue.add(place, read);
+  queue.readNext();
+  const others = [{}, {}];
+  for (const other of others) queue.add(other, read);
+  ends[0]();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(ends.length, 2);
+  ends[1]();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(ends.length, 3);
+});
+
+test("of places that are dropped together none is read meanwhile", () => {
+  const { queue, begun } = makeQueue(1, "a", "b", "c", "d");
+  queue.readNext();
+  queue.drop(queue.places.slice(0, 3));
+  assert.deepEqual([begun, queue.places.map(({ name }) => name)], [["a", "d"], ["d"]]);
 });

@@ -66,6 +66,14 @@ test("the end of its run does not change how a truncated result looks", () => {
   assert.notEqual(describeLook({ status: "running" }, text), describeLook({ status: "success" }, text));
 });
 
+test("what becomes of its messages does not change the look of a block, which shows them by themselves", () => {
+  const mail = { ...block("mail", "success", 0, 1), type: "email" };
+  const looks = ["pending", "sent"].map((status) =>
+    describeLook({ status: "success" }, { ...mail, messages: [{ uid: "m", status }] }),
+  );
+  assert.equal(looks[0], looks[1]);
+});
+
 test("the bars of the last runs are the oldest first, and as high as the runs were long", () => {
   const run = (status, seconds) => ({ id: 1, status, duration_ms: seconds && seconds * 1000 });
   const bars = measureBars([run("running", null), run("failed", 1), run("success", 10), run("success", 5)]);

@@ -52,7 +52,7 @@ export class BlockView {
     this.block = block;
     this.#context = context;
     this.#work = work;
-    this.#result = new ResultView(context.report);
+    this.#result = new ResultView(context);
     this.node = el(
       "li",
       { class: "card block", tabindex: "-1", "data-block": block.uid },

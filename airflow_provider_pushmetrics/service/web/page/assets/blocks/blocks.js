@@ -160,7 +160,7 @@ export class BlockList {
     if (open) return open;
     const label = TYPES.find(([key]) => key === type)?.[1] ?? type;
     const end = () => {
-      made.node.remove();
+      made.remove();
       this.#forms.delete(thing);
     };
     const close = () => {

@@ -22,6 +22,7 @@ export class NewBlock {
   #form;
   #result;
   #note = el("p", { class: "warning", role: "status", hidden: true });
+  #leaveSenders;
   /** The last run that was started here, with what ran. @type {{ id: number, uid: string, content: string } | null} */
   #started = null;
   /** @type {Api.NewestResult | null} */
@@ -42,7 +43,7 @@ export class NewBlock {
     this.#type = type;
     this.#context = context;
     this.#settings = settings;
-    this.#result = new ResultView(context.report);
+    this.#result = new ResultView(context);
     this.#form = makeEditor({ type, content: {} }, context, {
       thing: settings.thing,
       close: settings.close,
@@ -58,7 +59,13 @@ export class NewBlock {
       this.#result.node,
     );
     this.node.addEventListener("keydown", (event) => this.#press(event), { capture: true });
-    context.state.addSender(() => (this.node.isConnected && this.#found?.messages) || []);
+    this.#leaveSenders = context.state.addSender(() => this.#found?.messages ?? []);
+  }
+
+  /** Remove it from the page. */
+  remove() {
+    this.node.remove();
+    this.#leaveSenders();
   }
 
   /** What it is called among the blocks that are being written. */
@@ -104,7 +111,7 @@ export class NewBlock {
     }
     this.#result.update(this.#found, running, {
       age: this.#describeAge(),
-      onSend: () => this.#start(() => this.#readResult()),
+      onSend: () => this.#readResult(),
       isAsked: true,
     });
     const text = describeFaults(state.references, this.uid);
@@ -144,6 +151,7 @@ export class NewBlock {
     /** @type {{ result: { run_id: number, block_uid: string } }} */
     const { result } = await post(this.#path, { type, name, content, parameters: values.check() });
     this.#started = { id: result.run_id, uid: result.block_uid, content: writeJson(content) };
+    if (this.#savedUid) state.identify(result.block_uid, this.#savedUid); // it was added meanwhile
     await state.waitFor(result.run_id);
     if (this.#started.id !== result.run_id) return; // a newer one was started
     await this.#readResult();

@@ -19,7 +19,8 @@ export function replaceKeeping(old, fresh) {
   old.replaceWith(fresh);
   const all = [fresh, ...list(fresh, "*")];
   for (const { index, top, left } of scrolled) all[index]?.scrollTo(left, top);
-  const target = focused === old ? fresh : list(fresh, FOCUSABLE)[place];
+  // What had the focus may be gone, as the button is that sends a message.
+  const target = focused === old ? fresh : (list(fresh, FOCUSABLE)[place] ?? (place < 0 ? null : fresh));
   if (target instanceof HTMLElement) target.focus({ preventScroll: true });
 }
 

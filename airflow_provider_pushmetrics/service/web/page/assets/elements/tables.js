@@ -1,6 +1,6 @@
 // Tables, and lists that are read page by page.
 
-import { getList } from "../http/api.js";
+import { endureOutage, getList } from "../http/api.js";
 import { watchRuns } from "../http/live.js";
 import { pause } from "../http/waiting.js";
 import { button } from "./buttons.js";
@@ -228,9 +228,9 @@ export function makeList({
     if (list.polls > MAX_POLLS) return;
     try {
       await pause(list.polls, signal);
-      if (turn === list.turn) await show(list.page, { isUnasked: true });
+      if (turn === list.turn && !(await endureOutage(show(list.page, { isUnasked: true })))) poll(list.turn);
     } catch {
-      // The page was left, or the service is away: whoever acts next is told.
+      // The page was left, or nobody is signed in: whoever acts next is told.
     }
   }
 

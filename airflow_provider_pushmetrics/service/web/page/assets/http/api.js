@@ -31,6 +31,22 @@ export const isOutage = (error) =>
   error instanceof ApiError && ([0, 401, 429].includes(error.status) || error.status >= 500);
 
 /**
+ * Wait for a read that is repeated: an outage of the service does not end that, unless nobody is signed in.
+ *
+ * @param {Promise<unknown>} reading
+ * @returns {Promise<boolean>} Whether it was read.
+ */
+export async function endureOutage(reading) {
+  try {
+    await reading;
+    return true;
+  } catch (error) {
+    if (!isOutage(error) || error.status === 401) throw error;
+    return false;
+  }
+}
+
+/**
  * Call the service and give what it answers; who is signed out signs in first.
  *
  * @template [Answer=unknown]
@@ -147,11 +163,22 @@ async function findReason(answer) {
 }
 
 /**
+ * Say that an answer was cut off, as it is when the service ends.
+ *
+ * @param {unknown} error
+ * @returns {never}
+ */
+function refuseCut(error) {
+  if (isAbort(error)) throw error;
+  throw new ApiError(0, NO_ANSWER);
+}
+
+/**
  * @param {Response} answer
  * @param {string} path
  */
 async function readAnswer(answer, path) {
-  const text = await answer.text();
+  const text = await answer.text().catch(refuseCut);
   const isJson = (answer.headers.get("content-type") ?? "").includes("json");
   const value = isJson && text ? (USER_VALUES.test(path) ? parseJson : JSON.parse)(text) : text;
   if (answer.ok) return value;

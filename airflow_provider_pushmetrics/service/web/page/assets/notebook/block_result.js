@@ -7,10 +7,11 @@ import { moment, state } from "../elements/format.js";
 import { link } from "../elements/router.js";
 import { part } from "../http/addresses.js";
 import { post } from "../http/api.js";
-import { makeOutput } from "../runs/run_block.js";
+import { makeOutput, showMessagesOf } from "../runs/run_block.js";
 
 export class ResultView {
   #report;
+  #signal;
   #running = el("div", { class: "result-running", role: "status" });
   #head = el("div", { class: "result-head" });
   #newer = el("div", { class: "result-newer", role: "status" });
@@ -27,9 +28,10 @@ export class ResultView {
     this.#body,
   );
 
-  /** @param {{ uid: string }} report */
-  constructor(report) {
+  /** @param {{ report: { uid: string }, signal: AbortSignal }} page */
+  constructor({ report, signal }) {
     this.#report = report;
+    this.#signal = signal;
   }
 
   /**
@@ -38,7 +40,7 @@ export class ResultView {
    *
    * @param {Api.NewestResult | null} result
    * @param {Api.UnfinishedBlock | null} running
-   * @param {{ age: string, onSend: () => void, isAsked?: boolean }} settings
+   * @param {{ age: string, onSend: () => unknown, isAsked?: boolean }} settings
    */
   update(result, running, settings) {
     this.node.hidden = !result && !running;
@@ -54,7 +56,7 @@ export class ResultView {
 
   /**
    * @param {Api.NewestResult | null} result
-   * @param {{ age: string, onSend: () => void }} settings
+   * @param {{ age: string, onSend: () => unknown }} settings
    */
   #show(result, { age, onSend }) {
     const hadFocus = this.#newer.contains(document.activeElement);
@@ -62,8 +64,9 @@ export class ResultView {
     if (hadFocus) this.node.focus({ preventScroll: true }); // the button is gone
     this.node.classList.toggle("old", Boolean(result && age));
     if (this.#isNew("head", result && [result, age])) fill(this.#head, result && this.#makeHead(result, age));
-    const look = result && [result.kind, result.run_id, result.status, result.messages];
+    const look = result && [result.kind, result.run_id, result.status];
     if (this.#isNew("body", look)) this.#drawBody(result, onSend);
+    if (result) showMessagesOf(this.#body.querySelector(":scope > .result-output"), result, onSend);
   }
 
   /**
@@ -87,7 +90,7 @@ export class ResultView {
 
   /**
    * @param {Api.NewestResult} result
-   * @param {{ age: string, onSend: () => void }} settings
+   * @param {{ age: string, onSend: () => unknown }} settings
    */
   #offer(result, settings) {
     const show = () => {
@@ -118,7 +121,7 @@ export class ResultView {
 
   /**
    * @param {Api.NewestResult | null} result
-   * @param {() => void} onSend
+   * @param {() => unknown} onSend
    */
   #drawBody(result, onSend) {
     if (!result) return fill(this.#body);
@@ -134,7 +137,7 @@ export class ResultView {
     if (result.status !== "success" || result.type === "parameter") return;
     const base = `app/results/${result.kind}/${result.run_id}/${part(result.block_uid)}`;
     // Each run replaces them: those that nobody sees are not read.
-    fill(output, makeOutput(result, base, { onSend, isOnlyNear: true }));
+    fill(output, makeOutput(result, base, { onSend, signal: this.#signal, isOnlyNear: true }));
   }
 }
 

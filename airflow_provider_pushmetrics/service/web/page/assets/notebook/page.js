@@ -29,7 +29,7 @@ export async function makeNotebook(report, signal) {
   const state = new NotebookState(report, signal);
   // Before it is read first: what changes while other parts are read would be missed.
   watchRuns(() => state.read({ isUnasked: true }), signal);
-  const values = new ParameterValues(report, () => {
+  const values = new ParameterValues(report, signal, () => {
     state.announce();
     triggers.updateExamples();
   });

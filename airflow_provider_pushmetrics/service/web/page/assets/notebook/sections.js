@@ -27,14 +27,15 @@ export const makeSection = (title, ...children) =>
  * @param {string} name
  */
 export function rememberFold(section, name) {
-  const key = `pushmetrics:fold:${WIDE.matches ? "wide" : "narrow"}:${name}`;
+  // A window may be made wide or narrow while the page is open.
+  const nameKey = () => `pushmetrics:fold:${WIDE.matches ? "wide" : "narrow"}:${name}`;
   tryStorage((storage) => {
-    const kept = storage.getItem(key);
+    const kept = storage.getItem(nameKey());
     if (kept) section.open = kept === OPEN;
   });
   section.querySelector("summary")?.addEventListener("click", () => {
     const next = section.open ? FOLDED : OPEN; // the click has not changed it yet
-    tryStorage((storage) => storage.setItem(key, next));
+    tryStorage((storage) => storage.setItem(nameKey(), next));
   });
   return section;
 }

@@ -1,7 +1,7 @@
 // The state of the blocks of a report: references, newest results, and what runs. All parts of the page follow it.
 
 import { part } from "../http/addresses.js";
-import { getRow, isOutage, post } from "../http/api.js";
+import { endureOutage, getRow, isOutage, post } from "../http/api.js";
 import { pause } from "../http/waiting.js";
 import { MessageWaits } from "../runs/message_waits.js";
 
@@ -86,12 +86,13 @@ export class NotebookState {
   }
 
   /**
-   * Follow what becomes of the messages of somebody else, too.
+   * Follow what becomes of the messages of somebody else, too; the function given ends that.
    *
    * @param {() => readonly Api.SentMessage[]} list Lists them.
    */
   addSender(list) {
     this.#senders.add(list);
+    return () => this.#senders.delete(list);
   }
 
   /** Read again while messages wait to be sent: no run changes by that, of which the page would hear. */
@@ -103,10 +104,10 @@ export class NotebookState {
       while (waits.mayAskAgain([...this.#senders].flatMap((list) => list()))) {
         await pause(waits.count, this.#signal);
         waits.count += 1;
-        await this.read({ isUnasked: true });
+        await endureOutage(this.read({ isUnasked: true }));
       }
     } catch {
-      // The page was left, or the service is away: the live connection says so, and reads again.
+      // The page was left, or nobody is signed in: the live connection says so, and reads again.
     } finally {
       this.#isFollowing = false;
     }
@@ -236,11 +237,7 @@ export class NotebookState {
     return this.#now.unfinished.some((one) => one.kind === "block_run" && one.run_id === runId);
   }
 
-  /**
-   * Wait until somebody else has read the state, as the live connection does when one has signed in.
-   *
-   * @returns {Promise<void>}
-   */
+  /** Wait until somebody else has read the state, as the live connection does after a sign-in. @returns {Promise<void>} */
   #waitForRead() {
     return new Promise((resolve, reject) => {
       this.#readers.add(resolve);

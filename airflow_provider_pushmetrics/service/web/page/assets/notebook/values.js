@@ -3,6 +3,7 @@
 import { TypedText } from "../drafts/unsaved.js";
 import { button } from "../elements/buttons.js";
 import { el, fill } from "../elements/dom.js";
+import { isolate } from "../elements/format.js";
 import { writeValue } from "../runs/parameter_values.js";
 import { makeParameterField } from "../runs/run_form.js";
 
@@ -13,14 +14,17 @@ export class ParameterValues {
   #fields = [];
   #look = "";
   #turn = 0;
+  #signal;
   #whenChanged;
 
   /**
    * @param {{ uid: string }} report
+   * @param {AbortSignal} signal
    * @param {() => void} whenChanged
    */
-  constructor(report, whenChanged) {
+  constructor(report, signal, whenChanged) {
     this.#report = report;
+    this.#signal = signal;
     this.#whenChanged = whenChanged;
   }
 
@@ -34,7 +38,10 @@ export class ParameterValues {
     this.#turn += 1;
     const turn = this.#turn;
     const made = await Promise.all(
-      parameters.map(async (block) => ({ block, field: await makeParameterField(block, undefined) })),
+      parameters.map(async (block) => ({
+        block,
+        field: await makeParameterField(block, undefined, this.#signal),
+      })),
     );
     if (turn !== this.#turn) return;
     this.#look = describe(blocks);
@@ -121,7 +128,7 @@ export class ParameterValues {
       const value = field.getValue();
       const mine = writeValue(content, value === undefined ? content.default : value);
       const its = writeValue(content, name in given ? given[name] : content.default);
-      return mine === its ? [] : [`${name} ${its || "empty"}`];
+      return mine === its ? [] : [`${isolate(name)} ${isolate(its || "empty")}`];
     });
   }
 

@@ -3,9 +3,10 @@
 import { drawVega } from "../charts/drawing.js";
 import { DrawingTurns } from "../charts/drawing_turns.js";
 import { followPlace } from "../charts/places.js";
-import { el, fill } from "../elements/dom.js";
+import { button } from "../elements/buttons.js";
+import { el, fill, keepFocus } from "../elements/dom.js";
 import { get } from "../http/api.js";
-import { describeError } from "../http/errors.js";
+import { describeError, isAbort } from "../http/errors.js";
 import { readInTurn } from "./reading.js";
 
 /**
@@ -13,20 +14,30 @@ import { readInTurn } from "./reading.js";
  *
  * @param {string} base
  * @param {string} name
- * @param {Ui.ReadSettings} [settings]
+ * @param {Ui.ReadSettings} settings
  */
 export function makeChart(base, name, settings) {
-  const place = el("div", { class: "chart undrawn" }, el("p", { class: "hint" }, "Drawing…"));
-  const read = async () => {
+  const place = el("div", { class: "chart undrawn", tabindex: "-1" }, el("p", { class: "hint" }, "Drawing…"));
+  let last = 0;
+  const read = async (/** @type {Ui.CallSettings} */ { signal, isUnasked }) => {
+    last += 1;
+    const turn = last;
     try {
       /** @type {Record<string, unknown>} */
-      const spec = await get(`${base}/chart.json`);
-      showChart(place, spec, name); // while it is drawn, others are read
+      const spec = await get(`${base}/chart.json`, { signal, isUnasked });
+      if (turn === last) showChart(place, spec, name); // while it is drawn, others are read
+      return null;
     } catch (error) {
-      showFault(place, error);
+      if (isAbort(error) || turn !== last) return null;
+      const again = async () => {
+        await read({ signal: settings.signal });
+        keepFocus(place);
+      };
+      showFault(place, error, button("Try again", again, { kind: "quiet reads" }));
+      return error;
     }
   };
-  readInTurn(place, read, settings);
+  readInTurn(place, (signal) => read({ signal, isUnasked: true }), settings);
   return place;
 }
 
@@ -68,8 +79,9 @@ async function drawChart(place, spec, name) {
 /**
  * @param {HTMLElement} place
  * @param {unknown} error
+ * @param {HTMLElement | null} action
  */
-function showFault(place, error) {
-  fill(place, el("p", { class: "fault" }, describeError(error)));
+function showFault(place, error, action = null) {
+  fill(place, el("p", { class: "fault" }, describeError(error)), action);
   place.classList.remove("undrawn");
 }

@@ -3,8 +3,9 @@
 /** @template {object} Place */
 export class ReadingQueue {
   #most;
-  #reading = 0;
-  /** @type {Map<Place, () => Promise<unknown>>} What is still to be read, in the order in which it was added. */
+  /** @type {Map<Place, AbortController>} What is being read. */
+  #reading = new Map();
+  /** @type {Map<Place, (signal: AbortSignal) => Promise<unknown>>} What is still to be read, in the order in which it was added. */
   #waiting = new Map();
   /** @type {Set<Place>} The places that are read only while they are near. */
   #onlyNear = new Set();
@@ -16,25 +17,39 @@ export class ReadingQueue {
     this.#most = most;
   }
 
-  /** List the places that are still to be read. */
+  /** List the places that are being read, and those that are still to be. */
   get places() {
-    return [...this.#waiting.keys()];
+    return [...this.#reading.keys(), ...this.#waiting.keys()];
   }
 
   /**
    * Add what a place shows; it is read by a later `readNext`.
    *
    * @param {Place} place
-   * @param {() => Promise<unknown>} read
-   * @param {Ui.ReadSettings} [settings]
+   * @param {(signal: AbortSignal) => Promise<unknown>} read
+   * @param {Pick<Ui.ReadSettings, "isOnlyNear">} [settings]
    */
   add(place, read, { isOnlyNear = false } = {}) {
     this.#waiting.set(place, read);
     if (isOnlyNear) this.#onlyNear.add(place);
   }
 
+  /**
+   * Drop some places. Those that are being read are aborted, and others are read at once: a read that hangs may not end.
+   *
+   * @param {readonly Place[]} places
+   */
+  drop(places) {
+    for (const place of places) this.#remove(place);
+    for (const place of places) {
+      this.#reading.get(place)?.abort();
+      this.#reading.delete(place);
+    }
+    this.readNext();
+  }
+
   /** @param {Place} place */
-  remove(place) {
+  #remove(place) {
     for (const one of [this.#waiting, this.#onlyNear, this.#near]) one.delete(place);
   }
 
@@ -51,7 +66,7 @@ export class ReadingQueue {
 
   /** Read as many as may be read at a time; when one of them has ended, also by a failure, the next one begins. */
   readNext() {
-    while (this.#reading < this.#most) {
+    while (this.#reading.size < this.#most) {
       const place = this.#choose();
       if (!place) return;
       this.#read(place);
@@ -59,7 +74,7 @@ export class ReadingQueue {
   }
 
   #choose() {
-    const { places } = this;
+    const places = [...this.#waiting.keys()];
     return (
       places.find((place) => this.#near.has(place)) ?? places.find((place) => !this.#onlyNear.has(place))
     );
@@ -68,14 +83,16 @@ export class ReadingQueue {
   /** @param {Place} place */
   async #read(place) {
     const read = this.#waiting.get(place);
-    this.remove(place);
-    this.#reading += 1;
+    this.#remove(place);
+    const own = new AbortController();
+    this.#reading.set(place, own);
     try {
-      await read?.();
+      await read?.(own.signal);
     } catch {
       // Who reads shows what went wrong.
     }
-    this.#reading -= 1;
+    if (this.#reading.get(place) !== own) return; // it was dropped, and another one has its turn
+    this.#reading.delete(place);
     this.readNext();
   }
 }

@@ -3,7 +3,7 @@
 import { button } from "../elements/buttons.js";
 import { writeClipboard } from "../elements/clipboard.js";
 import { el, fill, keepFocus } from "../elements/dom.js";
-import { count, number } from "../elements/format.js";
+import { count, listNames, number } from "../elements/format.js";
 import { tell } from "../elements/notices.js";
 import { makePager } from "../elements/pager.js";
 import { replaceKeeping } from "../elements/redraw.js";
@@ -46,6 +46,7 @@ export function makeRows(base, total, { name, ...settings }) {
   const view = {
     base,
     name,
+    signal: settings.signal,
     place,
     tools,
     turn: 0,
@@ -57,7 +58,7 @@ export function makeRows(base, total, { name, ...settings }) {
     const { offset = 0, rows = [] } = view.shown ?? {};
     return showRows(view, step > 0 ? offset + rows.length : Math.max(0, offset - PAGE_SIZE));
   }
-  readInTurn(place, () => readFirst(view, { isUnasked: true }), settings);
+  readInTurn(place, (signal) => readFirst(view, { isUnasked: true, signal }), settings);
   return [
     el(
       "p",
@@ -71,46 +72,47 @@ export function makeRows(base, total, { name, ...settings }) {
 }
 
 /**
- * Show the first rows; an error stands in their place, unless others were asked for meanwhile.
+ * Show the first rows; an error stands in their place and is given, unless others were asked for meanwhile.
  *
  * @param {Ui.RowsView} view
- * @param {Pick<Ui.CallSettings, "isUnasked">} [settings]
+ * @param {Pick<Ui.CallSettings, "isUnasked" | "signal">} [settings]
  */
 async function readFirst(view, settings) {
   const reading = showRows(view, 0, settings);
   const { turn } = view;
   try {
     await reading;
+    return null;
   } catch (error) {
-    if (turn !== view.turn || isAbort(error)) return;
+    if (turn !== view.turn || isAbort(error)) return null;
     fill(
       view.place,
       el("p", { class: "fault" }, describeError(error)),
       button("Try again", () => readAgain(view), { kind: "quiet reads" }),
     );
+    return error;
   }
 }
 
 /** @param {Ui.RowsView} view */
 async function readAgain(view) {
   await showRows(view, 0);
-  const [table] = view.place.children;
-  if (table instanceof HTMLElement) keepFocus(table);
+  keepFocus(/** @type {HTMLElement} */ (view.place.firstElementChild));
 }
 
 /**
  * @param {Ui.RowsView} view
  * @param {number} offset
- * @param {Pick<Ui.CallSettings, "isUnasked">} [settings]
- * @returns {Promise<void>}
+ * @param {Pick<Ui.CallSettings, "isUnasked" | "signal">} [settings]
  */
-async function showRows(view, offset, { isUnasked } = {}) {
+async function showRows(view, offset, { isUnasked, signal = view.signal } = {}) {
   view.turn += 1;
   const { turn } = view;
   const [column, direction] = view.order ?? [];
   /** @type {Api.Rows} */
   const page = await get(`${view.base}/rows`, {
     isUnasked,
+    signal,
     query: {
       offset,
       limit: PAGE_SIZE,
@@ -209,7 +211,7 @@ function makePage(view, { columns, rows, offset, can_sort }) {
     return el(
       "p",
       { class: "hint" },
-      columns.length ? `No rows, with the columns ${columns.map((one) => one.name).join(", ")}.` : "No rows.",
+      columns.length ? `No rows, with the columns ${listNames(columns.map((one) => one.name))}.` : "No rows.",
     );
   const isNumber = columns.map((one) => /^(u?int|float|double|decimal)/.test(one.type));
   /** @type {Ui.Column<(string | null)[]>[]} */
@@ -221,9 +223,8 @@ function makePage(view, { columns, rows, offset, can_sort }) {
   ]);
   /** @param {string} column */
   const sort = async (column) => {
-    const before = view.order;
-    view.order = turnOrder(before, column);
-    const { order } = view;
+    const [before, order] = [view.order, turnOrder(view.order, column)];
+    view.order = order;
     try {
       await showRows(view, 0);
     } catch (error) {

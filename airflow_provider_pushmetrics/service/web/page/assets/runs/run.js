@@ -5,15 +5,15 @@ import { elapsed } from "../elements/clock.js";
 import { card, el, fill } from "../elements/dom.js";
 import { isFinished, moment, state, writeParameters } from "../elements/format.js";
 import { tell } from "../elements/notices.js";
-import { invalidate, replaceKeeping, updateChildren } from "../elements/redraw.js";
+import { replaceKeeping, updateChildren } from "../elements/redraw.js";
 import { go, link } from "../elements/router.js";
 import { part } from "../http/addresses.js";
-import { ApiError, get, getRow, post } from "../http/api.js";
+import { ApiError, endureOutage, get, getRow, post } from "../http/api.js";
 import { describeError, isAbort } from "../http/errors.js";
 import { watchRuns } from "../http/live.js";
 import { pause } from "../http/waiting.js";
 import { MOST_MESSAGE_READS } from "./message_waits.js";
-import { makeRunBlock } from "./run_block.js";
+import { makeRunBlock, showMessagesOf } from "./run_block.js";
 import { runReport } from "./run_form.js";
 import { updateLog } from "./run_log.js";
 import { describeLook } from "./run_states.js";
@@ -89,7 +89,7 @@ async function followMessages(view, signal) {
   try {
     for (let tries = 0; view.isSending && tries < MOST_MESSAGE_READS; tries += 1) {
       await pause(tries, signal);
-      await update(view, { signal, isUnasked: true });
+      await endureOutage(update(view, { signal, isUnasked: true }));
     }
   } catch (error) {
     const isSignedOut = error instanceof ApiError && error.status === 401; // which the page says already
@@ -100,14 +100,12 @@ async function followMessages(view, signal) {
 }
 
 /**
- * Show what becomes of a message of a block that is sent again.
+ * Show what becomes of a message that is sent again.
  *
  * @param {Ui.RunView} view
- * @param {string} uid
  * @param {AbortSignal} signal
  */
-function followMessage(view, uid, signal) {
-  invalidate(view.blocks, uid);
+function followMessage(view, signal) {
   view.isSending = true;
   followMessages(view, signal);
 }
@@ -206,11 +204,14 @@ async function updateBlocks(view, run, settings) {
   const blocks = await getRow(`app/activity/run/${part(run.uid)}`, settings);
   const results = blocks.map((block, index) => ({ ...block, ...(outputs?.[index] ?? {}) })).filter(isShown);
   view.isSending = results.some((row) => row.messages?.some((message) => message.status === "pending"));
+  const onSend = () => followMessage(view, settings.signal);
   updateChildren(view.blocks, results, {
     getKey: (result) => result.block_uid,
     getLook: (result) => describeLook(run, result),
-    make: (result) => makeRunBlock(run, result, () => followMessage(view, result.block_uid, settings.signal)),
+    make: (result) => makeRunBlock(run, result, { onSend, signal: settings.signal }),
   });
+  for (const [index, result] of results.entries())
+    showMessagesOf(view.blocks.children[index], result, onSend);
   view.summary.update(run, results);
 }
 

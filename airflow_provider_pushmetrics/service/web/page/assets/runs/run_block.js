@@ -1,8 +1,9 @@
 // What one block gave in a run.
 
 import { elapsed } from "../elements/clock.js";
-import { el, fill } from "../elements/dom.js";
-import { state } from "../elements/format.js";
+import { el, fill, keepFocus } from "../elements/dom.js";
+import { isolate, state } from "../elements/format.js";
+import { invalidate, updateChildren } from "../elements/redraw.js";
 import { part } from "../http/addresses.js";
 import { makeChart } from "../results/chart.js";
 import { makeProse } from "../results/prose.js";
@@ -13,9 +14,9 @@ import { nameState } from "./run_states.js";
 /**
  * @param {Api.Run} run
  * @param {Ui.ShownResult} result
- * @param {() => void} onSend Called when one of its messages is sent again.
+ * @param {Ui.OutputSettings} settings
  */
-export function makeRunBlock(run, result, onSend) {
+export function makeRunBlock(run, result, settings) {
   const base = `app/results/run/${run.id}/${part(result.block_uid)}`;
   return el(
     "li",
@@ -35,14 +36,14 @@ export function makeRunBlock(run, result, onSend) {
         { class: "warning" },
         `Truncated after ${result.max_rows} ${result.max_rows === 1 ? "row" : "rows"}, which is the query’s limit.`,
       ),
-    result.status === "success" && makeOutput(result, base, { onSend }),
+    result.status === "success" && makeOutput(result, base, settings),
   );
 }
 
 /**
  * @param {Ui.ShownResult} result
  * @param {string} base
- * @param {{ onSend: () => void } & Ui.ReadSettings} settings
+ * @param {Ui.OutputSettings} settings
  * @returns {Ui.Child}
  */
 export function makeOutput(result, base, { onSend, ...settings }) {
@@ -58,26 +59,47 @@ export function makeOutput(result, base, { onSend, ...settings }) {
  * Show the text of a block, as the Markdown that it is if the service made HTML of it; and what it sent.
  *
  * @param {Pick<Ui.ShownResult, "output" | "output_html" | "messages">} result
- * @param {() => void} [onSend] Called when a message is sent again.
+ * @param {() => unknown} [onSend] Called when a message is sent again.
  * @returns {Ui.Child}
  */
-export function makeTextOutput(result, onSend) {
-  return [
-    result.output_html
-      ? makeProse(result.output_html)
-      : result.output && el("pre", { class: "output" }, result.output),
-    Boolean(result.messages?.length) &&
-      el(
-        "ul",
-        { class: "messages" },
-        result.messages?.map((message) => makeMessage(message, onSend)),
-      ),
-  ];
+function makeTextOutput({ output, output_html, messages = [] }, onSend) {
+  const list = el("ul", { class: "messages" });
+  updateMessages(list, messages, onSend);
+  return [output_html ? makeProse(output_html) : output && el("pre", { class: "output" }, output), list];
+}
+
+/**
+ * Show what became of the messages of a block. Those of which nothing is new stay, and so do the focus and a selection in
+ * them and around them.
+ *
+ * @param {HTMLElement} list
+ * @param {readonly Api.SentMessage[]} messages
+ * @param {() => unknown} [onSend]
+ */
+function updateMessages(list, messages, onSend) {
+  list.hidden = !messages.length;
+  updateChildren(list, messages, {
+    getKey: (message) => message.uid,
+    getLook: JSON.stringify,
+    make: (message) => makeMessage(message, onSend),
+  });
+}
+
+/**
+ * Show what became of the messages of a block that is shown already.
+ *
+ * @param {Element | null | undefined} place What has the output.
+ * @param {Pick<Ui.ShownResult, "messages">} result
+ * @param {() => unknown} onSend
+ */
+export function showMessagesOf(place, { messages = [] }, onSend) {
+  const list = place?.querySelector(":scope > .messages");
+  if (list instanceof HTMLElement) updateMessages(list, messages, onSend);
 }
 
 /**
  * @param {Api.SentMessage} message
- * @param {() => void} [onSend]
+ * @param {() => unknown} [onSend]
  */
 function makeMessage(message, onSend) {
   const fate = el(
@@ -85,12 +107,14 @@ function makeMessage(message, onSend) {
     { class: message.status === "failed" || message.status === "kept" ? "fault" : "hint" },
     describeDelivery(message),
   );
-  const item = el("li", {}, message.recipient, ": ", fate, " ");
+  const item = el("li", { tabindex: "-1" }, isolate(message.recipient), ": ", fate, " ");
   if (canSend(message)) {
-    const again = makeSendButton(message, () => {
+    const again = makeSendButton(message, async () => {
       again.remove();
       fill(fate, describeDelivery({ status: "pending" }));
-      onSend?.();
+      keepFocus(item);
+      if (item.parentElement) invalidate(item.parentElement, message.uid); // it may look as before the next time
+      await onSend?.();
     });
     item.append(again);
   }

@@ -2,6 +2,7 @@
 
 import { getBlocks } from "../blocks/block_list.js";
 import { el, makeId } from "../elements/dom.js";
+import { isolate } from "../elements/format.js";
 import {
   checkField as boxField,
   choiceField,
@@ -96,12 +97,13 @@ const KINDS = {
 /**
  * @param {Api.Block} block
  * @param {unknown} initial
+ * @param {AbortSignal} [signal]
  * @returns {Promise<Ui.ParameterField>}
  */
-export async function makeParameterField(block, initial) {
+export async function makeParameterField(block, initial, signal) {
   const { uid, name, verbose_name: title, content } = block;
-  const label = title ? `${title} (${name})` : name;
-  const choices = content.choices ? await getChoices(uid) : [];
+  const label = title ? `${isolate(title)} (${isolate(name)})` : name;
+  const choices = content.choices ? await getChoices(uid, signal) : [];
   const start = initial === undefined ? content.default : initial;
   if (choices.length && content.multiple) return makeBoxes(name, label, choices.map(String), start, initial);
   const text = writeValue(content, start);
@@ -198,10 +200,11 @@ function showFault(node, input, fault) {
  * Get the values to choose from; none where there are, or may be, others: those are typed.
  *
  * @param {string} uid
+ * @param {AbortSignal} [signal]
  */
-async function getChoices(uid) {
+async function getChoices(uid, signal) {
   /** @type {Api.Choices} */
-  const { result, is_complete: isComplete } = await get(`api/v1/block/${part(uid)}/choices`);
+  const { result, is_complete: isComplete } = await get(`api/v1/block/${part(uid)}/choices`, { signal });
   return isComplete ? result : [];
 }
 

@@ -84,7 +84,7 @@ export function describeRuns(runs) {
 }
 
 /**
- * Write what the picture of a block is made of: while this stays, the block stays as it is.
+ * Write what the picture of a block is made of: while this stays, the block stays as it is, but for its messages.
  *
  * @param {Api.Run} run
  * @param {Ui.ShownResult} result
@@ -94,7 +94,6 @@ export const describeLook = (run, result) =>
     nameState(run, result),
     result.started_on,
     result.is_truncated ?? false,
-    result.messages ?? [],
     // Rows and charts are there before the run has ended, and stay.
     ["sql", "chart"].includes(result.type) || isFinished(run.status),
   ]);
