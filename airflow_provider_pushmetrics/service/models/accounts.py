@@ -68,7 +68,7 @@ class ApiToken(Identified, Base):
     __tablename__ = "api_token"
 
     user_id: Mapped[int] = mapped_column(ForeignKey("app_user.id"))
-    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"), index=True)
     name: Mapped[str] = mapped_column(String(255))
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     token_prefix: Mapped[str | None] = mapped_column(String(16))

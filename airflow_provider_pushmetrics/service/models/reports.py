@@ -96,9 +96,9 @@ class ReportSchedule(Identified, Base):
 
     __tablename__ = "schedule"
 
-    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"), index=True)
     report_id: Mapped[int] = mapped_column(ForeignKey("report.id", ondelete="CASCADE"), index=True)
-    query_id: Mapped[int | None] = mapped_column(ForeignKey("query.id", ondelete="CASCADE"))
+    query_id: Mapped[int | None] = mapped_column(ForeignKey("query.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(255))
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     first_start: Mapped[datetime]

@@ -82,6 +82,7 @@ class StandaloneQueryRun(Claimable, Identified, Base):
     __tablename__ = "query_run"
     __table_args__ = (
         Index(None, "status"),
+        Index(None, "report_id"),
         index_age("query_run"),
         *index_work("query_run", *PLACE_COLUMNS, unfinished="finished_on IS NULL"),
         {"sqlite_autoincrement": True},

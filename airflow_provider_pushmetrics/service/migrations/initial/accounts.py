@@ -61,6 +61,7 @@ def _create_api_token() -> None:
         column("revoked_on", MOMENT, nullable=True),
         unique("api_token", "token_hash"),
     )
+    index("api_token", "workspace_id")
 
 
 def _create_membership() -> None:

@@ -107,5 +107,5 @@ def _create_schedule() -> None:
         column("success_recipients", sa.JSON),
         column("failure_recipients", sa.JSON),
     )
-    index("schedule", "next_run_on")
-    index("schedule", "report_id")
+    for name in ("next_run_on", "query_id", "report_id", "workspace_id"):
+        index("schedule", name)

@@ -84,6 +84,7 @@ def _create_query_run() -> None:
     )
     index("query_run", "block_id")
     index("query_run", "query_id")
+    index("query_run", "report_id")
     index("query_run", "status")
     index_age("query_run")
     index_work("query_run", "workspace_id", "report_id", "created_on", "lost_workers")
