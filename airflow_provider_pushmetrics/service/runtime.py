@@ -12,6 +12,7 @@ from airflow_provider_pushmetrics.service.datasources.registry import SourceRegi
 from airflow_provider_pushmetrics.service.demo_report import load_demo
 from airflow_provider_pushmetrics.service.maintenance.secret_keys import check_secrets
 from airflow_provider_pushmetrics.service.results.links import ResultLinks
+from airflow_provider_pushmetrics.service.results.ownership import claim_results, find_installation
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.runs.call_batching import CallBatcher
 from airflow_provider_pushmetrics.service.runs.pending_limit import PendingLimit
@@ -88,12 +89,18 @@ class ServiceParts:
         Migrate, and bootstrap.
 
         :raises PushMetricsConfigurationError: if the service cannot work with the database or the object
-            storage of results, or if the secret keys do not decrypt the stored secrets.
+            storage of results, if the results are of another database, or if the secret keys do not decrypt
+            the stored secrets.
+        :raises ObjectStoreError: if the object storage has stopped to answer.
         """
         self.results.prepare(self.settings.wait_for_database_seconds)
         prepare_schema(self.database, self.settings.wait_for_database_seconds)
         check_secrets(self.database, self.cipher)
+        prepare(self.database, self._claim_results, self.settings.wait_for_database_seconds)
         prepare(self.database, self._bootstrap, self.settings.wait_for_database_seconds)
+
+    def _claim_results(self) -> None:
+        claim_results(self.results, find_installation(self.database))
 
     def _bootstrap(self) -> None:
         if is_bootstrapped(self.database, self.settings.bootstrap_token) and not self.settings.demo:

@@ -20,6 +20,7 @@ from airflow_provider_pushmetrics.service.maintenance.access import describe_out
 from airflow_provider_pushmetrics.service.maintenance.backup import list_tables
 from airflow_provider_pushmetrics.service.maintenance.spare_ids import skip_ids_in_postgresql
 from airflow_provider_pushmetrics.service.models import Workspace
+from airflow_provider_pushmetrics.service.results.ownership import set_in_postgresql
 from airflow_provider_pushmetrics.service.storage.database import SCHEMA_VERSION_TABLE, Database
 from airflow_provider_pushmetrics.service.storage.schema import UNFINISHED_RESTORE
 from airflow_provider_pushmetrics.serving.backups.postgresql_dump import choose_direct, load_tables
@@ -39,12 +40,13 @@ class ServiceStartedError(PushMetricsConfigurationError):
     """A service has started on the database meanwhile: its tables are left alone."""
 
 
-def load_into_postgresql(database: Database, dump: Path, schema: str, spare: int) -> None:
+def load_into_postgresql(database: Database, dump: Path, schema: str, spare: int, installation: str) -> None:
     """
     Load a dump: all of it, or nothing.
 
     :param schema: The revision of the dump.
     :param spare: How many ids are left out.
+    :param installation: The uid that the database gets.
     :raises DatabaseLeftError: if it failed, and its tables could not be dropped.
     :raises PushMetricsConfigurationError: if it cannot be loaded.
     :raises SQLAlchemyError: if the database does not answer.
@@ -55,6 +57,7 @@ def load_into_postgresql(database: Database, dump: Path, schema: str, spare: int
         load_tables(choose_direct(database.engine, database.listen_engine), dump)
         with database.writing() as session:
             skip_ids_in_postgresql(session, list_tables(), spare)
+            set_in_postgresql(session, installation)
             session.execute(SET_REVISION, {"revision": schema})
 
 

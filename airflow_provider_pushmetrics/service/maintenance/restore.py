@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,11 +20,14 @@ from airflow_provider_pushmetrics.service.maintenance.postgresql_load import (
     load_into_postgresql,
 )
 from airflow_provider_pushmetrics.service.maintenance.spare_ids import count_spare_ids, skip_ids_in_sqlite
+from airflow_provider_pushmetrics.service.results.ownership import claim_results, set_in_sqlite
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.clock import get_now
 from airflow_provider_pushmetrics.service.storage.data_folder import lock_folder, make_data_dir
 from airflow_provider_pushmetrics.service.storage.database import SCHEMA_VERSION_TABLE, Database
+from airflow_provider_pushmetrics.service.storage.ids import generate_uid
+from airflow_provider_pushmetrics.service.storage.object_store import ObjectStoreError
 from airflow_provider_pushmetrics.service.storage.schema import require_known
 from airflow_provider_pushmetrics.serving.backups.archive import Manifest, extract_archive
 from airflow_provider_pushmetrics.serving.backups.postgresql_dump import (
@@ -42,14 +46,14 @@ RESTORE_LOCK = 7_305_816
 
 def restore(settings: ServiceSettings, archive: Path) -> int:
     """
-    Restore a backup, with ids for what is new that Airflow does not know.
+    Restore a backup as another installation, with ids for what is new that Airflow does not know.
 
     The database is last: without it, no service starts on half of a backup. What a failed restore has
     written is deleted. One restore at a time writes to a place.
 
     :return: The number of results.
-    :raises PushMetricsConfigurationError: if the place is not empty, the backup cannot be used, or a part of
-        it cannot be written. The message says what is left, if anything is.
+    :raises PushMetricsConfigurationError: if the place is not empty, or another installation's, the backup
+        cannot be used, or a part of it cannot be written. The message says what is left, if anything is.
     """
     engine = "postgresql" if settings.database_url else "sqlite"
     make_data_dir(settings.data_dir)
@@ -66,12 +70,12 @@ def restore(settings: ServiceSettings, archive: Path) -> int:
         files = [file.removeprefix(RESULTS) for file in manifest.files if file.startswith(RESULTS)]
         _require_empty(settings, results)  # another restore may have ended meanwhile
         written: list[str] = []
-        with _delete_after_failure(results, written):
+        with _claim(results) as installation, _delete_after_failure(results, written):
             for file in files:
                 written.append(file)
                 results.put(file, staged / RESULTS / file)
             sync_folder(settings.data_dir)  # the folder of the results may be new
-            _restore_database(settings, database, staged, manifest)
+            _restore_database(settings, database, staged, manifest, installation)
         return len(files)
 
 
@@ -83,14 +87,27 @@ def _require_empty(settings: ServiceSettings, results: ResultStore) -> None:
         )
 
 
+@contextmanager
+def _claim(results: ResultStore) -> Iterator[str]:
+    """Mark the place of results as that of a new installation, until a failure."""
+    installation = generate_uid()
+    claim_results(results, installation)
+    try:
+        yield installation
+    except BaseException:
+        with suppress(ObjectStoreError):  # the error says that it is away
+            results.delete_owner(installation)
+        raise
+
+
 def _restore_database(
-    settings: ServiceSettings, database: Database | None, staged: Path, manifest: Manifest
+    settings: ServiceSettings, database: Database | None, staged: Path, manifest: Manifest, installation: str
 ) -> None:
     spare = count_spare_ids(manifest.contents.created_on, get_now())
     if database is not None:
-        load_into_postgresql(database, staged / DUMP_NAME, manifest.contents.schema, spare)
+        load_into_postgresql(database, staged / DUMP_NAME, manifest.contents.schema, spare, installation)
         return
-    skip_ids_in_sqlite(staged / COPY_NAME, list_tables(), spare)
+    _change_copy(staged / COPY_NAME, spare, installation)
     try:
         name_new_file(staged / COPY_NAME, settings.database_file)
     except FileExistsError:
@@ -103,6 +120,18 @@ def _restore_database(
     except BaseException:  # an interrupt, too: its results are deleted
         settings.database_file.unlink()
         raise
+
+
+def _change_copy(file: Path, spare: int, installation: str) -> None:
+    try:
+        with closing(sqlite3.connect(file)) as opened, opened:
+            skip_ids_in_sqlite(opened, list_tables(), spare)
+            set_in_sqlite(opened, installation)
+    except sqlite3.Error as error:
+        raise PushMetricsConfigurationError(
+            f"the database of the backup cannot be written to {str(file.parent)!r}: {error}. Choose another"
+            " place, or free some space."
+        ) from None
 
 
 @contextmanager

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -41,21 +39,10 @@ def count_spare_ids(created_on: str, now: datetime) -> int:
     return ID_GAP + max(0, int((now - datetime.fromisoformat(created_on)).total_seconds()))
 
 
-def skip_ids_in_sqlite(file: Path, tables: Sequence[str], count: int) -> None:
-    """
-    Leave out ids in a file that no service uses.
-
-    :raises PushMetricsConfigurationError: if it cannot be written.
-    """
-    try:
-        with closing(sqlite3.connect(file)) as opened, opened:
-            opened.execute(SKIP, (count,))
-            opened.executemany(BEGIN, [(name, count, name) for name in tables])
-    except sqlite3.Error as error:
-        raise PushMetricsConfigurationError(
-            f"the database of the backup cannot be written to {str(file.parent)!r}: {error}. Choose another"
-            " place, or free some space."
-        ) from None
+def skip_ids_in_sqlite(connection: sqlite3.Connection, tables: Sequence[str], count: int) -> None:
+    """Leave out ids."""
+    connection.execute(SKIP, (count,))
+    connection.executemany(BEGIN, [(name, count, name) for name in tables])
 
 
 def skip_ids_in_postgresql(session: Session, tables: Sequence[str], count: int) -> None:

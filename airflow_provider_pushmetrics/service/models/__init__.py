@@ -23,6 +23,7 @@ from airflow_provider_pushmetrics.service.models.deliveries import (
     RetiredSecret,
     Subscription,
 )
+from airflow_provider_pushmetrics.service.models.installations import Installation
 from airflow_provider_pushmetrics.service.models.messages import OutgoingMessage
 from airflow_provider_pushmetrics.service.models.reports import (
     Block,
@@ -46,8 +47,8 @@ from airflow_provider_pushmetrics.service.models.workers import Worker, WorkSign
 # fmt: off
 __all__ = [
     "AnyRun", "ApiToken", "Base", "Block", "BlockResult", "DataSource", "DeletedFolder", "DeletedRows",
-    "Delivery", "DeliveryAttempt", "EndedSession", "Membership", "OutboxEvent", "OutgoingMessage",
-    "Query", "Report", "ReportSchedule", "ReportTrigger", "RetiredSecret", "RowCount", "Run", "RunLogEntry",
-    "StandaloneQueryRun", "Subscription", "User", "WorkSignal", "Worker", "Workspace",
+    "Delivery", "DeliveryAttempt", "EndedSession", "Installation", "Membership", "OutboxEvent",
+    "OutgoingMessage", "Query", "Report", "ReportSchedule", "ReportTrigger", "RetiredSecret", "RowCount",
+    "Run", "RunLogEntry", "StandaloneQueryRun", "Subscription", "User", "WorkSignal", "Worker", "Workspace",
 ]
 # fmt: on

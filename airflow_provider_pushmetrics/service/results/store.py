@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from airflow_provider_pushmetrics.service.datasources.base import RowBatches
 from airflow_provider_pushmetrics.service.results.columns import read_rows
-from airflow_provider_pushmetrics.service.results.files.base import FoundFile, ResultFiles
+from airflow_provider_pushmetrics.service.results.files.base import OWNERS, FoundFile, ResultFiles
 from airflow_provider_pushmetrics.service.results.files.folder import FolderFiles, delete_older
 from airflow_provider_pushmetrics.service.results.files.objects import ObjectFiles
 from airflow_provider_pushmetrics.service.results.result_writer import write_parquet
@@ -28,7 +28,7 @@ from airflow_provider_pushmetrics.service.results.stored_result import (
     ResultGoneError,
     StoredResult,
 )
-from airflow_provider_pushmetrics.service.storage.ids import generate_uid
+from airflow_provider_pushmetrics.service.storage.ids import generate_uid, is_uid
 from airflow_provider_pushmetrics.service.storage.object_store import ObjectStore, ObjectStoreError
 from airflow_provider_pushmetrics.serving.private_files import make_private_folder, open_private
 
@@ -57,6 +57,7 @@ class ResultStore:
     """
 
     def __init__(self, folder: Path, files: ResultFiles | None = None) -> None:
+        self._folder = folder
         self._unfinished = folder / UNFINISHED
         is_new = not folder.exists()
         self._files: ResultFiles = files or FolderFiles(folder)
@@ -155,6 +156,41 @@ class ResultStore:
     def has_any(self) -> bool:
         """Return whether there are results."""
         return self._files.has_any()
+
+    def list_owners(self) -> list[str]:
+        """List the uids of the installations that have marked the place."""
+        return sorted(name for name in self._files.list_names(OWNERS) if is_uid(name))
+
+    def add_owner(self, uid: str, note: str) -> None:
+        """
+        Mark the place as that of an installation, with a note for people.
+
+        :raises ObjectStoreError: if the object storage does not take it.
+        """
+        folder = self._folder / OWNERS  # a folder that gets one for unfinished files looks like one in use
+        make_private_folder(folder)
+        path = folder / f"{generate_uid()}{PARTIAL}"
+        try:
+            with open_private(path, "w", encoding="utf-8") as file:
+                file.write(f"{note}\n")
+            self._files.put(f"{OWNERS}/{uid}", path)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def read_owner(self, uid: str) -> str:
+        """Read the note of a mark."""
+        try:
+            return self.read_bytes(f"{OWNERS}/{uid}").decode(errors="replace").strip()
+        except ResultGoneError:
+            return "just deleted"
+
+    def delete_owner(self, uid: str) -> None:
+        """
+        Delete the mark of an installation.
+
+        :raises ObjectStoreError: if the object storage does not answer.
+        """
+        self._files.delete([f"{OWNERS}/{uid}"])
 
     def open(self, name: str) -> StoredResult:
         """

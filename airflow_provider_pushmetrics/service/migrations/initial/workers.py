@@ -1,4 +1,4 @@
-"""Workers."""
+"""The installation, and its workers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,18 @@ from airflow_provider_pushmetrics.service.migrations.initial.definitions import 
 
 def create_tables() -> None:
     """Create the tables with their indexes."""
+    _create_installation()
     _create_worker()
     _create_work_signal()
+
+
+def _create_installation() -> None:
+    create(
+        "installation",
+        column("uid", sa.String(32)),
+        unique("installation", "uid"),
+        is_entity=False,
+    )
 
 
 def _create_worker() -> None:

@@ -16,6 +16,10 @@ ROWS_ENDING, PICTURES_ENDING = ".parquet", ".zip"
 ENDINGS = (ROWS_ENDING, PICTURES_ENDING)
 
 
+OWNERS = "owner"
+"""The folder of the marks of installations: texts whose names are their uids."""
+
+
 @dataclass(frozen=True)
 class FoundFile:
     """
@@ -50,6 +54,9 @@ class ResultFiles(Protocol):
 
     def put(self, name: str, path: Path) -> None:
         """Take over a file of this machine: it is there whole when this returns, or not at all."""
+
+    def list_names(self, folder: str) -> Iterable[str]:
+        """List the names of the files in a folder."""
 
     def find(self, name: str) -> FoundFile | None:
         """Find a file; None if it was deleted."""

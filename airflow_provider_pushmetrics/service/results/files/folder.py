@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from airflow_provider_pushmetrics.service.results.files.base import ENDINGS, FoundFile
+from airflow_provider_pushmetrics.service.results.files.base import ENDINGS, OWNERS, FoundFile
 from airflow_provider_pushmetrics.service.results.stored_result import ResultAwayError
 from airflow_provider_pushmetrics.serving.private_files import make_private_folder, sync_folder
 
@@ -40,6 +40,12 @@ class FolderFiles:
         _rename_into_folder(path, target)
         for folder in (target.parent, self._folder):
             sync_folder(folder)
+
+    def list_names(self, folder: str) -> list[str]:
+        try:
+            return [path.name for path in (self._folder / folder).iterdir()]
+        except FileNotFoundError:
+            return []
 
     def find(self, name: str) -> FoundFile | None:
         path = self._folder / name
@@ -94,7 +100,8 @@ class FolderFiles:
 
     def _is_empty(self) -> bool:
         with os.scandir(self._folder) as entries:  # raises if there is none
-            return next(entries, None) is None
+            # A mark says nothing: a service that starts without the file system writes one.
+            return all(entry.name == OWNERS for entry in entries)
 
     def _list(self) -> Iterator[Path]:
         return (path for path in self._folder.glob("*/*") if path.name.endswith(ENDINGS))

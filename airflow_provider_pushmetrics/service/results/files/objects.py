@@ -71,6 +71,9 @@ class ObjectFiles:
         self._store.upload(name, path)
         path.unlink()
 
+    def list_names(self, folder: str) -> list[str]:
+        return [one.name.removeprefix(f"{folder}/") for one in self._store.list(folder)]
+
     def find(self, name: str) -> FoundFile | None:
         try:
             file = self._store.open(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from airflow_provider_pushmetrics.service.maintenance.restore import restore
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.data_folder import lock_folder
 from tests.fakes.archive_reading import act_when_an_archive_is_read
-from tests.integration.service.maintenance.test_backup import restored_url, run_command
+from tests.integration.service.conftest import run_parts
+from tests.integration.service.maintenance.test_backup import KEY, restored_url, run_command
 from tests.integration.service.maintenance.test_failed_restore import (
     RUNS,
     archive,
@@ -42,6 +44,44 @@ async def test_second_restore_to_a_place_is_refused_and_the_first_one_is_whole(
     assert ("another restore to this database is running" in refusal) == (restored_url is not None)
     assert len(list_results(settings.data_dir)) == RUNS
     check_restored(settings)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_restore_of_another_database_to_the_same_results_is_refused_and_the_first_one_is_whole(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one begins when the first one has found the place empty, and written no result."""
+    shared = (tmp_path / "shared").as_uri()
+    first, second = (ServiceSettings(tmp_path / name, results_url=shared) for name in ("target", "other"))
+    refusals: list[str] = []
+
+    def restore_too() -> None:
+        with pytest.raises(PushMetricsConfigurationError) as refused:
+            restore(second, archive)
+        refusals.append(str(refused.value))
+
+    act_when_a_result_is_put(monkeypatch, restore_too)
+    assert restore(first, archive) == RUNS
+    (refusal,) = refusals
+    assert "has the results of another installation" in refusal
+    assert "Choose another place with --results-url" in refusal
+    assert len(list((tmp_path / "shared").glob("*/*.parquet"))) == RUNS
+    assert not second.database_file.exists()
+    check_restored(first)
+    with run_parts(first.data_dir, results_url=shared, secret_keys=(KEY,)) as parts:
+        assert len(parts.results.list_owners()) == 1
+
+
+def act_when_a_result_is_put(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Act once, before the next result gets its name."""
+    rename, due = Path.rename, [act]
+
+    def rename_(path: Path, target: Path) -> Path:
+        if due and target.suffix == ".parquet":
+            due.pop()()
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename_)
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)

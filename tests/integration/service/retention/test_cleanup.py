@@ -409,6 +409,6 @@ async def test_results_that_no_row_names_are_deleted_a_day_after_they_were_writt
     in_two_days = (datetime.now(UTC) + timedelta(days=2)).timestamp()
     os.utime(kept[2], (in_two_days, in_two_days))
     clean(own.parts, 2, keep_days=0)
-    assert sorted(folder.glob("*/*")) == sorted([*recorded, *kept])
+    assert sorted(folder.glob("*-*/*")) == sorted([*recorded, *kept])
     assert len(recorded) == 2
     read_accepted(await own.client.post(f"/api/v1/noteflow_run/{unfinished_id}/cancel"))

@@ -207,6 +207,18 @@ CREATE SEQUENCE public.ended_session_id_seq
     NO MAXVALUE
     CACHE 1;
 ALTER SEQUENCE public.ended_session_id_seq OWNED BY public.ended_session.id;
+CREATE TABLE public.installation (
+    uid character varying(32) NOT NULL,
+    id integer NOT NULL
+);
+CREATE SEQUENCE public.installation_id_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.installation_id_seq OWNED BY public.installation.id;
 CREATE TABLE public.membership (
     user_id integer NOT NULL,
     workspace_id integer NOT NULL,
@@ -546,6 +558,7 @@ ALTER TABLE ONLY public.deleted_rows ALTER COLUMN id SET DEFAULT nextval('public
 ALTER TABLE ONLY public.delivery ALTER COLUMN id SET DEFAULT nextval('public.delivery_id_seq'::regclass);
 ALTER TABLE ONLY public.delivery_attempt ALTER COLUMN id SET DEFAULT nextval('public.delivery_attempt_id_seq'::regclass);
 ALTER TABLE ONLY public.ended_session ALTER COLUMN id SET DEFAULT nextval('public.ended_session_id_seq'::regclass);
+ALTER TABLE ONLY public.installation ALTER COLUMN id SET DEFAULT nextval('public.installation_id_seq'::regclass);
 ALTER TABLE ONLY public.membership ALTER COLUMN id SET DEFAULT nextval('public.membership_id_seq'::regclass);
 ALTER TABLE ONLY public.message ALTER COLUMN id SET DEFAULT nextval('public.message_id_seq'::regclass);
 ALTER TABLE ONLY public.outbox_event ALTER COLUMN id SET DEFAULT nextval('public.outbox_event_id_seq'::regclass);
@@ -562,45 +575,46 @@ ALTER TABLE ONLY public.webhook_subscription ALTER COLUMN id SET DEFAULT nextval
 ALTER TABLE ONLY public.work_signal ALTER COLUMN id SET DEFAULT nextval('public.work_signal_id_seq'::regclass);
 ALTER TABLE ONLY public.worker ALTER COLUMN id SET DEFAULT nextval('public.worker_id_seq'::regclass);
 ALTER TABLE ONLY public.workspace ALTER COLUMN id SET DEFAULT nextval('public.workspace_id_seq'::regclass);
-INSERT INTO public.api_token VALUES (1, 1, 'bootstrap', '9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058', NULL, NULL, NULL, 'opccgOkMzGFN', '2026-11-28 04:39:05.129346+00', 1);
-INSERT INTO public.api_token VALUES (1, 1, 'of a user', '862dfc0094a3bc473cd15210ef4c0480108c57f5debca72f6d37922f9e873071', 'pmpat_aFDBKL', NULL, NULL, 'CVVVLrXrSQYr', '2026-11-28 04:39:05.250707+00', 2);
-INSERT INTO public.app_user VALUES ('admin@localhost', 'Admin', '', '2026-11-28 04:39:08.226977+00', 'SePa3X876Uzi', '2026-11-28 04:39:05.126058+00', 1);
-INSERT INTO public.block VALUES (1, 0, 'parameter', 'month', NULL, '{"default": 1, "type": "integer", "required": false}', 'C3dQw3IBcDKk', '2026-11-28 04:39:05.218878+00', 1);
-INSERT INTO public.block VALUES (1, 1, 'parameter', 'text', NULL, '{"default": "{}", "type": "text", "required": false}', 'xt7IT1Jx0FgA', '2026-11-28 04:39:05.224847+00', 2);
-INSERT INTO public.block VALUES (1, 2, 'sql', 'q', NULL, '{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}', 'NKELjuH98KG3', '2026-11-28 04:39:05.226319+00', 3);
-INSERT INTO public.block_result VALUES (1, NULL, 2, 'xt7IT1Jx0FgA', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-28 04:39:05.314545+00', '2026-11-28 04:39:05.318477+00', 1);
-INSERT INTO public.block_result VALUES (1, NULL, 1, 'C3dQw3IBcDKk', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-28 04:39:05.312987+00', '2026-11-28 04:39:05.324741+00', 2);
-INSERT INTO public.block_result VALUES (1, NULL, 3, 'NKELjuH98KG3', 1, 2, 'q', 'sql', 'success', NULL, NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', 1, 'run-1/NKELjuH98KG3-UAGqbXObfRmx.parquet', 10000000, 3600, false, '2026-11-28 04:39:05.328551+00', '2026-11-28 04:39:05.344999+00', 3);
-INSERT INTO public.block_result VALUES (2, NULL, 1, 'C3dQw3IBcDKk', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-28 04:39:05.438245+00', '2026-11-28 04:39:05.440227+00', 4);
-INSERT INTO public.block_result VALUES (2, NULL, 2, 'xt7IT1Jx0FgA', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-28 04:39:05.438876+00', '2026-11-28 04:39:05.442114+00', 5);
-INSERT INTO public.block_result VALUES (2, NULL, 3, 'NKELjuH98KG3', 1, 2, 'q', 'sql', 'failed', 'malformed JSON', NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', NULL, NULL, 10000000, 3600, false, '2026-11-28 04:39:05.444414+00', '2026-11-28 04:39:05.451237+00', 6);
-INSERT INTO public.data_source VALUES (1, 'empty H7jsMw5bBAuv', 'sqlite', 'gAAAAABrClrpJfFeOqP5VqPQv-SbIoq-dQgKfsclI7XyObtfQhjviCVyJ3O8LyARfXR6Rr7QG4Ni7Ms9n2_bk2v5b0ddFQFaXY5j4FsvV-gmkqTStLySvQ0=', 'j8L1m7IxcqSg', '2026-11-28 04:39:05.211829+00', 1);
-INSERT INTO public.delivery VALUES (1, 1, 1, 'report.run', 'delivered', 1, 0, NULL, '2026-11-28 04:39:05.352673+00', '2026-11-28 04:39:05.404072+00', 'bURMBH2AhtAw', '2026-11-28 04:39:05.354133+00', 1);
-INSERT INTO public.delivery VALUES (1, 2, 1, 'report.run', 'delivered', 1, 0, NULL, '2026-11-28 04:39:05.456883+00', '2026-11-28 04:39:05.47437+00', 'UaqpHk6MMPpn', '2026-11-28 04:39:05.457091+00', 2);
-INSERT INTO public.delivery_attempt VALUES (1, 1, '2026-11-28 04:39:05.369291+00', 29, 202, NULL, '{"id": 1, "outcome": "accepted"}', 1);
-INSERT INTO public.delivery_attempt VALUES (2, 1, '2026-11-28 04:39:05.46313+00', 9, 202, NULL, '{"id": 2, "outcome": "accepted"}', 2);
+INSERT INTO public.api_token VALUES (1, 1, 'bootstrap', '9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058', NULL, NULL, NULL, 'G3I7CZ6RdeD9', '2026-11-28 08:08:36.46527+00', 1);
+INSERT INTO public.api_token VALUES (1, 1, 'of a user', '72a7cf770a0b2bcdf3e7ce9bf58455af8820d37edf37530d30c2b97b3c8dac25', 'pmpat_2jEpz3', NULL, NULL, 'XXJ3b5G4ZZQC', '2026-11-28 08:08:38.981537+00', 2);
+INSERT INTO public.app_user VALUES ('admin@localhost', 'Admin', '', '2026-11-28 08:08:47.743478+00', 'McTJrUGSopRq', '2026-11-28 08:08:36.244001+00', 1);
+INSERT INTO public.block VALUES (1, 0, 'parameter', 'month', NULL, '{"default": 1, "type": "integer", "required": false}', 'YzLkOATmPgF4', '2026-11-28 08:08:38.291658+00', 1);
+INSERT INTO public.block VALUES (1, 1, 'parameter', 'text', NULL, '{"default": "{}", "type": "text", "required": false}', 'aYWkIwO58udU', '2026-11-28 08:08:38.349637+00', 2);
+INSERT INTO public.block VALUES (1, 2, 'sql', 'q', NULL, '{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}', 'X7HobLlnwZhk', '2026-11-28 08:08:38.403853+00', 3);
+INSERT INTO public.block_result VALUES (1, NULL, 1, 'YzLkOATmPgF4', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-28 08:08:40.786416+00', '2026-11-28 08:08:40.889128+00', 1);
+INSERT INTO public.block_result VALUES (1, NULL, 2, 'aYWkIwO58udU', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-28 08:08:40.822601+00', '2026-11-28 08:08:40.92562+00', 2);
+INSERT INTO public.block_result VALUES (1, NULL, 3, 'X7HobLlnwZhk', 1, 2, 'q', 'sql', 'success', NULL, NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', 1, 'run-1/X7HobLlnwZhk-XxbhRmqX5bFG.parquet', 10000000, 3600, false, '2026-11-28 08:08:40.96993+00', '2026-11-28 08:08:41.272735+00', 3);
+INSERT INTO public.block_result VALUES (2, NULL, 1, 'YzLkOATmPgF4', NULL, 0, 'month', 'parameter', 'success', NULL, NULL, NULL, '14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11', NULL, NULL, NULL, NULL, false, '2026-11-28 08:08:42.22148+00', '2026-11-28 08:08:42.493438+00', 4);
+INSERT INTO public.block_result VALUES (2, NULL, 2, 'aYWkIwO58udU', NULL, 1, 'text', 'parameter', 'success', NULL, NULL, NULL, '75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833', NULL, NULL, NULL, NULL, false, '2026-11-28 08:08:42.493798+00', '2026-11-28 08:08:42.5921+00', 5);
+INSERT INTO public.block_result VALUES (2, NULL, 3, 'X7HobLlnwZhk', 1, 2, 'q', 'sql', 'failed', 'malformed JSON', NULL, NULL, '14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9', NULL, NULL, 10000000, 3600, false, '2026-11-28 08:08:42.648751+00', '2026-11-28 08:08:42.769258+00', 6);
+INSERT INTO public.data_source VALUES (1, 'empty FbSA0IFsWXje', 'sqlite', 'gAAAAABrCowGGoqAGJteVL90d6IaBTS-_JpHMj3e70_qjDF7saJRtwTLUC1xUGAE7wslFZ9ORN5aj4-6zIrmYmoDz5_Qx_dCuHalL-CYP1Nu4lUcsUYlpXk=', 'jVtF7JHRJbtF', '2026-11-28 08:08:38.223152+00', 1);
+INSERT INTO public.delivery VALUES (1, 1, 1, 'report.run', 'delivered', 1, 0, NULL, '2026-11-28 08:08:41.322479+00', '2026-11-28 08:08:41.635071+00', 'UyY8TMgVUAmY', '2026-11-28 08:08:41.324818+00', 1);
+INSERT INTO public.delivery VALUES (1, 2, 1, 'report.run', 'delivered', 1, 0, NULL, '2026-11-28 08:08:42.833265+00', '2026-11-28 08:08:43.094874+00', 'gFzAtlsD6gcL', '2026-11-28 08:08:42.853021+00', 2);
+INSERT INTO public.delivery_attempt VALUES (1, 1, '2026-11-28 08:08:41.490947+00', 137, 202, NULL, '{"id": 1, "outcome": "accepted"}', 1);
+INSERT INTO public.delivery_attempt VALUES (2, 1, '2026-11-28 08:08:42.93619+00', 95, 202, NULL, '{"id": 2, "outcome": "accepted"}', 2);
+INSERT INTO public.installation VALUES ('ywPSRJfKS3ri', 1);
 INSERT INTO public.membership VALUES (1, 1, 'Admin', 1);
-INSERT INTO public.outbox_event VALUES (1, 'report.run', 1, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:44783/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:44783/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-28T04:39:05+00:00"}', NULL, 'msg_aDLhCGqDxJo7t7jRArMEXCcu', '2026-11-28 04:39:05.350969+00', 1);
-INSERT INTO public.outbox_event VALUES (1, 'report.run', 2, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:44783/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:44783/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-28T04:39:05+00:00"}', NULL, 'msg_hEGgsQ46u3esxxzYdLbWUUUK', '2026-11-28 04:39:05.455028+00', 2);
+INSERT INTO public.outbox_event VALUES (1, 'report.run', 1, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:37681/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:37681/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-28T08:08:41+00:00"}', NULL, 'msg_oWgvsNRIXq4sXDFu8Sp5r7fX', '2026-11-28 08:08:41.297551+00', 1);
+INSERT INTO public.outbox_event VALUES (1, 'report.run', 2, '{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:37681/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:37681/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-28T08:08:42+00:00"}', NULL, 'msg_NYJbDK4k5FjziiSGXAYxM5rz', '2026-11-28 08:08:42.816477+00', 2);
 INSERT INTO public.pushmetrics_service_version VALUES ('0.1_0001');
-INSERT INTO public.query VALUES (1, 3, 'ALdT26Ppf0PU', '2026-11-28 04:39:05.227341+00', 1);
-INSERT INTO public.report VALUES (1, 'Made by a test', '', 'report', NULL, 'UTC', NULL, '2026-11-28 04:39:05.215993+00', 'ynSFF9lRP7T7', '2026-11-28 04:39:05.216021+00', 1);
-INSERT INTO public.run VALUES (1, 1, 'success', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', NULL, 'hWnnvkkDyRuZ', '2026-11-28 04:39:05.215993+00', 0, 'e8eb1171-d79e-4057-aad6-4464136fe111', NULL, 0, 1, NULL, NULL, NULL, NULL, '2026-11-28 04:39:05.299271+00', '2026-11-28 04:39:05.342308+00', NULL, 'd4kRajvTvlAw', '2026-11-28 04:39:05.271316+00', 1);
-INSERT INTO public.run VALUES (1, 1, 'failed', 'webhook', '{"text": "{"}', '{"month": 1, "text": "{"}', NULL, 'hWnnvkkDyRuZ', '2026-11-28 04:39:05.215993+00', 0, '3894aef9-6312-4f36-baee-cfa72bed3bf4', NULL, 0, 1, NULL, NULL, NULL, NULL, '2026-11-28 04:39:05.431989+00', '2026-11-28 04:39:05.449566+00', 'block ''q'': malformed JSON', 'Sdrdwbk12tgt', '2026-11-28 04:39:05.417191+00', 2);
-INSERT INTO public.run VALUES (1, 1, 'pending', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', 'b27f962ebe4c82286ed10ee20c1d734697928d1565156db3', NULL, NULL, 0, '793dc787-0b3c-4660-8f09-fd94bf1172e4', NULL, 0, 1, NULL, 'Airflow user_dag.run_report (run manual__2026-01-01, try 1)', NULL, NULL, NULL, NULL, NULL, 'dVZnkmEPPvEK', '2026-11-28 04:39:08.285766+00', 3);
-INSERT INTO public.run_log VALUES (1, 1, 'e8eb1171-d79e-4057-aad6-4464136fe111', NULL, 'INFO', 'the run begins', 'wtjnOG4sehvb', '2026-11-28 04:39:05.309113+00', 1);
-INSERT INTO public.run_log VALUES (1, 1, 'e8eb1171-d79e-4057-aad6-4464136fe111', 'xt7IT1Jx0FgA', 'INFO', 'block ''text'': success', 'v5nff6Hoe5t6', '2026-11-28 04:39:05.321137+00', 2);
-INSERT INTO public.run_log VALUES (1, 1, 'e8eb1171-d79e-4057-aad6-4464136fe111', 'C3dQw3IBcDKk', 'INFO', 'block ''month'': success', 'BUqfX8lHkf7Y', '2026-11-28 04:39:05.325928+00', 3);
-INSERT INTO public.run_log VALUES (1, 1, 'e8eb1171-d79e-4057-aad6-4464136fe111', 'NKELjuH98KG3', 'INFO', 'block ''q'': success, 1 rows', 'Z9oHKdPmTcgr', '2026-11-28 04:39:05.349837+00', 4);
-INSERT INTO public.run_log VALUES (1, 1, 'e8eb1171-d79e-4057-aad6-4464136fe111', NULL, 'INFO', 'the run ends: success', 'ClWa2alAxqy3', '2026-11-28 04:39:05.349843+00', 5);
-INSERT INTO public.run_log VALUES (1, 2, '3894aef9-6312-4f36-baee-cfa72bed3bf4', NULL, 'INFO', 'the run begins', 'LsxgDPwQOkPX', '2026-11-28 04:39:05.434253+00', 6);
-INSERT INTO public.run_log VALUES (1, 2, '3894aef9-6312-4f36-baee-cfa72bed3bf4', 'C3dQw3IBcDKk', 'INFO', 'block ''month'': success', 'ncdFf6PmRCo0', '2026-11-28 04:39:05.441451+00', 7);
-INSERT INTO public.run_log VALUES (1, 2, '3894aef9-6312-4f36-baee-cfa72bed3bf4', 'xt7IT1Jx0FgA', 'INFO', 'block ''text'': success', 'uVBwKN7dxyg4', '2026-11-28 04:39:05.442718+00', 8);
-INSERT INTO public.run_log VALUES (1, 2, '3894aef9-6312-4f36-baee-cfa72bed3bf4', 'NKELjuH98KG3', 'ERROR', 'block ''q'': failed, malformed JSON', 'OOF5uxXjpdm2', '2026-11-28 04:39:05.453463+00', 9);
-INSERT INTO public.run_log VALUES (1, 2, '3894aef9-6312-4f36-baee-cfa72bed3bf4', NULL, 'INFO', 'the run ends: failed', 'hEzoDTQs6c5M', '2026-11-28 04:39:05.453471+00', 10);
-INSERT INTO public.webhook VALUES (1, true, '80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261', 'gAAAAABrClrpytaOW7wAq1Hi9Wda4L9VN9lA5diWjaMQ7AHu7pfU261-OccnNwnahI2OPoVUel5aJVnYbXNrtQg8Nd6YFbDUQaZqykFnCd-TfCIdXM7kn5hd0pcB4qAZmCahDE_ONHWW', NULL, NULL, NULL, '2026-11-28 04:39:05.229309+00', 'h31JK4EbQmOt', '2026-11-28 04:39:05.229846+00', 1);
-INSERT INTO public.webhook_subscription VALUES (1, 'receiver', 'http://127.0.0.1:34421/webhooks/demo?token=sender-token-0123456789', '["report.run"]', true, 'gAAAAABrClrpqvjyP8mvVkxjHITLN5Qqs2yFzditRDO97puVAuro-02PuwLpnyiSi8ubNIImqgjh8HHNBINeVOxvUvj5XpFkUWNU71YrfY5_pznCqTf7c1SgUS2_HD7qIZ2qoz8b_P8oUkAEPWVTgr5IrtzysOuSFg==', NULL, '2026-11-28 04:39:05.242036+00', 1, NULL, NULL, NULL, 'j81YOPnfl1g7', '2026-11-28 04:39:05.242051+00', 1);
-INSERT INTO public.workspace VALUES ('Main Workspace', 'nSoS0GJCvPEI', '2026-11-28 04:39:05.127204+00', 1);
+INSERT INTO public.query VALUES (1, 3, 'Leuq5zQzAOZm', '2026-11-28 08:08:38.42062+00', 1);
+INSERT INTO public.report VALUES (1, 'Made by a test', '', 'report', NULL, 'UTC', NULL, '2026-11-28 08:08:38.259387+00', 'JtAvkhOsn6wn', '2026-11-28 08:08:38.259452+00', 1);
+INSERT INTO public.run VALUES (1, 1, 'success', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', NULL, 'KgJk3QWRavW0', '2026-11-28 08:08:38.259387+00', 0, 'edfbfcfd-010e-47c8-b8c2-e42ae4f85e16', NULL, 0, 1, NULL, NULL, NULL, NULL, '2026-11-28 08:08:40.662924+00', '2026-11-28 08:08:41.209055+00', NULL, 'CM4oDdKIDJk7', '2026-11-28 08:08:39.926665+00', 1);
+INSERT INTO public.run VALUES (1, 1, 'failed', 'webhook', '{"text": "{"}', '{"month": 1, "text": "{"}', NULL, 'KgJk3QWRavW0', '2026-11-28 08:08:38.259387+00', 0, '923fa7da-3c98-43cf-90a8-30a48f70ec80', NULL, 0, 1, NULL, NULL, NULL, NULL, '2026-11-28 08:08:42.152501+00', '2026-11-28 08:08:42.712134+00', 'block ''q'': malformed JSON', 'MqBS5jJu91Wo', '2026-11-28 08:08:41.815974+00', 2);
+INSERT INTO public.run VALUES (1, 1, 'pending', 'webhook', '{"month": 2}', '{"month": 2, "text": "{}"}', 'b27f962ebe4c82286ed10ee20c1d734697928d1565156db3', NULL, NULL, 0, 'f5f6e905-2db5-4450-922b-3db2fa8d9346', NULL, 0, 1, NULL, 'Airflow user_dag.run_report (run manual__2026-01-01, try 1)', NULL, NULL, NULL, NULL, NULL, 'bSQINqicnNpn', '2026-11-28 08:08:48.550354+00', 3);
+INSERT INTO public.run_log VALUES (1, 1, 'edfbfcfd-010e-47c8-b8c2-e42ae4f85e16', NULL, 'INFO', 'the run begins', 'J5VKy1bhencu', '2026-11-28 08:08:40.699981+00', 1);
+INSERT INTO public.run_log VALUES (1, 1, 'edfbfcfd-010e-47c8-b8c2-e42ae4f85e16', 'YzLkOATmPgF4', 'INFO', 'block ''month'': success', 'hveFLnavQesH', '2026-11-28 08:08:40.900815+00', 2);
+INSERT INTO public.run_log VALUES (1, 1, 'edfbfcfd-010e-47c8-b8c2-e42ae4f85e16', 'aYWkIwO58udU', 'INFO', 'block ''text'': success', 'NUSplTaD3eGC', '2026-11-28 08:08:40.93099+00', 3);
+INSERT INTO public.run_log VALUES (1, 1, 'edfbfcfd-010e-47c8-b8c2-e42ae4f85e16', 'X7HobLlnwZhk', 'INFO', 'block ''q'': success, 1 rows', 'QFcs8GMiDuFd', '2026-11-28 08:08:41.283287+00', 4);
+INSERT INTO public.run_log VALUES (1, 1, 'edfbfcfd-010e-47c8-b8c2-e42ae4f85e16', NULL, 'INFO', 'the run ends: success', 'PlL0yjA1BYpn', '2026-11-28 08:08:41.283294+00', 5);
+INSERT INTO public.run_log VALUES (1, 2, '923fa7da-3c98-43cf-90a8-30a48f70ec80', NULL, 'INFO', 'the run begins', 'XdJqbuBl5FAx', '2026-11-28 08:08:42.190746+00', 6);
+INSERT INTO public.run_log VALUES (1, 2, '923fa7da-3c98-43cf-90a8-30a48f70ec80', 'YzLkOATmPgF4', 'INFO', 'block ''month'': success', 'jOeswcc75MaG', '2026-11-28 08:08:42.507549+00', 7);
+INSERT INTO public.run_log VALUES (1, 2, '923fa7da-3c98-43cf-90a8-30a48f70ec80', 'aYWkIwO58udU', 'INFO', 'block ''text'': success', 'qFbQ2ZPlCzs5', '2026-11-28 08:08:42.603404+00', 8);
+INSERT INTO public.run_log VALUES (1, 2, '923fa7da-3c98-43cf-90a8-30a48f70ec80', 'X7HobLlnwZhk', 'ERROR', 'block ''q'': failed, malformed JSON', 'Y8rJUnvVEb4h', '2026-11-28 08:08:42.788638+00', 9);
+INSERT INTO public.run_log VALUES (1, 2, '923fa7da-3c98-43cf-90a8-30a48f70ec80', NULL, 'INFO', 'the run ends: failed', 'xPc5Hused5P7', '2026-11-28 08:08:42.788646+00', 10);
+INSERT INTO public.webhook VALUES (1, true, '80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261', 'gAAAAABrCowGeB46FBoow9aABwkjTIIzNcSN5i8iFbP6gVSDm8x_D65SdnjYCizhXvVyMJgDJUfDHHT7rw0gu_f79Jk-isziRPtt0aciS_YJlJQS-07VhoANfonPOIH2DEEeJmlVpv49', NULL, NULL, NULL, '2026-11-28 08:08:38.459165+00', 'XSJxI0dLzIYI', '2026-11-28 08:08:38.476161+00', 1);
+INSERT INTO public.webhook_subscription VALUES (1, 'receiver', 'http://127.0.0.1:35287/webhooks/demo?token=sender-token-0123456789', '["report.run"]', true, 'gAAAAABrCowGBjc2hWmhcfrRIr3dMM69OuyE27b4l-Mm1A5MbmOff7bGd1vBiOnraDzzMyyzkD1jHX_or9D3YaBfPN2SrD1IMtZqC5r_nBGIhLWnKYeAru2tGM_e3h8ZAwZ6eKayzWz6spApNjOJ-Y2takisqdiQmA==', NULL, '2026-11-28 08:08:38.749867+00', 1, NULL, NULL, NULL, 'S5r9yRgOqQja', '2026-11-28 08:08:38.788565+00', 1);
+INSERT INTO public.workspace VALUES ('Main Workspace', 'I0SR7Q4690up', '2026-11-28 08:08:36.330746+00', 1);
 SELECT pg_catalog.setval('public.api_token_id_seq', 2, true);
 SELECT pg_catalog.setval('public.app_user_id_seq', 1, true);
 SELECT pg_catalog.setval('public.block_id_seq', 3, true);
@@ -611,6 +625,7 @@ SELECT pg_catalog.setval('public.deleted_rows_id_seq', 1, false);
 SELECT pg_catalog.setval('public.delivery_attempt_id_seq', 2, true);
 SELECT pg_catalog.setval('public.delivery_id_seq', 2, true);
 SELECT pg_catalog.setval('public.ended_session_id_seq', 1, false);
+SELECT pg_catalog.setval('public.installation_id_seq', 1, false);
 SELECT pg_catalog.setval('public.membership_id_seq', 1, true);
 SELECT pg_catalog.setval('public.message_id_seq', 1, false);
 SELECT pg_catalog.setval('public.outbox_event_id_seq', 2, true);
@@ -647,6 +662,8 @@ ALTER TABLE ONLY public.delivery_attempt
     ADD CONSTRAINT pk_delivery_attempt PRIMARY KEY (id);
 ALTER TABLE ONLY public.ended_session
     ADD CONSTRAINT pk_ended_session PRIMARY KEY (id);
+ALTER TABLE ONLY public.installation
+    ADD CONSTRAINT pk_installation PRIMARY KEY (id);
 ALTER TABLE ONLY public.membership
     ADD CONSTRAINT pk_membership PRIMARY KEY (id);
 ALTER TABLE ONLY public.message
@@ -709,6 +726,8 @@ ALTER TABLE ONLY public.delivery
     ADD CONSTRAINT uq_delivery_uid UNIQUE (uid);
 ALTER TABLE ONLY public.ended_session
     ADD CONSTRAINT uq_ended_session_sid UNIQUE (sid);
+ALTER TABLE ONLY public.installation
+    ADD CONSTRAINT uq_installation_uid UNIQUE (uid);
 ALTER TABLE ONLY public.membership
     ADD CONSTRAINT uq_membership_user_id_workspace_id UNIQUE (user_id, workspace_id);
 ALTER TABLE ONLY public.message
@@ -743,6 +762,7 @@ ALTER TABLE ONLY public.worker
     ADD CONSTRAINT uq_worker_worker_id UNIQUE (worker_id);
 ALTER TABLE ONLY public.workspace
     ADD CONSTRAINT uq_workspace_uid UNIQUE (uid);
+CREATE INDEX ix_api_token_workspace_id ON public.api_token USING btree (workspace_id);
 CREATE INDEX ix_block_result_block ON public.block_result USING btree (block_id, id);
 CREATE INDEX ix_block_result_output ON public.block_result USING btree (finished_on, id) WHERE ((((type)::text = 'text'::text) OR ((type)::text = 'chart'::text)) AND (output IS NOT NULL));
 CREATE INDEX ix_deleted_folder_due_on ON public.deleted_folder USING btree (due_on);
@@ -769,6 +789,7 @@ CREATE INDEX ix_query_run_age ON public.query_run USING btree (workspace_id, cre
 CREATE INDEX ix_query_run_block_id ON public.query_run USING btree (block_id);
 CREATE INDEX ix_query_run_claimed ON public.query_run USING btree (worker_id) WHERE ((worker_id IS NOT NULL) AND (finished_on IS NULL));
 CREATE INDEX ix_query_run_query_id ON public.query_run USING btree (query_id);
+CREATE INDEX ix_query_run_report_id ON public.query_run USING btree (report_id);
 CREATE INDEX ix_query_run_status ON public.query_run USING btree (status);
 CREATE INDEX ix_query_run_waiting ON public.query_run USING btree (workspace_id, report_id, created_on, lost_workers) WHERE ((worker_id IS NULL) AND (finished_on IS NULL));
 CREATE INDEX ix_report_workspace_id ON public.report USING btree (workspace_id);
@@ -785,7 +806,9 @@ CREATE INDEX ix_run_report_id_list ON public.run USING btree (workspace_id, repo
 CREATE INDEX ix_run_status_list ON public.run USING btree (workspace_id, status, id);
 CREATE INDEX ix_run_waiting ON public.run USING btree (workspace_id, report_id, created_on, lost_workers) WHERE ((worker_id IS NULL) AND (finished_on IS NULL));
 CREATE INDEX ix_schedule_next_run_on ON public.schedule USING btree (next_run_on);
+CREATE INDEX ix_schedule_query_id ON public.schedule USING btree (query_id);
 CREATE INDEX ix_schedule_report_id ON public.schedule USING btree (report_id);
+CREATE INDEX ix_schedule_workspace_id ON public.schedule USING btree (workspace_id);
 CREATE INDEX ix_webhook_report_id ON public.webhook USING btree (report_id);
 CREATE INDEX ix_webhook_subscription_workspace_id ON public.webhook_subscription USING btree (workspace_id);
 CREATE INDEX ix_worker_beat_on ON public.worker USING btree (beat_on);

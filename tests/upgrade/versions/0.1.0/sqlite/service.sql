@@ -15,8 +15,8 @@ CREATE TABLE api_token (
 	CONSTRAINT fk_api_token_user_id FOREIGN KEY(user_id) REFERENCES app_user (id), 
 	CONSTRAINT fk_api_token_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "api_token" VALUES(1,1,'bootstrap','9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058',NULL,NULL,NULL,'ewVfUz7Zwr5q','2026-11-28 04:39:00.108110',1);
-INSERT INTO "api_token" VALUES(1,1,'of a user','908119f9b0ac54e91a77cc1f287adbb8d38ad8ed6a2b20786d3b2d0e6f938af4','pmpat_-5EO2D',NULL,NULL,'l7Ncp6n4UBBn','2026-11-28 04:39:00.209483',2);
+INSERT INTO "api_token" VALUES(1,1,'bootstrap','9c988efde756caa073cc389710a2fc30cf509de5d7973bb13118b9bc5c942058',NULL,NULL,NULL,'QJCfCfR08Pbw','2026-11-28 08:07:41.565743',1);
+INSERT INTO "api_token" VALUES(1,1,'of a user','844fe4cf66393849f152650defdbafc6d56056b14861bccebe6e7194e9e9273f','pmpat_fFc4RV',NULL,NULL,'p0kG44ks7ruI','2026-11-28 08:07:44.074613',2);
 CREATE TABLE app_user (
 	email VARCHAR(320) NOT NULL, 
 	first_name VARCHAR(255) NOT NULL, 
@@ -28,7 +28,7 @@ CREATE TABLE app_user (
 	CONSTRAINT uq_app_user_email UNIQUE (email), 
 	CONSTRAINT uq_app_user_uid UNIQUE (uid)
 );
-INSERT INTO "app_user" VALUES('admin@localhost','Admin','','2026-11-28 04:39:03.462483','D3CG8Ns8nj32','2026-11-28 04:39:00.105978',1);
+INSERT INTO "app_user" VALUES('admin@localhost','Admin','','2026-11-28 08:08:00.604290','sh1LXkPqgV8x','2026-11-28 08:07:41.448539',1);
 CREATE TABLE block (
 	report_id INTEGER NOT NULL, 
 	position INTEGER NOT NULL, 
@@ -43,9 +43,9 @@ CREATE TABLE block (
 	CONSTRAINT uq_block_uid UNIQUE (uid), 
 	CONSTRAINT fk_block_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE
 );
-INSERT INTO "block" VALUES(1,0,'parameter','month',NULL,'{"default": 1, "type": "integer", "required": false}','WkyHOwbyaDUT','2026-11-28 04:39:00.185485',1);
-INSERT INTO "block" VALUES(1,1,'parameter','text',NULL,'{"default": "{}", "type": "text", "required": false}','w8Hl8t4fJcvA','2026-11-28 04:39:00.186981',2);
-INSERT INTO "block" VALUES(1,2,'sql','q',NULL,'{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}','YGlsZdC9NWka','2026-11-28 04:39:00.187679',3);
+INSERT INTO "block" VALUES(1,0,'parameter','month',NULL,'{"default": 1, "type": "integer", "required": false}','VfBLszOhyVEv','2026-11-28 08:07:42.898790',1);
+INSERT INTO "block" VALUES(1,1,'parameter','text',NULL,'{"default": "{}", "type": "text", "required": false}','SN2ypATlTWZk','2026-11-28 08:07:42.990914',2);
+INSERT INTO "block" VALUES(1,2,'sql','q',NULL,'{"database_id": 1, "sql": "SELECT {{ month }} AS month, json({{ text }}) AS checked"}','NQmF1en1qEDi','2026-11-28 08:07:43.010348',3);
 CREATE TABLE block_result (
 	run_id INTEGER, 
 	query_run_id INTEGER, 
@@ -73,12 +73,12 @@ CREATE TABLE block_result (
 	CONSTRAINT fk_block_result_run_id FOREIGN KEY(run_id) REFERENCES run (id) ON DELETE CASCADE, 
 	CONSTRAINT fk_block_result_query_run_id FOREIGN KEY(query_run_id) REFERENCES query_run (id) ON DELETE CASCADE
 );
-INSERT INTO "block_result" VALUES(1,NULL,1,'WkyHOwbyaDUT',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-28 04:39:00.251872','2026-11-28 04:39:00.252872',1);
-INSERT INTO "block_result" VALUES(1,NULL,2,'w8Hl8t4fJcvA',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-28 04:39:00.253962','2026-11-28 04:39:00.254205',2);
-INSERT INTO "block_result" VALUES(1,NULL,3,'YGlsZdC9NWka',1,2,'q','sql','success',NULL,NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',1,'run-1/YGlsZdC9NWka-dhUZT7eBuJlL.parquet',10000000,3600,0,'2026-11-28 04:39:00.255770','2026-11-28 04:39:00.444195',3);
-INSERT INTO "block_result" VALUES(2,NULL,1,'WkyHOwbyaDUT',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-28 04:39:00.550676','2026-11-28 04:39:00.552479',4);
-INSERT INTO "block_result" VALUES(2,NULL,2,'w8Hl8t4fJcvA',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-28 04:39:00.554687','2026-11-28 04:39:00.555094',5);
-INSERT INTO "block_result" VALUES(2,NULL,3,'YGlsZdC9NWka',1,2,'q','sql','failed','malformed JSON',NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',NULL,NULL,10000000,3600,0,'2026-11-28 04:39:00.555533','2026-11-28 04:39:00.557545',6);
+INSERT INTO "block_result" VALUES(1,NULL,1,'VfBLszOhyVEv',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-28 08:07:44.984388','2026-11-28 08:07:44.986308',1);
+INSERT INTO "block_result" VALUES(1,NULL,2,'SN2ypATlTWZk',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-28 08:07:45.039360','2026-11-28 08:07:45.039999',2);
+INSERT INTO "block_result" VALUES(1,NULL,3,'NQmF1en1qEDi',1,2,'q','sql','success',NULL,NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',1,'run-1/NQmF1en1qEDi-qWACfgpq5Fo5.parquet',10000000,3600,0,'2026-11-28 08:07:45.076955','2026-11-28 08:07:50.101360',3);
+INSERT INTO "block_result" VALUES(2,NULL,1,'VfBLszOhyVEv',NULL,0,'month','parameter','success',NULL,NULL,NULL,'14382b02674afbfda1caba22c05bbecd1fb4adaa088e178d08e2c88b85d22c11',NULL,NULL,NULL,NULL,0,'2026-11-28 08:07:50.640449','2026-11-28 08:07:50.641324',4);
+INSERT INTO "block_result" VALUES(2,NULL,2,'SN2ypATlTWZk',NULL,1,'text','parameter','success',NULL,NULL,NULL,'75fef1ba63f7ccd373a210b529f9b1487809b37cf581139689f15217a636d833',NULL,NULL,NULL,NULL,0,'2026-11-28 08:07:50.656623','2026-11-28 08:07:50.657424',5);
+INSERT INTO "block_result" VALUES(2,NULL,3,'NQmF1en1qEDi',1,2,'q','sql','failed','malformed JSON',NULL,NULL,'14cb15ada36c23a8e8194aabfac4a72030d43f320a9bdc00594a02f5bfd8c0a9',NULL,NULL,10000000,3600,0,'2026-11-28 08:07:50.679346','2026-11-28 08:07:50.865456',6);
 CREATE TABLE data_source (
 	workspace_id INTEGER NOT NULL, 
 	name VARCHAR(255) NOT NULL, 
@@ -91,7 +91,7 @@ CREATE TABLE data_source (
 	CONSTRAINT uq_data_source_uid UNIQUE (uid), 
 	CONSTRAINT fk_data_source_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "data_source" VALUES(1,'empty OJmZHpDEZW2Z','sqlite','gAAAAABrClrkIpqk6A4zWrGParByhlQZokG_ymaXSFRq3Y7kC1xOPDzcuuXcWCmOAmG4XL6YZ3NCyMy4fQF2GQlqsDasW92vqKNxzRnoO7nqW5bugAZJ-aA=','QQCYksmgXqFO','2026-11-28 04:39:00.183872',1);
+INSERT INTO "data_source" VALUES(1,'empty JTcz2iT2BAO5','sqlite','gAAAAABrCovO0uqa0JMIe2s7hhOFDWgu0HrmD3V1ycS2aqzdtUWE9WLbWtJOG5_NR5b9xSx0iYTLhNf4xUKNKtdRP-DSLO7UYZ6N7S27K0UC4aGZKtM4z1Q=','QkeoXvAT4ZP6','2026-11-28 08:07:42.892443',1);
 CREATE TABLE deleted_folder (
 	kind VARCHAR(16) NOT NULL, 
 	run_id INTEGER NOT NULL, 
@@ -125,8 +125,8 @@ CREATE TABLE delivery (
 	CONSTRAINT fk_delivery_event_id FOREIGN KEY(event_id) REFERENCES outbox_event (id) ON DELETE CASCADE, 
 	CONSTRAINT fk_delivery_subscription_id FOREIGN KEY(subscription_id) REFERENCES webhook_subscription (id) ON DELETE CASCADE
 );
-INSERT INTO "delivery" VALUES(1,1,1,'report.run','delivered',1,0,NULL,'2026-11-28 04:39:00.448943','2026-11-28 04:39:00.503787','r2QYtgA7KBmA','2026-11-28 04:39:00.449377',1);
-INSERT INTO "delivery" VALUES(1,2,1,'report.run','delivered',1,0,NULL,'2026-11-28 04:39:00.558079','2026-11-28 04:39:00.599272','G1H68O7iE2FD','2026-11-28 04:39:00.558155',2);
+INSERT INTO "delivery" VALUES(1,1,1,'report.run','delivered',1,0,NULL,'2026-11-28 08:07:50.106234','2026-11-28 08:07:50.443801','OAXdxBFf7T7g','2026-11-28 08:07:50.106681',1);
+INSERT INTO "delivery" VALUES(1,2,1,'report.run','delivered',1,0,NULL,'2026-11-28 08:07:50.915744','2026-11-28 08:07:51.124195','nbJDS2ixUZ1O','2026-11-28 08:07:50.915889',2);
 CREATE TABLE delivery_attempt (
 	delivery_id INTEGER NOT NULL, 
 	number INTEGER NOT NULL, 
@@ -139,14 +139,20 @@ CREATE TABLE delivery_attempt (
 	CONSTRAINT uq_delivery_attempt_delivery_id_number UNIQUE (delivery_id, number), 
 	CONSTRAINT fk_delivery_attempt_delivery_id FOREIGN KEY(delivery_id) REFERENCES delivery (id) ON DELETE CASCADE
 );
-INSERT INTO "delivery_attempt" VALUES(1,1,'2026-11-28 04:39:00.495275',7,202,NULL,'{"id": 1, "outcome": "accepted"}',1);
-INSERT INTO "delivery_attempt" VALUES(2,1,'2026-11-28 04:39:00.595307',3,202,NULL,'{"id": 2, "outcome": "accepted"}',2);
+INSERT INTO "delivery_attempt" VALUES(1,1,'2026-11-28 08:07:50.393216',37,202,NULL,'{"id": 1, "outcome": "accepted"}',1);
+INSERT INTO "delivery_attempt" VALUES(2,1,'2026-11-28 08:07:51.044093',70,202,NULL,'{"id": 2, "outcome": "accepted"}',2);
 CREATE TABLE ended_session (
 	sid VARCHAR(32) NOT NULL, 
 	until DATETIME NOT NULL, 
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	CONSTRAINT uq_ended_session_sid UNIQUE (sid)
 );
+CREATE TABLE installation (
+	uid VARCHAR(32) NOT NULL, 
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
+	CONSTRAINT uq_installation_uid UNIQUE (uid)
+);
+INSERT INTO "installation" VALUES('InHEkspDSYlD',1);
 CREATE TABLE membership (
 	user_id INTEGER NOT NULL, 
 	workspace_id INTEGER NOT NULL, 
@@ -192,8 +198,8 @@ CREATE TABLE outbox_event (
 	CONSTRAINT uq_outbox_event_uid UNIQUE (uid), 
 	CONSTRAINT fk_outbox_event_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "outbox_event" VALUES(1,'report.run',1,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:35919/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:35919/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-28T04:39:00+00:00"}',NULL,'msg_lfTGiD4NCURHYuC4bMVMXa5f','2026-11-28 04:39:00.448184',1);
-INSERT INTO "outbox_event" VALUES(1,'report.run',2,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:35919/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:35919/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-28T04:39:00+00:00"}',NULL,'msg_uMWO4yaGbp7tKyacBWRXvbfV','2026-11-28 04:39:00.557991',2);
+INSERT INTO "outbox_event" VALUES(1,'report.run',1,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:37993/api/reports/1/run/1","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:37993/api/reports/1/queries/1/reportRun/1"}],"timestamp":"2026-11-28T08:07:50+00:00"}',NULL,'msg_EHsVNWR2G6PjcCe5s5i4l3hU','2026-11-28 08:07:50.105389',1);
+INSERT INTO "outbox_event" VALUES(1,'report.run',2,'{"event":"report.run","report_id":1,"report_name":"Made by a test","workspace_id":1,"workspace_name":"Main Workspace","report_notebook_outputs":"http://127.0.0.1:37993/api/reports/1/run/2","queries":[{"query_id":1,"query_name":"q","query_result":"http://127.0.0.1:37993/api/reports/1/queries/1/reportRun/2"}],"timestamp":"2026-11-28T08:07:50+00:00"}',NULL,'msg_muCR4VxBi6MAWChtV5sGfYTw','2026-11-28 08:07:50.915545',2);
 CREATE TABLE pushmetrics_service_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT pushmetrics_service_version_pkc PRIMARY KEY (version_num)
@@ -210,7 +216,7 @@ CREATE TABLE "query" (
 	CONSTRAINT fk_query_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE, 
 	CONSTRAINT fk_query_block_id FOREIGN KEY(block_id) REFERENCES block (id) ON DELETE CASCADE
 );
-INSERT INTO "query" VALUES(1,3,'ThShpkja0JHV','2026-11-28 04:39:00.188219',1);
+INSERT INTO "query" VALUES(1,3,'yQt1u88aXUp4','2026-11-28 08:07:43.011395',1);
 CREATE TABLE query_run (
 	workspace_id INTEGER NOT NULL, 
 	report_id INTEGER NOT NULL, 
@@ -255,7 +261,7 @@ CREATE TABLE report (
 	CONSTRAINT fk_report_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id), 
 	CONSTRAINT fk_report_owner_id FOREIGN KEY(owner_id) REFERENCES app_user (id)
 );
-INSERT INTO "report" VALUES(1,'Made by a test','','report',NULL,'UTC',NULL,'2026-11-28 04:39:00.184567','HIIe4cjg0nR4','2026-11-28 04:39:00.184578',1);
+INSERT INTO "report" VALUES(1,'Made by a test','','report',NULL,'UTC',NULL,'2026-11-28 08:07:42.897283','jymFf3NyDH3Z','2026-11-28 08:07:42.897313',1);
 CREATE TABLE retired_secret (
 	subscription_id INTEGER NOT NULL, 
 	secret_encrypted TEXT NOT NULL, 
@@ -302,9 +308,9 @@ CREATE TABLE run (
 	CONSTRAINT fk_run_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id), 
 	CONSTRAINT fk_run_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE
 );
-INSERT INTO "run" VALUES(1,1,'success','webhook','{"month": 2}','{"month": 2, "text": "{}"}',NULL,'hBio2X1Dv5Jv','2026-11-28 04:39:00.184567',0,'9bfd6655-984c-4895-9d05-9f0c12d0f5fc',NULL,0,1,NULL,NULL,NULL,NULL,'2026-11-28 04:39:00.250107','2026-11-28 04:39:00.443059',NULL,'FDo1Oc6Q31ls','2026-11-28 04:39:00.218089',1);
-INSERT INTO "run" VALUES(1,1,'failed','webhook','{"text": "{"}','{"month": 1, "text": "{"}',NULL,'hBio2X1Dv5Jv','2026-11-28 04:39:00.184567',0,'4bdf7863-4b15-46fa-8d60-8a8d06a6b8f7',NULL,0,1,NULL,NULL,NULL,NULL,'2026-11-28 04:39:00.547813','2026-11-28 04:39:00.557292','block ''q'': malformed JSON','rkRcb9jwnCAG','2026-11-28 04:39:00.509258',2);
-INSERT INTO "run" VALUES(1,1,'pending','webhook','{"month": 2}','{"month": 2, "text": "{}"}','b27f962ebe4c82286ed10ee20c1d734697928d1565156db3',NULL,NULL,0,'98aef333-99fc-4193-9627-e96e742f9825',NULL,0,1,NULL,'Airflow user_dag.run_report (run manual__2026-01-01, try 1)',NULL,NULL,NULL,NULL,NULL,'D3ViQLmZzaUk','2026-11-28 04:39:03.508602',3);
+INSERT INTO "run" VALUES(1,1,'success','webhook','{"month": 2}','{"month": 2, "text": "{}"}',NULL,'tUpNgzbZGLT3','2026-11-28 08:07:42.897283',0,'d8d55026-8deb-48ee-9245-71e8db6cc35f',NULL,0,1,NULL,NULL,NULL,NULL,'2026-11-28 08:07:44.906330','2026-11-28 08:07:50.099587',NULL,'wHbasGm0WB3p','2026-11-28 08:07:44.279975',1);
+INSERT INTO "run" VALUES(1,1,'failed','webhook','{"text": "{"}','{"month": 1, "text": "{"}',NULL,'tUpNgzbZGLT3','2026-11-28 08:07:42.897283',0,'6b01401c-b69b-48ad-94f1-d2bfa1777cd8',NULL,0,1,NULL,NULL,NULL,NULL,'2026-11-28 08:07:50.591931','2026-11-28 08:07:50.860901','block ''q'': malformed JSON','hQiRApkiDctp','2026-11-28 08:07:50.529564',2);
+INSERT INTO "run" VALUES(1,1,'pending','webhook','{"month": 2}','{"month": 2, "text": "{}"}','b27f962ebe4c82286ed10ee20c1d734697928d1565156db3',NULL,NULL,0,'0816ce98-5bcc-4f59-96f1-aa8ac8587806',NULL,0,1,NULL,'Airflow user_dag.run_report (run manual__2026-01-01, try 1)',NULL,NULL,NULL,NULL,NULL,'ldqponA6wMIs','2026-11-28 08:08:01.016124',3);
 CREATE TABLE run_log (
 	workspace_id INTEGER NOT NULL, 
 	run_id INTEGER NOT NULL, 
@@ -319,16 +325,16 @@ CREATE TABLE run_log (
 	CONSTRAINT fk_run_log_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id), 
 	CONSTRAINT fk_run_log_run_id FOREIGN KEY(run_id) REFERENCES run (id) ON DELETE CASCADE
 );
-INSERT INTO "run_log" VALUES(1,1,'9bfd6655-984c-4895-9d05-9f0c12d0f5fc',NULL,'INFO','the run begins','CIMPMoRR2tcq','2026-11-28 04:39:00.251404',1);
-INSERT INTO "run_log" VALUES(1,1,'9bfd6655-984c-4895-9d05-9f0c12d0f5fc','WkyHOwbyaDUT','INFO','block ''month'': success','R96rU4QD2fEX','2026-11-28 04:39:00.253566',2);
-INSERT INTO "run_log" VALUES(1,1,'9bfd6655-984c-4895-9d05-9f0c12d0f5fc','w8Hl8t4fJcvA','INFO','block ''text'': success','EfbVIppL8gbh','2026-11-28 04:39:00.254362',3);
-INSERT INTO "run_log" VALUES(1,1,'9bfd6655-984c-4895-9d05-9f0c12d0f5fc','YGlsZdC9NWka','INFO','block ''q'': success, 1 rows','jnRrJWgxY0GF','2026-11-28 04:39:00.447706',4);
-INSERT INTO "run_log" VALUES(1,1,'9bfd6655-984c-4895-9d05-9f0c12d0f5fc',NULL,'INFO','the run ends: success','sw26KKiKtpdW','2026-11-28 04:39:00.447712',5);
-INSERT INTO "run_log" VALUES(1,2,'4bdf7863-4b15-46fa-8d60-8a8d06a6b8f7',NULL,'INFO','the run begins','WaQwINUIB5nL','2026-11-28 04:39:00.548174',6);
-INSERT INTO "run_log" VALUES(1,2,'4bdf7863-4b15-46fa-8d60-8a8d06a6b8f7','WkyHOwbyaDUT','INFO','block ''month'': success','Hiw5LfbFZljW','2026-11-28 04:39:00.552745',7);
-INSERT INTO "run_log" VALUES(1,2,'4bdf7863-4b15-46fa-8d60-8a8d06a6b8f7','w8Hl8t4fJcvA','INFO','block ''text'': success','iMmtH5veSqkv','2026-11-28 04:39:00.555258',8);
-INSERT INTO "run_log" VALUES(1,2,'4bdf7863-4b15-46fa-8d60-8a8d06a6b8f7','YGlsZdC9NWka','ERROR','block ''q'': failed, malformed JSON','fIvQz05PuFMe','2026-11-28 04:39:00.557856',9);
-INSERT INTO "run_log" VALUES(1,2,'4bdf7863-4b15-46fa-8d60-8a8d06a6b8f7',NULL,'INFO','the run ends: failed','GmESjT6Wm027','2026-11-28 04:39:00.557861',10);
+INSERT INTO "run_log" VALUES(1,1,'d8d55026-8deb-48ee-9245-71e8db6cc35f',NULL,'INFO','the run begins','BDMgF0LPU56g','2026-11-28 08:07:44.955515',1);
+INSERT INTO "run_log" VALUES(1,1,'d8d55026-8deb-48ee-9245-71e8db6cc35f','VfBLszOhyVEv','INFO','block ''month'': success','xMEeASO55byl','2026-11-28 08:07:44.987393',2);
+INSERT INTO "run_log" VALUES(1,1,'d8d55026-8deb-48ee-9245-71e8db6cc35f','SN2ypATlTWZk','INFO','block ''text'': success','qCviXFCeuxJQ','2026-11-28 08:07:45.040407',3);
+INSERT INTO "run_log" VALUES(1,1,'d8d55026-8deb-48ee-9245-71e8db6cc35f','NQmF1en1qEDi','INFO','block ''q'': success, 1 rows','vOQBSwncUzsV','2026-11-28 08:07:50.104524',4);
+INSERT INTO "run_log" VALUES(1,1,'d8d55026-8deb-48ee-9245-71e8db6cc35f',NULL,'INFO','the run ends: success','kIDP3p3mxDjm','2026-11-28 08:07:50.104531',5);
+INSERT INTO "run_log" VALUES(1,2,'6b01401c-b69b-48ad-94f1-d2bfa1777cd8',NULL,'INFO','the run begins','ybKSmujWvzy2','2026-11-28 08:07:50.624800',6);
+INSERT INTO "run_log" VALUES(1,2,'6b01401c-b69b-48ad-94f1-d2bfa1777cd8','VfBLszOhyVEv','INFO','block ''month'': success','DhWUuBSwL6Cx','2026-11-28 08:07:50.641663',7);
+INSERT INTO "run_log" VALUES(1,2,'6b01401c-b69b-48ad-94f1-d2bfa1777cd8','SN2ypATlTWZk','INFO','block ''text'': success','woW7Rcf3lHG1','2026-11-28 08:07:50.657740',8);
+INSERT INTO "run_log" VALUES(1,2,'6b01401c-b69b-48ad-94f1-d2bfa1777cd8','NQmF1en1qEDi','ERROR','block ''q'': failed, malformed JSON','pasGdPVt3nGq','2026-11-28 08:07:50.915313',9);
+INSERT INTO "run_log" VALUES(1,2,'6b01401c-b69b-48ad-94f1-d2bfa1777cd8',NULL,'INFO','the run ends: failed','fe1Q2aseETLd','2026-11-28 08:07:50.915324',10);
 CREATE TABLE schedule (
 	workspace_id INTEGER NOT NULL, 
 	report_id INTEGER NOT NULL, 
@@ -368,7 +374,7 @@ CREATE TABLE webhook (
 	CONSTRAINT uq_webhook_uid UNIQUE (uid), 
 	CONSTRAINT fk_webhook_report_id FOREIGN KEY(report_id) REFERENCES report (id) ON DELETE CASCADE
 );
-INSERT INTO "webhook" VALUES(1,1,'80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261','gAAAAABrClrkWEsY1lGVNXKIN2MRUM97k4DF8n9qxGSmq4P3OigT6UrbjEa-axe9eS2hNbrlfineOKUlpNodtrSIvP8eC7frMOUyIKAOf_brm6NVcrWu30lPBc8gLKgAF3yyjxbj5dyZ',NULL,NULL,NULL,'2026-11-28 04:39:00.188565','aijvC6KgRSjs','2026-11-28 04:39:00.189118',1);
+INSERT INTO "webhook" VALUES(1,1,'80d554de84c23f9657a7104a6bd8f166b9d187bf82e53c21776fe064d61fd261','gAAAAABrCovPTXNAmQm4X6d59Y8uF0a3p9hppnFsxG_XP-uPA1tQLBnLmgIauaiQcKmWn35w4Eiz4xpYrHPhal7Ekj1JnNIIUSO2KNR9ry0E8xzS8hoFWgAWoxhAwoomn-IZ2tU79Kbg',NULL,NULL,NULL,'2026-11-28 08:07:43.012055','qvnWT9rF47rO','2026-11-28 08:07:43.035948',1);
 CREATE TABLE webhook_subscription (
 	workspace_id INTEGER NOT NULL, 
 	name VARCHAR(255) NOT NULL, 
@@ -388,7 +394,7 @@ CREATE TABLE webhook_subscription (
 	CONSTRAINT uq_webhook_subscription_uid UNIQUE (uid), 
 	CONSTRAINT fk_webhook_subscription_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspace (id)
 );
-INSERT INTO "webhook_subscription" VALUES(1,'receiver','http://127.0.0.1:33689/webhooks/demo?token=sender-token-0123456789','["report.run"]',1,'gAAAAABrClrkv76ao34pjDfpDzs5TA1xdDcZpYUHMLjYnaWlSGYsLg0EvjKoRJc_Z9LGa4fgaJdU305gb31PRoj0e1W5HKq1dSxum9oKQNMnG94GTcqQHTjyjYIk09RCBDBT-SW_Os-LVBi520EkIKd1wnwvic5xuw==',NULL,'2026-11-28 04:39:00.204502',1,NULL,NULL,NULL,'rGXVJNijzDni','2026-11-28 04:39:00.204518',1);
+INSERT INTO "webhook_subscription" VALUES(1,'receiver','http://127.0.0.1:36923/webhooks/demo?token=sender-token-0123456789','["report.run"]',1,'gAAAAABrCovPEGrOyn7A_ojwXzhywlGSX6UjyBFGEqCPB9xSUOmlaq0eL9NCMhvozIG3hTdvfMAPOAMSv37eZq8hTYyc24gmOWxwI0th42qOz1dGaazDPrVM7L43XFeNLcjThcMyaulhUZVlWaX_exqzLIuXb7qvTQ==',NULL,'2026-11-28 08:07:43.924369',1,NULL,NULL,NULL,'e3oR2e4dqbpT','2026-11-28 08:07:43.928306',1);
 CREATE TABLE work_signal (
 	name VARCHAR(16) NOT NULL, 
 	version INTEGER NOT NULL, 
@@ -415,15 +421,18 @@ CREATE TABLE workspace (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	CONSTRAINT uq_workspace_uid UNIQUE (uid)
 );
-INSERT INTO "workspace" VALUES('Main Workspace','XFu9PqgIeBZX','2026-11-28 04:39:00.106482',1);
+INSERT INTO "workspace" VALUES('Main Workspace','EDi5OxfhBbKx','2026-11-28 08:07:41.449610',1);
 CREATE INDEX ix_ended_session_until ON ended_session (until);
+CREATE INDEX ix_api_token_workspace_id ON api_token (workspace_id);
 CREATE INDEX ix_membership_workspace_id ON membership (workspace_id);
 CREATE INDEX ix_worker_beat_on ON worker (beat_on);
 CREATE INDEX ix_report_workspace_id ON report (workspace_id);
 CREATE INDEX ix_query_report_id ON "query" (report_id);
 CREATE INDEX ix_webhook_report_id ON webhook (report_id);
 CREATE INDEX ix_schedule_next_run_on ON schedule (next_run_on);
+CREATE INDEX ix_schedule_query_id ON schedule (query_id);
 CREATE INDEX ix_schedule_report_id ON schedule (report_id);
+CREATE INDEX ix_schedule_workspace_id ON schedule (workspace_id);
 CREATE INDEX ix_run_flow_run_id ON run (flow_run_id);
 CREATE INDEX ix_run_age ON run (workspace_id, created_on);
 CREATE INDEX ix_run_list ON run (workspace_id, id);
@@ -433,6 +442,7 @@ CREATE INDEX ix_run_waiting ON run (workspace_id, report_id, created_on, lost_wo
 CREATE INDEX ix_run_claimed ON run (worker_id) WHERE worker_id IS NOT NULL AND finished_on IS NULL;
 CREATE INDEX ix_query_run_block_id ON query_run (block_id);
 CREATE INDEX ix_query_run_query_id ON query_run (query_id);
+CREATE INDEX ix_query_run_report_id ON query_run (report_id);
 CREATE INDEX ix_query_run_status ON query_run (status);
 CREATE INDEX ix_query_run_age ON query_run (workspace_id, created_on);
 CREATE INDEX ix_query_run_waiting ON query_run (workspace_id, report_id, created_on, lost_workers) WHERE worker_id IS NULL AND finished_on IS NULL;
@@ -479,6 +489,7 @@ CREATE TRIGGER signal_added_schedule AFTER INSERT ON schedule FOR EACH ROW BEGIN
 CREATE TRIGGER signal_changed_schedule AFTER UPDATE OF next_run_on, active ON schedule FOR EACH ROW BEGIN UPDATE work_signal SET version = version + 1 WHERE name = 'schedule'; END;
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('work_signal',4);
+INSERT INTO "sqlite_sequence" VALUES('installation',1);
 INSERT INTO "sqlite_sequence" VALUES('app_user',1);
 INSERT INTO "sqlite_sequence" VALUES('workspace',1);
 INSERT INTO "sqlite_sequence" VALUES('api_token',2);
