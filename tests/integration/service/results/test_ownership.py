@@ -16,6 +16,7 @@ from airflow_provider_pushmetrics.service.runtime import assemble
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.database import Database
 from tests.fakes.object_storage import BUCKET, S3Server, run_s3
+from tests.fakes.waiting import LIMIT_SECONDS
 from tests.integration.service.conftest import run_parts
 
 RESULT = "run-1/a-b.parquet"
@@ -97,7 +98,7 @@ def test_processes_that_start_at_once_agree_on_the_installation_and_its_mark(
     database: Database, url: str, tmp_path: Path
 ) -> None:
     found: list[str] = []
-    barrier = threading.Barrier(4)
+    barrier = threading.Barrier(4, timeout=LIMIT_SECONDS)
 
     def start() -> None:
         own = Database(url)
@@ -117,18 +118,23 @@ def test_processes_that_start_at_once_agree_on_the_installation_and_its_mark(
 
 
 class MeetingStore(ResultStore):
-    """Lets another installation mark the place too, before either looks for others."""
+    """Lets both of two installations find no mark before either writes its own."""
 
-    barrier: threading.Barrier
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.barrier = threading.Barrier(2, timeout=LIMIT_SECONDS)
+        self.have_met = threading.local()
 
-    def add_owner(self, uid: str, note: str) -> None:
-        super().add_owner(uid, note)
-        self.barrier.wait()
+    def list_owners(self) -> list[str]:
+        owners = super().list_owners()
+        if not hasattr(self.have_met, "here"):
+            self.have_met.here = True
+            self.barrier.wait()
+        return owners
 
 
 def test_of_two_installations_that_mark_a_place_at_once_none_is_unaware_of_the_other(tmp_path: Path) -> None:
     store = MeetingStore(tmp_path / "results")
-    store.barrier = threading.Barrier(2)
     taken: list[str] = []
     refusals: list[str] = []
 
@@ -148,7 +154,7 @@ def test_of_two_installations_that_mark_a_place_at_once_none_is_unaware_of_the_o
     assert len(taken) <= 1
     assert len(refusals) == 2 - len(taken)
     assert all(REFUSED in refusal for refusal in refusals)
-    assert store.list_owners() == taken
+    assert ResultStore(tmp_path / "results").list_owners() == taken
 
 
 def test_mark_in_a_folder_whose_file_system_is_not_mounted_does_not_look_like_results(tmp_path: Path) -> None:
