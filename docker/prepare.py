@@ -32,7 +32,7 @@ CERTIFICATE_DAYS = 825
 RENEWED_DAYS = 30
 """How long before its end a certificate of ours is made anew."""
 
-FILE_MODE = 0o644
+SECRET_MODE = 0o644
 CA_NAME = "PushMetrics Compose CA"
 ROLES = ("airflow", "inbox", "service")
 """The databases, each with a role of the same name."""
@@ -91,12 +91,12 @@ class Secrets:
 
     def _let_containers_read(self, path: Path) -> None:
         """Change the mode of a file, also of one that a person wrote, such as a key of mode 0600."""
-        if path.stat().st_mode & 0o777 == FILE_MODE:
+        if path.stat().st_mode & 0o777 == SECRET_MODE:
             return
         try:
-            path.chmod(FILE_MODE)
+            path.chmod(SECRET_MODE)
         except PermissionError:
-            sys.exit(f"{path} belongs to another user: run sudo chmod {FILE_MODE:o} {path}")
+            sys.exit(f"{path} belongs to another user: run sudo chmod {SECRET_MODE:o} {path}")
 
     def _keep(self, name: str, build: Any) -> str:
         """Write a file unless it is there, and give its content."""

@@ -7,7 +7,7 @@ a single query is one ``query.…`` event. Both are written in the transaction o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.exceptions import PushMetricsParameterError
 from airflow_provider_pushmetrics.service.models import Block, DataSource, Query, Report
-from airflow_provider_pushmetrics.service.reports.block_graph import SQL, plan_block, plan_waves
+from airflow_provider_pushmetrics.service.reports.block_graph import PARAMETER, SQL, plan_block, plan_waves
 from airflow_provider_pushmetrics.service.reports.block_types import (
     ContentError,
     check_block_type,
@@ -241,14 +241,14 @@ def check_block_content(
     source = session.get(DataSource, number) if abs(number) <= MAX_INTEGER_ID else None
     if source is None or source.workspace_id != report.workspace_id:
         raise ContentError(f"there is no database with the id {number}: see GET /api/v1/database/")
-    _check_sql(checked["sql"], source)
+    _check_sql(checked["sql"], source, {block.name for block in report.blocks if block.type != PARAMETER})
     return checked
 
 
-def _check_sql(sql: str, source: DataSource) -> None:
+def _check_sql(sql: str, source: DataSource, blocks: Collection[str]) -> None:
     """Refuse SQL that could never be executed on its database."""
     try:
-        check_sql(sql, find_dialect(source.kind))
+        check_sql(sql, find_dialect(source.kind), blocks)
     except BlockTemplateError as error:
         raise ContentError(str(error)) from None
 

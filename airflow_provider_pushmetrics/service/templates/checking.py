@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Set
+from functools import partial
 from typing import Any
 
 from jinja2 import nodes
@@ -18,7 +19,7 @@ SAMPLE_VALUES = {"identifier": Identifier("name"), "inclause": InClause(("text",
 """A value for each filter that writes SQL, used in place of the unknown one."""
 
 
-def check_sql(source: str, dialect: Dialect | None) -> None:
+def check_sql(source: str, dialect: Dialect | None, blocks: Collection[str] = ()) -> None:
     """
     Refuse SQL that cannot be sent with any values.
 
@@ -26,6 +27,7 @@ def check_sql(source: str, dialect: Dialect | None) -> None:
     can be sent, or if a branch has a value in place of a column.
 
     :param dialect: The dialect of its database; None if it is not known.
+    :param blocks: The names of the queries and texts that the SQL may be composed of; others are values.
     :raises BlockTemplateError: with the reason.
     """
     check_sql_template(source)
@@ -33,16 +35,19 @@ def check_sql(source: str, dialect: Dialect | None) -> None:
         return
     tree = parse_template(source)
     has_branches = next(tree.find_all((nodes.If, nodes.For)), None) is not None
-    errors = [error for way in (True, False)[: 1 + has_branches] for error in _try(tree, way, dialect)]
+    may_be_name = partial(_may_be_name, assigned=_find_assigned(tree), blocks=blocks)
+    ways = (True, False)[: 1 + has_branches]
+    errors = [error for way in ways for error in _try(tree, way, dialect, may_be_name)]
     constant = [error for error in errors if isinstance(error, ConstantItemError)]
     if constant or len(errors) > has_branches:
         raise (constant or errors)[0]
 
 
-def _try(tree: nodes.Template, with_all: bool, dialect: Dialect) -> Iterator[BlockTemplateError]:
+def _try(
+    tree: nodes.Template, with_all: bool, dialect: Dialect, may_be_name: Callable[[nodes.Expr], bool]
+) -> Iterator[BlockTemplateError]:
     marked: list[Any] = []
-    assigned = _find_assigned(tree)
-    text = "".join(_write(tree.body, with_all, lambda part: _mark(marked, part, assigned)))
+    text = "".join(_write(tree.body, with_all, lambda part: _mark(marked, part, may_be_name)))
     try:
         bind_sql(text, marked, dialect)
     except BlockTemplateError as error:
@@ -63,16 +68,18 @@ def _write(
             yield from _write(node.body, with_all, write_mark)
 
 
-def _mark(marked: list[Any], part: nodes.Expr, assigned: Set[str]) -> str:
+def _mark(marked: list[Any], part: nodes.Expr, may_be_name: Callable[[nodes.Expr], bool]) -> str:
     """Mark a ``{{ … }}``, with a sample of its value."""
     name = part.name if isinstance(part, nodes.Filter) else ""
-    unknown = UnknownText("text") if _may_be_name(part, assigned) else "text"
+    unknown = UnknownText("text") if may_be_name(part) else "text"
     marked.append(SAMPLE_VALUES.get(name, unknown))
     return f"\x00{len(marked) - 1}\x00"
 
 
-def _may_be_name(part: nodes.Expr, assigned: Set[str]) -> bool:
-    """Tell whether an expression may give the output of ``identifier``, by a variable or inside it."""
+def _may_be_name(part: nodes.Expr, assigned: Set[str], blocks: Collection[str]) -> bool:
+    """Tell whether an expression may give SQL: a block, or ``identifier`` by a variable or inside it."""
+    if isinstance(part, nodes.Name) and part.name in blocks:
+        return True
     parts = (part, *part.find_all((nodes.Name, nodes.Filter, nodes.Const)))
     return any(
         one.name in (assigned if isinstance(one, nodes.Name) else SAMPLE_VALUES)

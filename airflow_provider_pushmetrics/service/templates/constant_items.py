@@ -80,10 +80,17 @@ class _Item:
 
 @dataclass
 class _Level:
-    """What is between two brackets; ``clause`` is the list of columns that is being read."""
+    """
+    What is between two brackets.
+
+    :param clause: The list of columns that is being read.
+    :param item: The item that is being read.
+    :param has_name: Whether an item before it has a name.
+    """
 
     clause: str = ""
     item: _Item = field(default_factory=_Item)
+    has_name: bool = False
 
     def end_item(self) -> None:
         if self.clause and self.item.has_value and not self.item.has_name:
@@ -91,6 +98,7 @@ class _Level:
                 f"a {{{{ … }}}} after {self.clause.upper()} is a value, not the name of a column, and has no"
                 " effect: write {{ name | identifier }}, or remove it."
             )
+        self.has_name |= self.item.has_name
         self.item = _Item()
 
 
@@ -142,13 +150,13 @@ def _split(sql: str, tokens: Sequence[Token], is_value: Callable[[int], bool]) -
 
 def _close(levels: list[_Level]) -> None:
     """End a level; its names and values belong to the item around it."""
-    inner = levels[-1].item
-    levels[-1].end_item()
-    levels.pop()
+    level = levels.pop()
+    inner = level.item
+    level.end_item()
     outer = levels[-1].item
     outer.is_empty = False
     outer.has_value |= inner.has_value
-    outer.has_name |= inner.has_name
+    outer.has_name |= level.has_name
 
 
 def _add(item: _Item, units: Sequence[_Unit], index: int) -> None:

@@ -190,6 +190,22 @@ def render_sql(source: str, names: Mapping[str, Any], dialect: Dialect) -> Bound
     return bind_sql(binder.compose(source), binder.marked, dialect)
 
 
+def _write_joined(value: Any) -> str:
+    """
+    Write a value that a template makes a text of.
+
+    :raises BlockTemplateError: if it is null or a list.
+    """
+    if value is None or isinstance(value, (list, tuple)):
+        kind = "null" if value is None else "a list"
+        raise BlockTemplateError(
+            f"the template makes a text of what is {kind} (by ~, | join, | lower and the like): test it"
+            " first, as in {% if name is not none %}, or give it a value, such as"
+            " {{ name | default('', true) }}."
+        )
+    return write_literal(value)
+
+
 class _Binder:
     def __init__(self, names: Mapping[str, Any], lexer: Lexer) -> None:
         self.marked: list[Any] = []
@@ -198,7 +214,7 @@ class _Binder:
         self._depth = 0
         self._budget = Budget()
         self._templates: dict[str, Template] = {}
-        self._environment = BoundedEnvironment(self._budget, self._finalize, write_literal)
+        self._environment = BoundedEnvironment(self._budget, self._finalize, _write_joined)
 
     def compose(self, source: str) -> str:
         """Render SQL, with the queries that it is composed of, and with marks for its values."""

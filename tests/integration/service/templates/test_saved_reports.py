@@ -262,6 +262,10 @@ async def test_query_composed_of_one_that_ends_in_a_comment_is_whole(
     )
 
 
+async def test_sql_of_a_block_may_be_what_a_query_is_sorted_by(api: Api, database_id: int) -> None:
+    assert await make(api, database_id, {}, by="v", q="select month as v from sales order by {{ by }}")
+
+
 async def test_empty_list_fails_with_a_sentence(api: Api, database_id: int) -> None:
     report_id = await make(api, database_id, PARAMETERS, q="select 1 as v where 1 in {{ months | inclause }}")
     rows = await run(api, report_id, {**GIVEN, "months": []})

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 from airflow_provider_pushmetrics.service.templates.checking import check_sql
 from airflow_provider_pushmetrics.service.templates.constant_items import ConstantItemError
 from airflow_provider_pushmetrics.service.templates.dialects import DIALECTS, DUCKDB, get_dialect
@@ -71,6 +72,8 @@ COLUMNS = [
     "order by abs(a - {{ n }})",
     "select * from t order by a union all select {{ n }}, b from t",
     "order by coalesce(a, {{ n }})",
+    "order by (select r.a from r where r.id = t.id order by r.day desc limit {{ n }})",
+    "order by coalesce((select b from o where o.id = t.id order by day limit {{ n }}), 0)",
     "order by time > {{ x }}",
     "order by t.{{ x | identifier }}",
     "order by a at time zone {{ x }}",
@@ -109,3 +112,15 @@ def test_name_that_is_known_only_when_it_runs_is_accepted(sql: str) -> None:
 def test_value_in_a_branch_is_refused_when_it_is_saved() -> None:
     with pytest.raises(ConstantItemError, match="after ORDER BY"):
         check_sql("select 1 {% if x %}order by {{ x }}{% endif %}", DUCKDB)
+
+
+def test_query_that_is_inserted_after_order_by_is_accepted() -> None:
+    check_sql("select 1 order by {{ q }}", DUCKDB, blocks={"q"})
+    with pytest.raises(ConstantItemError, match="after ORDER BY"):
+        check_sql("select 1 order by {{ x }}", DUCKDB, blocks={"q"})
+
+
+@pytest.mark.parametrize(("value", "kind"), [(None, "null"), ([1], "a list")])
+def test_what_no_text_can_be_made_of_is_named(value: Any, kind: str) -> None:
+    with pytest.raises(BlockTemplateError, match=f"makes a text of what is {kind}"):
+        render_sql("select 1 {% if x | lower != 'all' %}where a = {{ x }}{% endif %}", {"x": value}, DUCKDB)
