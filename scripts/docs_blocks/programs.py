@@ -234,7 +234,7 @@ KUBECTL = tool(
 )
 CURL = tool(
     *("--silent", "-s", "--show-error", "--fail"),
-    *("--header=", "-H=", "--data=", "-d=", "--request=", "-X="),
+    *("--header=", "-H=", "--data=", "-d=", "--output=", "--request=", "-X="),
     check=check_request,
 )
 TOOLS: dict[str, Tool] = {
