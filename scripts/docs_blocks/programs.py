@@ -245,6 +245,7 @@ TOOLS: dict[str, Tool] = {
     "chmod": tool(),
     "curl": CURL,
     "docker": DOCKER,
+    "grep": tool("--invert-match", "--extended-regexp"),
     "head": tool("-1"),
     "helm": tool(below={"install": tool("--set=", check=check_chart)}),
     "install": tool("--directory", "--owner=", "--mode="),
