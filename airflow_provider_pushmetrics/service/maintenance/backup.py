@@ -17,6 +17,7 @@ from airflow_provider_pushmetrics.service.maintenance.access import open_store
 from airflow_provider_pushmetrics.service.models import Base, BlockResult
 from airflow_provider_pushmetrics.service.results.files.base import FoundFile
 from airflow_provider_pushmetrics.service.results.store import ResultStore
+from airflow_provider_pushmetrics.service.results.stored_result import ResultAwayError, ResultsNotMountedError
 from airflow_provider_pushmetrics.service.settings import ServiceSettings
 from airflow_provider_pushmetrics.service.storage.clock import get_now, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database
@@ -75,11 +76,25 @@ def back_up(settings: ServiceSettings, archive: Path) -> BackedUp:
         with write_archive(archive, contents) as writer, _take_snapshot(database, archive.parent) as snapshot:
             writer.add_path(snapshot.name, snapshot.path)
             for name in snapshot.result_files:
-                if not _add_result(writer, name, results.find(name)):
+                if not _add_result(writer, name, _find(results, name)):
                     missing.add(name)
             if missing:
                 _refuse_lost(database, missing, settings.result_retention_days, str(results))
         return BackedUp(len(snapshot.result_files) - len(missing), len(missing))
+
+
+def _find(results: ResultStore, name: str) -> FoundFile | None:
+    """
+    Find a result; None if it was deleted, as all of an empty folder.
+
+    :raises PushMetricsConfigurationError: if the folder cannot be read.
+    """
+    try:
+        return results.find(name)
+    except ResultsNotMountedError:
+        return None
+    except ResultAwayError as error:
+        raise PushMetricsConfigurationError(str(error)) from error
 
 
 def _add_result(writer: ArchiveWriter, name: str, found: FoundFile | None) -> bool:

@@ -37,6 +37,10 @@ class ResultAwayError(PushMetricsUnavailableError):
         super().__init__(message, status_code=503, retry_after_seconds=AWAY_RETRY_SECONDS)
 
 
+class ResultsNotMountedError(ResultAwayError):
+    """The folder of results is empty, as one whose file system is not mounted."""
+
+
 class ResultGoneError(ResultError, FileNotFoundError):
     """A result was deleted."""
 

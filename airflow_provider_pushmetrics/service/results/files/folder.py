@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from airflow_provider_pushmetrics.service.results.files.base import ENDINGS, OWNERS, FoundFile
-from airflow_provider_pushmetrics.service.results.stored_result import ResultAwayError
+from airflow_provider_pushmetrics.service.results.stored_result import ResultAwayError, ResultsNotMountedError
 from airflow_provider_pushmetrics.serving.private_files import make_private_folder, sync_folder
 
 NOT_MOUNTED = "The folder of results is empty, as one whose file system is not mounted"
@@ -92,11 +92,11 @@ class FolderFiles:
     def _require_mounted(self) -> None:
         """Raise an error if no file can be missed, since none is there: they are elsewhere."""
         try:
-            reason = NOT_MOUNTED if self._is_empty() else None
+            is_empty = self._is_empty()
         except OSError as error:
-            reason = f"The folder of results cannot be read: {error.strerror}"
-        if reason is not None:
-            raise ResultAwayError(f"{reason}.")
+            raise ResultAwayError(f"the folder of results cannot be read: {error.strerror}.") from error
+        if is_empty:
+            raise ResultsNotMountedError(f"{NOT_MOUNTED}.")
 
     def _is_empty(self) -> bool:
         with os.scandir(self._folder) as entries:  # raises if there is none
