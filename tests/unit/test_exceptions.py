@@ -24,6 +24,7 @@ PACKAGE = Path(exceptions.__file__).parent
 ELSEWHERE = {
     "client.protocol.NetworkError": "transports raise it, and each call turns it into a PushMetricsError",
     "serving.parameter_types.ParameterValueError": "of the service; `dag check` makes a difference of it",
+    "serving.commit_signals.CannotListenError": "the watch polls after it; it reaches nobody",
     "triggers.hub.wait_index.ConnectionChangedError": "a hub tells its waits so that their settings changed",
 }
 """The exceptions of the provider and the client that are defined outside of ``exceptions``."""

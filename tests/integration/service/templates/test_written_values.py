@@ -100,4 +100,4 @@ async def test_text_for_sql_is_the_same_by_both_ways_and_null_is_refused(api: Ap
     [row] = await api.fetch_rows(outputs, "q")
     assert row["a"] == row["b"]
     assert row["a"].startswith("0.00000012-2")
-    assert "is null: give it a value" in outputs["blocks"][2]["error"]
+    assert "makes a text of what is null" in outputs["blocks"][2]["error"]
