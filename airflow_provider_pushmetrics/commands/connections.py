@@ -60,6 +60,7 @@ def _get_connection(conn_id: str) -> object:
         return Connection.get_connection_from_secrets(conn_id)
     except (AirflowException, ValueError) as error:
         raise PushMetricsConfigurationError(
-            f"connection {conn_id!r} cannot be read ({type(error).__name__}): create it in this Airflow, or"
-            " name another one with --conn-id. 'pushmetrics dag' takes --url instead."
+            f"connection {conn_id!r} cannot be read ({type(error).__name__}): create it in this Airflow,"
+            " once 'airflow db migrate' has made its tables, or name another one with --conn-id."
+            " 'pushmetrics dag' takes --url instead."
         ) from None

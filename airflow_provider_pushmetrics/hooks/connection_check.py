@@ -14,6 +14,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsApiError,
     PushMetricsAuthError,
     PushMetricsError,
+    PushMetricsUnavailableError,
 )
 from airflow_provider_pushmetrics.hooks.trust import find_bundle, resolve_verify
 
@@ -112,7 +113,7 @@ def _check_host(hook: PushMetricsHook) -> Finding:
         text = f"host {host} responds, but rejects the API token, which is the password: {error}"
         return Finding("host", Status.FAILED, text)
     except PushMetricsError as error:
-        return Finding("host", Status.FAILED, f"host {host}: {error}")
+        return Finding("host", Status.FAILED, f"host {host}: {error}", _find_way_out(error))
     return Finding("host", Status.OK, f"host {host} and the API token work")
 
 
@@ -124,9 +125,16 @@ def _check_host_alone(hook: PushMetricsHook) -> Finding:
     except PushMetricsAuthError:
         pass
     except PushMetricsError as error:
-        return Finding("host", Status.FAILED, f"host {host}: {error}")
+        return Finding("host", Status.FAILED, f"host {host}: {error}", _find_way_out(error))
     text = f"host {host} works; there is no API token, so the outcome of runs is unknown"
     return Finding("host", Status.WARNING, text, "Set the connection's password.")
+
+
+def _find_way_out(error: PushMetricsError) -> str:
+    """Say what to do if a server cannot be reached; nothing if it answers."""
+    if not isinstance(error, PushMetricsUnavailableError) or error.status_code is not None:
+        return ""
+    return "Check its name, its port, firewall and proxy; name your own CA in the extra 'verify'."
 
 
 def _check_receiver(hook: PushMetricsHook) -> Finding:
@@ -140,7 +148,7 @@ def _check_receiver(hook: PushMetricsHook) -> Finding:
         text = f"receiver {receiver.url} responds, but rejects the 'receiver_token': {error}"
         return Finding("receiver", Status.FAILED, text)
     except PushMetricsError as error:
-        return Finding("receiver", Status.FAILED, f"receiver {receiver.url}: {error}")
+        return Finding("receiver", Status.FAILED, f"receiver {receiver.url}: {error}", _find_way_out(error))
     return Finding("receiver", Status.OK, f"receiver {receiver.url} and its token work")
 
 

@@ -31,6 +31,7 @@ from airflow_provider_pushmetrics.exceptions import (
     PushMetricsUntrustedUrlError,
 )
 from airflow_provider_pushmetrics.hooks.async_client import PushMetricsAsyncClient
+from airflow_provider_pushmetrics.hooks.connection_check import list_findings
 from airflow_provider_pushmetrics.hooks.pushmetrics import PushMetricsHook
 from airflow_provider_pushmetrics.hooks.results import FORMATS
 from airflow_provider_pushmetrics.hooks.trust import CA_VARIABLES
@@ -446,6 +447,13 @@ def test_a_connection_without_an_api_token_says_what_cannot_be_done(connect_whol
     assert works
     assert "works; there is no API token, so the outcome of runs is unknown" in text
     assert "trigger tokens of reports '1': not tested, because using one starts a run" in text
+
+
+def test_servers_that_cannot_be_reached_come_with_what_to_do(connect_whole: Connect) -> None:
+    connect_whole(host="http://127.0.0.1:1", receiver_url="http://127.0.0.1:1")
+    failed = [finding for finding in list_findings(PushMetricsHook()) if not finding.works]
+    assert [finding.part for finding in failed] == ["host", "receiver"]
+    assert all("firewall and proxy" in finding.way_out for finding in failed)
 
 
 def test_a_connection_without_a_receiver_says_so(connect_whole: Connect) -> None:
