@@ -24,7 +24,7 @@ NOT_SHIPPED = (".mako", ".d.ts")
 NOT_PROVIDER = {"commands", "receiver", "service", "serving", "testing"}
 """Folders that Airflow's processes do not load unless they are asked to."""
 
-MAX_PROVIDER_BYTES = 250_000
+MAX_PROVIDER_BYTES = 250 * 1024
 SOURCE_FOLDERS = {"constraints", "docs", PACKAGE, f"{PACKAGE}.egg-info"}
 
 
