@@ -23,13 +23,14 @@ static __thread int is_full;
 
 static void *find_next(const char *name) { return dlsym(RTLD_NEXT, name); }
 
-/* Find the name of a file in the folder; NULL if it is elsewhere. */
+/* Find the name of a file in the folder; NULL if it is elsewhere, or a folder. */
 static const char *find_name(int descriptor, char *path) {
     char link[64];
+    struct stat found;
     const char *folder = getenv("FAULT_FOLDER");
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
     ssize_t length = readlink(link, path, PATH_MAX - 1);
-    if (folder == NULL || length < 0) return NULL;
+    if (folder == NULL || length < 0 || fstat(descriptor, &found) != 0 || S_ISDIR(found.st_mode)) return NULL;
     path[length] = 0;
     size_t prefix = strlen(folder);
     if (strncmp(path, folder, prefix) != 0 || path[prefix] != '/') return NULL;
