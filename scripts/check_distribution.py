@@ -21,10 +21,10 @@ PACKAGE = "airflow_provider_pushmetrics"
 NOT_SHIPPED = (".mako", ".d.ts")
 """Files of the package that only its developers use."""
 
-NOT_PROVIDER = {"commands", "receiver", "service", "serving", "testing"}
-"""Folders that Airflow's processes do not load unless they are asked to."""
+NOT_PROVIDER = {"commands", "receiver", "service", "serving", "signatures.py", "testing"}
+"""What of the package Airflow's processes do not load unless they are asked to."""
 
-MAX_PROVIDER_BYTES = 250 * 1024
+MAX_PROVIDER_BYTES = 250_000
 SOURCE_FOLDERS = {"constraints", "docs", PACKAGE, f"{PACKAGE}.egg-info"}
 
 
@@ -60,7 +60,7 @@ def measure(entries: list[zipfile.ZipInfo]) -> Counter[str]:
     sizes: Counter[str] = Counter()
     for entry in entries:
         top, *rest = Path(entry.filename).parts
-        folder = rest[0] if len(rest) > 1 else "modules of the package"
+        folder = rest[0] if len(rest) > 1 or rest[0] in NOT_PROVIDER else "modules of the package"
         sizes[folder if top == PACKAGE else "dist-info"] += entry.compress_size
     return sizes
 
