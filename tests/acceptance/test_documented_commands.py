@@ -101,7 +101,7 @@ def test_the_page_of_the_service_starts_it_and_runs_its_report(reader: Reader) -
         "pushmetrics service --demo",
         {
             "python -m venv pushmetrics && ": "",
-            "pip install '.[demo]'\n": ":\n",
+            "pip install '.[demo]' --constraint": ": --constraint",
             "pushmetrics service --demo\n": "pushmetrics service --demo >service.log 2>&1 & server=$!\n",
         },
     )
