@@ -45,6 +45,8 @@ let chosen = null;
 const known = new Map();
 
 const RUN_COLUMN = 6;
+const QUERY_COLUMN = 5;
+const REPLAY_COLUMN = 8;
 
 const SECONDS_BEFORE_ASKING_AGAIN = [1, 2, 4, 8, 16];
 const UNKNOWN = "Airflow could not list the Dag runs that it started.";
@@ -93,6 +95,20 @@ function showRow(event) {
     press.preventDefault(); // a space would scroll the page
     attempt(() => showDetail(event.id));
   });
+}
+
+/**
+ * Hide the columns in which no row has a text, for what is beside them.
+ *
+ * @param {number[]} columns
+ */
+function hideEmpty(columns) {
+  const shown = [...rows.rows];
+  const [head] = find("events", HTMLTableElement).rows;
+  for (const column of columns) {
+    const isEmpty = shown.every((row) => !row.cells[column].textContent);
+    for (const row of [head, ...shown]) row.cells[column].hidden = isEmpty;
+  }
 }
 
 /** @param {EventRow} event */
@@ -150,6 +166,7 @@ async function list(before = null) {
   const { events, total } = await ask(`events?${wanted}`);
   if (before === null) rows.replaceChildren();
   events.forEach(showRow);
+  hideEmpty([QUERY_COLUMN, REPLAY_COLUMN]);
   oldest = events.length ? events[events.length - 1].id : oldest;
   find("empty", HTMLElement).hidden = rows.children.length > 0;
   older.hidden = events.length < 50;

@@ -64,14 +64,14 @@ export function showProblem(error) {
 }
 
 /**
- * A moment in the reader's zone, which shows the exact one.
+ * A moment in the reader's zone and in the form of ISO 8601, as Airflow shows it; its title is the exact one.
  *
  * @param {string} moment In ISO 8601.
  */
 export function makeTime(moment) {
   const date = new Date(moment);
   const isKnown = !Number.isNaN(date.getTime());
-  return el("time", { datetime: moment, title: moment }, isKnown ? date.toLocaleString() : moment);
+  return el("time", { datetime: moment, title: moment }, isKnown ? date.toLocaleString("sv") : moment);
 }
 
 /**
