@@ -1,8 +1,9 @@
 """
-What a worker costs: processor time and transactions per run and at rest, and how soon it begins a run.
+What a worker costs: processor time and transactions per run, and how soon it begins a run.
 
 ``python -m benchmarks.service_workers`` measures on SQLite and PostgreSQL. Each run executes one query of
 DuckDB and delivers one event. Beside it: the same query, written to a file in this process without a service.
+What a worker costs at rest, :mod:`benchmarks.service_idle` measures.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from airflow_provider_pushmetrics.service.models.statuses import SUCCESS
 from airflow_provider_pushmetrics.service.results.store import ResultStore
 from airflow_provider_pushmetrics.service.storage.encryption import Cipher, load_secret_keys
 from airflow_provider_pushmetrics.service.templates.binding import BoundSql
+from benchmarks.installation import find_worker
 from benchmarks.service import Bench, count_requests, prepare
 from tests.fakes.postgres import make_database, run_postgres
 from tests.fakes.service_process import run_service, run_worker
@@ -37,13 +39,9 @@ from tests.fakes.waiting import wait_until
 
 RUNS = 300
 SINGLE_RUNS = 30
-IDLE_SECONDS = 20.0
-WORKER_COMMANDS = ("airflow_provider_pushmetrics.service.processes.worker", "worker")
 
 MAX_CPU_MS = 20.0
 MAX_START_MS = 100.0
-MAX_IDLE_SHARE = 0.01
-MAX_IDLE_TRANSACTIONS = 5.0
 
 
 @dataclass(frozen=True)
@@ -55,16 +53,12 @@ class Cost:
     :param child_ms: Processor time of its child processes per run.
     :param transactions: Transactions per run; None on SQLite, which does not count them.
     :param start_ms: The median from the commit of a run to its start.
-    :param idle_share: The share of a core at rest, with child processes.
-    :param idle_transactions: Transactions per second at rest.
     """
 
     cpu_ms: float
     child_ms: float
     transactions: float | None
     start_ms: float
-    idle_share: float
-    idle_transactions: float | None
 
 
 @contextmanager
@@ -72,8 +66,7 @@ def run_on_sqlite() -> Iterator[tuple[Bench, psutil.Process]]:
     """Run a service on SQLite, and give its worker."""
     with prepare() as bench, run_service(bench.folder, "--allow-private-endpoints") as service:
         service.wait_until_ready()
-        children = psutil.Process(service.process.pid).children()
-        yield bench, next(one for one in children if WORKER_COMMANDS[0] in one.cmdline())
+        yield bench, find_worker(service)
 
 
 @contextmanager
@@ -89,30 +82,18 @@ def run_on_postgresql() -> Iterator[tuple[Bench, psutil.Process]]:
 
 
 def measure(bench: Bench, worker: psutil.Process) -> Cost:
-    """Execute many runs at once, then some one by one, then nothing."""
+    """Execute many runs at once, then some one by one."""
     with count_requests() as (url, count):
         _subscribe(bench, url)
         _execute(bench, 20, count)  # what is loaded at the first time is not counted
-        before, transactions = _read_cpu(worker), _count_transactions(bench)
+        before, transactions = read_cpu(worker), _count_transactions(bench)
         _execute(bench, RUNS, count)
-        cpu, child = (1000 * (now - then) / RUNS for now, then in zip(_read_cpu(worker), before, strict=True))
+        cpu, child = (1000 * (now - then) / RUNS for now, then in zip(read_cpu(worker), before, strict=True))
         counted = _count_transactions(bench)
         start_ms = _measure_starts(bench, count)
-    time.sleep(2)
     _check(bench)
-    idle, idle_transactions, began = sum(_read_cpu(worker)), _count_transactions(bench), time.monotonic()
-    time.sleep(IDLE_SECONDS)
-    seconds = time.monotonic() - began
-    return Cost(
-        cpu,
-        child,
-        None if counted is None or transactions is None else (counted - transactions) / RUNS,
-        start_ms,
-        (sum(_read_cpu(worker)) - idle) / seconds,
-        None
-        if idle_transactions is None
-        else ((_count_transactions(bench) or 0) - idle_transactions) / seconds,
-    )
+    per_run = None if counted is None or transactions is None else (counted - transactions) / RUNS
+    return Cost(cpu, child, per_run, start_ms)
 
 
 def measure_bare(bench: Bench) -> float:
@@ -170,7 +151,7 @@ def _measure_starts(bench: Bench, count_events: Callable[[], int]) -> float:
     return 1000 * statistics.median(seconds)
 
 
-def _read_cpu(worker: psutil.Process) -> tuple[float, float]:
+def read_cpu(worker: psutil.Process) -> tuple[float, float]:
     """Read the processor time of a worker and of its child processes, in seconds."""
     own = worker.cpu_times()
     children = [one.cpu_times() for one in worker.children(recursive=True)]
@@ -196,10 +177,8 @@ def main(arguments: Sequence[str] = ()) -> bool:
     table = Table("a worker", "found", "wanted", "met")
     is_met = True
 
-    def add(what: str, found: float | None, most: float, unit: str, note: str = "") -> None:
+    def add(what: str, found: float, most: float, unit: str, note: str = "") -> None:
         nonlocal is_met
-        if found is None:
-            return
         is_met &= found <= most
         table.add_row(
             what, f"{found:.1f} {unit}{note}", f"<= {most:g} {unit}", "yes" if found <= most else "NO"
@@ -214,8 +193,6 @@ def main(arguments: Sequence[str] = ()) -> bool:
             if cost.transactions is not None:
                 table.add_row(f"{name}: transactions per run", f"{cost.transactions:.1f}", "", "")
             add(f"{name}: start of a run, median", cost.start_ms, MAX_START_MS, "ms")
-            add(f"{name}: at rest, share of a core", 100 * cost.idle_share, 100 * MAX_IDLE_SHARE, "%")
-            add(f"{name}: at rest, transactions", cost.idle_transactions, MAX_IDLE_TRANSACTIONS, "/s")
     Console().print(table)
     return is_met
 
