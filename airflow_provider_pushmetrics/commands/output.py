@@ -9,6 +9,10 @@ from contextlib import contextmanager, redirect_stdout
 
 @contextmanager
 def keep_output_clean() -> Iterator[None]:
-    """Send what Airflow and plugins print to the other stream, so that the output is the result alone."""
+    """
+    Send what Airflow and plugins print to the other stream, so that the output is the result alone.
+
+    Airflow has to be imported inside: its log stays with the stream that was the output then.
+    """
     with redirect_stdout(sys.stderr):
         yield

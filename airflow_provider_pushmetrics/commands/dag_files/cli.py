@@ -48,10 +48,10 @@ def new(
     ] = None,
 ) -> None:
     """Write a Dag that runs a report, with its parameters, and saves its results."""
-    from airflow_provider_pushmetrics.commands.dag_files import writing
-    from airflow_provider_pushmetrics.commands.dag_files.reports import fetch_facts
-
     with keep_output_clean(), _exit_with_error():
+        from airflow_provider_pushmetrics.commands.dag_files import writing
+        from airflow_provider_pushmetrics.commands.dag_files.reports import fetch_facts
+
         options = writing.DagOptions(conn_id, dag_id, results, _has_retry_policy(airflow))
         writing.check_options(options)
         if output is not None and output.exists() and not force:
@@ -122,9 +122,9 @@ def check(
 
     Exit code 0: they are the same. 1: they differ. 2: something could not be checked.
     """
-    from airflow_provider_pushmetrics.commands.dag_files.checking import check_dags
-
     with keep_output_clean(), _exit_with_error():
+        from airflow_provider_pushmetrics.commands.dag_files.checking import check_dags
+
         outcome = check_dags(paths, conn_id, url)
     for line in outcome.differences:
         typer.echo(f"DIFFERS   {line}")
