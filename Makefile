@@ -18,7 +18,8 @@ help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 $(STAMP): setup.cfg pyproject.toml $(CONSTRAINTS) scripts/make_venv
-	PYTHON="$(PYTHON)" scripts/make_venv $(VENV) $(CONSTRAINTS)
+	@echo "Making $(VENV), which takes some minutes ..."
+	@PYTHON="$(PYTHON)" scripts/make_venv $(VENV) $(CONSTRAINTS)
 	@touch $@
 
 demo: $(STAMP)  ## Run the main job in a real Airflow; KEEP=1 leaves it running

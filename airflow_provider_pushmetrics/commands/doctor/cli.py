@@ -15,6 +15,8 @@ from airflow_provider_pushmetrics.commands.output import keep_output_clean
 if TYPE_CHECKING:
     from airflow_provider_pushmetrics.hooks.connection_check import Finding
 
+PART_WIDTH = 16
+
 
 def doctor(
     conn_id: Annotated[str, typer.Option(help="The connection to test.")] = "pushmetrics_default",
@@ -65,7 +67,9 @@ def doctor(
 def write_lines(finding: Finding) -> Iterator[str]:
     """Write a row of the table, and below it what to do."""
     took = "" if finding.seconds is None else f" ({finding.seconds * 1000:.0f} ms)"
-    yield f"{finding.status.value:8} {finding.part:16} {finding.text}{took}"
+    is_told = len(finding.part) > PART_WIDTH and finding.text.startswith(finding.part)
+    part = "" if is_told else f"{finding.part:{PART_WIDTH}} "
+    yield f"{finding.status.value:8} {part}{finding.text}{took}"
     if finding.way_out:
         yield f"{'':25} -> {finding.way_out}"
 

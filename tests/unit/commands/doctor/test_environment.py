@@ -79,3 +79,8 @@ def test_row_has_the_latency_and_the_way_out() -> None:
     rows = list(write_lines(Finding("host", Status.FAILED, "no", "Do it.", 0.0123)))
     assert rows[0].split() == ["failed", "host", "no", "(12", "ms)"]
     assert rows[1].strip() == "-> Do it."
+
+
+def test_row_does_not_repeat_a_long_part_that_its_text_begins_with() -> None:
+    part = "trigger token of report '1'"
+    assert list(write_lines(Finding(part, Status.OK, f"{part} works"))) == [f"ok       {part} works"]
