@@ -32,6 +32,7 @@ class Size:
     rounds: int = 10
     events: int = 200
     event_seconds: float = 600
+    mixed_seconds: float = 1800
 
 
 QUICK = Size(
@@ -43,6 +44,7 @@ QUICK = Size(
     rounds=1,
     events=20,
     event_seconds=60,
+    mixed_seconds=60,
 )
 
 
