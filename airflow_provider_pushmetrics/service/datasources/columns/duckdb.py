@@ -7,12 +7,14 @@ DuckDB returns most types exactly. The others are cast by a projection of its re
   returns as internal bytes: to text, which is parsed as a decimal. In lists and structs they are
   DECIMAL(38, 0);
 - BIT (internal bytes), TIME WITH TIME ZONE (without its offset), UUID, ENUM, geometries: to text;
-- UNION and VARIANT: to JSON;
+- UNION and VARIANT: to JSON, where DuckDB's ``to_json`` writes some members of a union in another way than
+  values that stand alone; lists of JSON, which it returns as lists of texts: to JSON;
 - INTERVAL: refused if its time has more nanoseconds than 64 bits.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -47,6 +49,20 @@ EXACT = frozenset({
 HUGE = frozenset({"hugeint", "uhugeint", "bignum"})
 AS_JSON = frozenset({"union", "variant"})
 
+JSON = "JSON"
+DIGITS = HUGE | {
+    "boolean", "tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint",
+    "decimal",
+}  # fmt: skip
+"""Types whose texts are JSON."""
+ZONED = frozenset({"timestamp with time zone"})
+MOMENTS = {
+    "date": "-%m-%d",
+    "timestamp_ns": "-%m-%dT%H:%M:%S.%n",
+    **dict.fromkeys(("timestamp", "timestamp_s", "timestamp_ms", *ZONED), "-%m-%dT%H:%M:%S.%f"),
+}
+"""What follows the year, by type; zeros at the end of a fraction are removed."""
+
 
 def write_projection(position: int, name: str, type_: DuckDBPyType) -> str:
     """
@@ -55,8 +71,13 @@ def write_projection(position: int, name: str, type_: DuckDBPyType) -> str:
     :param position: Its number, from 1. Its name may find another column: names are not case-sensitive.
     """
     column, alias = f"#{position}", quote(name)
+    if type_.id == "union":
+        return f"CAST({_write_union(column, type_)} AS JSON) AS {alias}"
     if _contains(type_, AS_JSON):
         return f"to_json({column}) AS {alias}"
+    if _is_json_list(type_):
+        items = f"list_transform({column}, lambda item: coalesce(CAST(item AS VARCHAR), 'null'))"
+        return f"CAST('[' || array_to_string({items}, ',') || ']' AS JSON) AS {alias}"
     if type_.id == "interval":
         message = f"column {name!r}: an interval has more than {MAX_INTERVAL_HOURS:,} hours: cast it to text."
         return (
@@ -67,6 +88,50 @@ def write_projection(position: int, name: str, type_: DuckDBPyType) -> str:
         return f"CAST({column} AS VARCHAR) AS {alias}"
     exact = write_exact_type(type_)
     return f"{column} AS {alias}" if exact == str(type_) else f"CAST({column} AS {exact}) AS {alias}"
+
+
+def _write_union(column: str, type_: DuckDBPyType) -> str:
+    """Write the JSON of a union: an object with the member that is set."""
+    cases = []
+    for name, child in _list_children(type_)[1:]:  # the first is the tag
+        text = _write_member(f"union_extract({column}, {quote_text(name)})", child)
+        start = quote_text(f"{{{json.dumps(name, ensure_ascii=False)}:")
+        cases.append(f"WHEN {quote_text(name)} THEN {start} || coalesce({text}, 'null') || '}}'")
+    return f"CASE CAST(union_tag({column}) AS VARCHAR) {' '.join(cases)} END"
+
+
+def _write_member(member: str, type_: DuckDBPyType) -> str:
+    """Write the JSON of a member of a union as that of a value that stands alone."""
+    text = f"CAST({member} AS VARCHAR)"
+    if type_.id == "union":
+        return _write_union(member, type_)
+    if type_.id in DIGITS or str(type_) == JSON:
+        return text
+    if type_.id in ("float", "double"):
+        return f"CASE WHEN isfinite({member}) THEN {text} END"
+    if type_.id == "blob":
+        return f"'\"' || base64({member}) || '\"'"
+    if type_.id in MOMENTS:
+        return _write_moment(member, type_.id)
+    if type_.id in ("time", "time_ns"):
+        width = f"CASE WHEN length({text}) <= 8 THEN 8 WHEN length({text}) <= 15 THEN 15 ELSE 18 END"
+        return f"'\"' || rpad({text}, {width}, '0') || '\"'"
+    return f"CAST(to_json({member if type_.id in EXACT or _is_nested(type_) else text}) AS VARCHAR)"
+
+
+def _write_moment(member: str, type_id: str) -> str:
+    """Write the JSON of a date or timestamp: years of four digits, or of more with a sign."""
+    moment, offset = (f"({member} AT TIME ZONE 'UTC')", "+00:00") if type_id in ZONED else (member, "")
+    year = f"date_part('year', {moment})"
+    sign = f"CASE WHEN {year} > 9999 THEN '+' WHEN {year} < 0 THEN '-' ELSE '' END"
+    rest = f"strftime({moment}, '{MOMENTS[type_id]}')"
+    rest = rf"regexp_replace({rest}, '(\.0+|(\.\d{{6}})000)$', '\2') || '{offset}'"
+    told = f"format('{{}}{{:04d}}', {sign}, abs({year})) || {rest}"
+    return f"'\"' || CASE WHEN isfinite({member}) THEN {told} ELSE CAST({member} AS VARCHAR) END || '\"'"
+
+
+def _is_json_list(type_: DuckDBPyType) -> bool:
+    return type_.id == "list" and str(_list_children(type_)[0][1]) == JSON
 
 
 def write_exact_type(type_: DuckDBPyType) -> str:
@@ -129,7 +194,7 @@ def _plan_conversion(type_: DuckDBPyType, field: pa.Field, max_bytes: int) -> Co
     name = field.name
     if type_.id in HUGE:
         return AnyDecimal(name)
-    if str(type_) == "JSON" or _contains(type_, AS_JSON):
+    if str(type_) == JSON or _is_json_list(type_) or _contains(type_, AS_JSON):
         return LimitedText(name, pa.json_(), max_bytes)
     if pa.types.is_string(field.type) or pa.types.is_binary(field.type):
         return LimitedText(name, field.type, max_bytes)
@@ -145,7 +210,7 @@ def check_levels(types: Iterable[DuckDBPyType]) -> None:
     """
     level = list(types)
     for _ in range(MAX_TYPE_LEVELS):
-        level = [child for type_ in level if _is_nested(type_) for _, child in _list_children(type_)]
+        level = [child for type_ in level if _has_children(type_) for _, child in _list_children(type_)]
         if not level:
             return
     raise SourceError(f"a column is nested deeper than {MAX_TYPE_LEVELS} levels: select parts of it.")
@@ -153,6 +218,10 @@ def check_levels(types: Iterable[DuckDBPyType]) -> None:
 
 def _is_nested(type_: DuckDBPyType) -> bool:
     return type_.id in ("list", "array", "struct", "map", "tuple")
+
+
+def _has_children(type_: DuckDBPyType) -> bool:
+    return _is_nested(type_) or type_.id == "union"
 
 
 def _list_children(type_: DuckDBPyType) -> list[tuple[str, DuckDBPyType]]:

@@ -236,3 +236,15 @@ def test_type_that_is_nested_too_deep_is_refused_with_a_sentence(duckdb_source: 
     assert fetch_rows(duckdb_source, f"SELECT {nest(60)} AS v") == [{"v": None}]
     with pytest.raises(SourceError, match="nested deeper than 64 levels"):
         fetch_rows(duckdb_source, f"SELECT 1 AS n, {nest(500)} AS v")
+
+
+def nest_union(levels: int) -> str:
+    return "union_value(a := " * levels + "1" + ")" * levels
+
+
+def test_union_that_is_nested_too_deep_is_refused_with_a_sentence(duckdb_source: Source) -> None:
+    assert fetch_rows(duckdb_source, f"SELECT {nest_union(20)} AS v") == [
+        {"v": '{"a":' * 20 + "1" + "}" * 20}
+    ]
+    with pytest.raises(SourceError, match="nested deeper than 64 levels"):
+        fetch_rows(duckdb_source, f"SELECT 1 AS n, {nest_union(100)} AS v")
