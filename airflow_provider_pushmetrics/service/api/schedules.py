@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session, joinedload
 
@@ -34,7 +32,12 @@ from airflow_provider_pushmetrics.service.api.schemas.schedules import (
 from airflow_provider_pushmetrics.service.models import Query, Report, ReportSchedule, Run
 from airflow_provider_pushmetrics.service.reports.authoring import add_query_event, add_report_event
 from airflow_provider_pushmetrics.service.reports.block_types import ContentError
-from airflow_provider_pushmetrics.service.reports.recurrence import Recurrence, check_schedule
+from airflow_provider_pushmetrics.service.reports.recurrence import (
+    Recurrence,
+    check_schedule,
+    move_to_zone,
+    read_local,
+)
 from airflow_provider_pushmetrics.service.runs.notices import check_addresses
 from airflow_provider_pushmetrics.service.runs.schedules import plan_changed, plan_next, read_rule, start_run
 from airflow_provider_pushmetrics.service.storage.clock import get_now, read_database_clock
@@ -170,20 +173,15 @@ def _apply(schedule: ReportSchedule, wanted: ScheduleChange, values: dict[str, A
         values["recurrence"] = values["recurrence"].value
         if values["recurrence"] != Recurrence.CRON.value:
             values.setdefault("cron", None)
+    zone_before = schedule.time_zone
     for name, value in values.items():
         if value is not None or name in ("cron", "ends_on", "max_runs"):
             setattr(schedule, name, value)
     if schedule.first_start.tzinfo is None:
-        schedule.first_start = _set_zone(schedule.first_start, schedule.time_zone)
+        schedule.first_start = read_local(schedule.first_start, schedule.time_zone)
+    elif wanted.first_start is None and schedule.time_zone != zone_before:
+        schedule.first_start = move_to_zone(schedule.first_start, zone_before, schedule.time_zone)
     check_schedule(read_rule(schedule), get_now() if wanted.first_start is not None else None)
-
-
-def _set_zone(moment: datetime, zone: str) -> datetime:
-    """Read a time without an offset in the schedule's zone; an unknown zone is refused afterwards."""
-    try:
-        return moment.replace(tzinfo=ZoneInfo(zone))
-    except (KeyError, ValueError, OSError):
-        return moment.replace(tzinfo=UTC)
 
 
 def _finish(session: Session, schedule: ReportSchedule) -> One[ScheduleRow]:

@@ -113,11 +113,17 @@ def compute_next(schedule: Schedule, after: datetime, runs_so_far: int) -> datet
         return None
     zone = find_zone(schedule.time_zone)
     moment = _find_next(schedule, after.astimezone(UTC), zone)
-    if moment is None or moment.year > LAST_YEAR:
-        return None
-    if schedule.ends_on is not None and moment.astimezone(zone).date() > schedule.ends_on:
+    if moment is None or moment.year > LAST_YEAR or has_ended(schedule, moment, runs_so_far):
         return None
     return moment
+
+
+def has_ended(schedule: Schedule, moment: datetime, runs_so_far: int) -> bool:
+    """Return whether a schedule has no run at a moment because it ended before."""
+    if schedule.max_runs is not None and runs_so_far >= schedule.max_runs:
+        return True
+    day = moment.astimezone(find_zone(schedule.time_zone)).date()
+    return schedule.ends_on is not None and day > schedule.ends_on
 
 
 def _find_next(schedule: Schedule, after: datetime, zone: ZoneInfo) -> datetime | None:
@@ -204,6 +210,34 @@ def _find_fault(expression: str) -> str | None:
         return None if next(CronSim(expression, datetime(2000, 1, 1)), None) else "it never matches"
     except (CronSimError, RecursionError) as error:
         return str(error).lower()
+
+
+def read_local(local: datetime, time_zone: str) -> datetime:
+    """
+    Read a local time without an offset in a zone: the first of the two, where the clock shows it twice.
+
+    :raises PushMetricsParameterError: if the zone is unknown, or its clock skips the time. Every later day
+        would have the time of day to which it is shifted.
+    """
+    zone = find_zone(time_zone)
+    moment = local.replace(tzinfo=zone, fold=0)
+    if not datetime.min.year < local.year < LAST_YEAR:  # check_schedule refuses it
+        return moment
+    if moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != local:
+        raise PushMetricsParameterError(
+            f"the first start {local.isoformat()!r} does not exist in {time_zone!r}, where clocks are put"
+            " forward: choose a time or a day that exists there."
+        )
+    return moment
+
+
+def move_to_zone(first_start: datetime, before: str, after: str) -> datetime:
+    """
+    Move a first start to another zone, where the clock shows the same time.
+
+    :raises PushMetricsParameterError: if the zone is unknown, or its clock skips the time.
+    """
+    return read_local(first_start.astimezone(find_zone(before)).replace(tzinfo=None), after)
 
 
 def find_zone(name: str) -> ZoneInfo:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from airflow_provider_pushmetrics.service.models import ReportSchedule, Run, StandaloneQueryRun
-from airflow_provider_pushmetrics.service.reports.recurrence import Recurrence, Schedule, compute_next
+from airflow_provider_pushmetrics.service.reports.recurrence import (
+    Recurrence,
+    Schedule,
+    compute_next,
+    has_ended,
+)
 from airflow_provider_pushmetrics.service.runs.submission import read_parameters
 from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
 from airflow_provider_pushmetrics.service.storage.database import Database, is_unavailable
@@ -46,15 +52,25 @@ def plan_changed(row: ReportSchedule, before: Schedule, now: datetime) -> None:
     """
     Set the next time of a schedule that was changed.
 
-    A time that is due remains if it is one of the new times: no process has seen it yet.
+    A time that is due remains if it is one of the new times: no process has seen it yet. So does the retry of
+    a run that could not be started, if only the end was changed, and the schedule has not ended.
 
     :param before: Its times before the change.
     """
     rule, due = read_rule(row), row.next_run_on
     if rule == before:
         return
-    if due is None or due > now or compute_next(rule, due - timedelta.resolution, row.run_count) != due:
+    if due is not None and not _is_time(before, due, row):
+        remains = replace(before, ends_on=rule.ends_on, max_runs=rule.max_runs) == rule
+        remains = remains and not has_ended(rule, due, row.run_count)
+    else:
+        remains = due is not None and due <= now and _is_time(rule, due, row)
+    if not remains:
         plan_next(row, now)
+
+
+def _is_time(rule: Schedule, moment: datetime, row: ReportSchedule) -> bool:
+    return compute_next(rule, moment - timedelta.resolution, row.run_count) == moment
 
 
 def start_run(session: Session, row: ReportSchedule) -> Run | StandaloneQueryRun:

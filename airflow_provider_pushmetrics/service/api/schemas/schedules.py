@@ -33,7 +33,7 @@ class ScheduleChange(RequestBody):
     first_start: datetime | None = None
     """The first time, in the future; without an offset, it is in the time zone of the schedule."""
     time_zone: ShortText | None = Field(None, examples=["Europe/Berlin"])
-    """The time zone, by its IANA name; that of the report, unless given."""
+    """The time zone, by its IANA name. Without a new first time, the times of day stay the same in it."""
     recurrence: Recurrence | None = None
     cron: ShortText | None = Field(None, examples=["30 6 * * MON-FRI"])
     """The cron expression, of five fields, of a schedule with the recurrence ``cron``."""

@@ -114,6 +114,57 @@ async def test_change_of_a_schedule_keeps_the_run_that_is_due(
         assert fire_due(parts.database) == int(is_kept)
 
 
+@pytest.mark.parametrize(
+    ("change", "is_kept"),
+    [
+        ({"ends_on": "2040-01-01"}, True),
+        ({"max_runs": 1}, True),
+        ({"ends_on": "2029-12-31"}, False),
+        ({"recurrence": "weekly"}, False),
+    ],
+)
+async def test_change_of_the_end_of_a_schedule_keeps_the_retry_of_its_run(
+    tmp_path: Path, database_url: str | None, change: dict[str, Any], is_kept: bool
+) -> None:
+    with run_parts(tmp_path, database_url=database_url, executes=False) as parts:
+        made = make_report(parts.database, parts.cipher, tmp_path, "sqlite", q=sql("SELECT 1 AS n"))
+        first = START - timedelta(days=3650)
+        schedule_id = put_schedule(parts.database, made, START, first_start=first)
+        set_zone(parts.database, schedule_id, "Mars/Olympus")
+        assert fire_due(parts.database, lambda _: START) == 0
+        set_zone(parts.database, schedule_id, "UTC")
+        async with open_client(build_app(parts)) as client:
+            row = read_result(await client.put(f"/api/v1/schedule/{schedule_id}", json=change))
+        retry = START + timedelta(minutes=1)
+        assert (datetime.fromisoformat(row["next_run_on"]) == retry) is is_kept
+
+
+async def test_change_of_the_time_zone_alone_keeps_the_time_of_day(api: Api) -> None:
+    made = api.make_report(q=sql("SELECT 1 AS n"))
+    first = datetime.fromisoformat("2030-01-31T06:00:00+01:00")
+    row = await schedule(api, made.id, first_start=first, time_zone="Europe/Berlin", recurrence="daily")
+    path = f"/api/v1/schedule/{row['id']}"
+    changed = read_result(await api.client.put(path, json={"name": "n", "time_zone": "America/New_York"}))
+    assert changed["first_start"] == changed["next_run_on"] == "2030-01-31T11:00:00+00:00"
+    both = {"time_zone": "Europe/Berlin", "first_start": "2030-02-01T11:00:00+00:00"}
+    changed = read_result(await api.client.put(path, json=both))
+    assert changed["first_start"] == changed["next_run_on"] == "2030-02-01T11:00:00+00:00", "both are given"
+
+
+async def test_first_start_that_the_clock_skips_is_refused(api: Api) -> None:
+    made = api.make_report(q=sql("SELECT 1 AS n"))
+    body = {"report_id": made.id, "time_zone": "Europe/Berlin", "recurrence": "daily"}
+    skipped = {**body, "first_start": "2030-03-31T02:30:00"}
+    answer = await api.client.post("/api/v1/schedule/", json=skipped)
+    assert answer.status_code == 400
+    assert "'2030-03-31T02:30:00' does not exist in 'Europe/Berlin'" in answer.text
+    before = {**body, "first_start": "2030-03-30T02:30:00"}
+    row = read_result(await api.client.post("/api/v1/schedule/", json=before))
+    path = f"/api/v1/schedule/{row['id']}"
+    assert (await api.client.put(path, json={"first_start": skipped["first_start"]})).status_code == 400
+    assert (await api.client.get(path)).json()["result"]["first_start"] == "2030-03-30T01:30:00+00:00"
+
+
 async def test_mails_of_a_schedule_go_to_whom_they_are_for(api: Api) -> None:
     made = api.make_report(q=sql("SELECT nope"))
     row = await schedule(
@@ -178,6 +229,12 @@ def put_schedule(
         return row.id
 
 
+def set_zone(database: Database, schedule_id: int, zone: str) -> None:
+    """With one that is unknown, the schedule cannot be started."""
+    with database.writing() as session:
+        session.get_one(ReportSchedule, schedule_id).time_zone = zone
+
+
 def test_what_is_due_is_started_once_by_several_workers_and_not_caught_up_with(
     database: Database, tmp_path: Path
 ) -> None:
@@ -211,8 +268,7 @@ def test_schedule_that_cannot_be_started_keeps_no_other_waiting(
 ) -> None:
     made = make_report(database, Cipher("k" * 32), tmp_path, q=sql("SELECT 1 AS n"))
     broken, well = put_schedule(database, made, START), put_schedule(database, made, START)
-    with database.writing() as session:
-        session.get_one(ReportSchedule, broken).time_zone = "Mars/Olympus"
+    set_zone(database, broken, "Mars/Olympus")
     assert fire_due(database, lambda _: START) == 1
     assert f"schedule {broken} cannot be started" in caplog.text
     with database.reading() as session:
@@ -243,8 +299,7 @@ def test_schedule_that_cannot_be_started_and_is_paused_meanwhile_gets_no_new_tim
 ) -> None:
     made = make_report(database, Cipher("k" * 32), tmp_path, q=sql("SELECT 1 AS n"))
     broken = put_schedule(database, made, START)
-    with database.writing() as session:
-        session.get_one(ReportSchedule, broken).time_zone = "Mars/Olympus"
+    set_zone(database, broken, "Mars/Olympus")
 
     class Paused(Database):
         """Lets a user pause the schedule after each transaction that failed."""

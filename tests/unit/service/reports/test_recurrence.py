@@ -17,6 +17,7 @@ from airflow_provider_pushmetrics.service.reports.recurrence import (
     Schedule,
     check_schedule,
     compute_next,
+    read_local,
 )
 
 BERLIN = "Europe/Berlin"
@@ -313,6 +314,26 @@ def test_schedule_that_makes_none_is_refused(schedule: Schedule, message: str) -
 
 def test_only_a_new_schedule_must_begin_in_the_future() -> None:
     check_schedule(daily("2020-01-01 06:00"))
+
+
+@pytest.mark.parametrize("text", ["2027-03-28 02:00", "2027-03-28 02:59:59.999999"])
+def test_first_start_that_the_clock_skips_is_refused(text: str) -> None:
+    with pytest.raises(PushMetricsParameterError, match="does not exist in 'Europe/Berlin'"):
+        read_local(datetime.fromisoformat(text), BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2027-03-28 01:59:59", "2027-03-28T01:59:59+01:00"),
+        ("2027-03-28 03:00", "2027-03-28T03:00:00+02:00"),
+        ("2027-10-31 02:30", "2027-10-31T02:30:00+02:00"),
+        ("0001-01-01 00:00", "0001-01-01T00:00:00+00:53:28"),
+        ("9999-12-31 00:00", "9999-12-31T00:00:00+01:00"),
+    ],
+)
+def test_first_start_without_an_offset_is_read_in_its_zone(text: str, expected: str) -> None:
+    assert read_local(datetime.fromisoformat(text), BERLIN).isoformat() == expected
 
 
 # --- what holds for all of them
