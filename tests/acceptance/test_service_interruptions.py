@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, Response, Route, expect
 
+from tests.acceptance.test_service_live import HIDE
+from tests.acceptance.test_service_loading import count_event_bytes, wait_for_event
 from tests.fakes.browser import Visit, find_violations
 from tests.fakes.saved_reports import query, save_report, start_run, wait_for_run
 from tests.fakes.service_process import ServiceProcess
@@ -240,3 +243,31 @@ def test_recipients_are_saved_beside_what_others_put_into_the_details(
     saved = service.client.get(path).json()["result"]
     assert saved["recipients_json"] == ["team@example.com"]
     assert "finance" in str(saved["details"])
+
+
+@pytest.mark.parametrize("is_hidden", [False, True])
+def test_live_page_whose_read_is_never_answered_says_so_and_is_live_again(
+    service: ServiceProcess, visit: Visit, is_hidden: bool
+) -> None:
+    """A tab that was hidden meanwhile has another connection than the one on which the read began."""
+    visit.page.clock.install()
+    page = visit.enter("app/runs")
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    outage = page.locator("#outage")
+    hung: list[Route] = []
+    page.route("**/api/v1/noteflow_run/?*", lambda route: hung.append(route))
+    with page.expect_request("**/api/v1/noteflow_run/?*"):
+        run = start_run(service, 1)
+    if is_hidden:
+        page.evaluate(HIDE, True)
+        events = count_event_bytes(page)
+        page.evaluate(HIDE, False)
+        wait_for_event(page, events)
+    expect(outage).to_be_hidden()
+    page.clock.fast_forward(31_000)
+    expect(outage).to_contain_text("The service does not respond, and this page may be out of date.")
+    assert hung
+    page.unroute_all()
+    outage.get_by_role("button", name="Try now").click()
+    expect(page.get_by_role("link", name=f"Run {run}", exact=True)).to_be_visible()
+    expect(outage).to_be_hidden()

@@ -768,6 +768,14 @@ declare namespace Ui {
     isUnasked?: boolean;
   }
 
+  /** A whole answer, whatever its status. */
+  interface Answer {
+    headers: Headers;
+    ok: boolean;
+    status: number;
+    text: string;
+  }
+
   interface ListSettings {
     filters?: readonly Optional<Api.Filter>[];
     page?: number;
@@ -806,7 +814,7 @@ declare namespace Ui {
   /** A part of a page that is read again when runs have changed. */
   interface Watch {
     read: () => Promise<unknown>;
-    isReading: boolean;
+    reading: Promise<void> | null;
     /** Whether something changed while it was read. */
     isAgain: boolean;
   }

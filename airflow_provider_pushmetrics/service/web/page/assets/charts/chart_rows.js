@@ -1,7 +1,8 @@
 // The newest result of a query, whose columns and rows a chart is made of before it has run.
 
 import { part } from "../http/addresses.js";
-import { ApiError, get, getRow } from "../http/api.js";
+import { get, getRow } from "../http/api.js";
+import { ApiError } from "../http/errors.js";
 import { MAX_CHART_ROWS } from "./chart_checks.js";
 
 /**

@@ -2,8 +2,7 @@
 
 import { hasRisk } from "../drafts/unsaved.js";
 import { APP, compilePattern, isPage, matchPath, readPath } from "../http/addresses.js";
-import { ApiError } from "../http/api.js";
-import { describeError } from "../http/errors.js";
+import { ApiError, describeError } from "../http/errors.js";
 import { button } from "./buttons.js";
 import { el, fill, find } from "./dom.js";
 import { followFocus, restoreFocus } from "./focus.js";

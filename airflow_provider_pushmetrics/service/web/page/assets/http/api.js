@@ -1,34 +1,13 @@
 // Calls of the service.
 
-import { locate } from "./addresses.js";
-import { isAbort, NO_ANSWER } from "./errors.js";
+import { ApiError, isOutage } from "./errors.js";
 import { parseJson, writeJson } from "./exact_json.js";
 import { readServerTime } from "./server_time.js";
 import { askForSignIn, countSignIns, OWN_PAGE } from "./session.js";
+import { reach, readMessage } from "./wire.js";
 
 /** Lists and rows that have values of users, whose numbers keep their digits. */
 const USER_VALUES = /^(api\/v1\/(block|noteflow_run|webhook_delivery)|app\/notebook)\//;
-
-/** An answer that is not 2xx; its message is the service's. */
-export class ApiError extends Error {
-  /**
-   * @param {number} status
-   * @param {string} message
-   */
-  constructor(status, message) {
-    super(message);
-    this.status = status;
-  }
-}
-
-/**
- * Tell whether the same call may succeed later: the service does not answer, is overloaded, or nobody is signed in.
- *
- * @param {unknown} error
- * @returns {error is ApiError}
- */
-export const isOutage = (error) =>
-  error instanceof ApiError && ([0, 401, 429].includes(error.status) || error.status >= 500);
 
 /**
  * Wait for a read that is repeated: an outage of the service does not end that, unless nobody is signed in.
@@ -57,11 +36,11 @@ export async function endureOutage(reading) {
  */
 export async function call(method, path, { body, text, query, signal, isUnasked } = {}) {
   const signIns = countSignIns();
-  const answer = await send(method, path, { body, text, query, signal });
+  const answer = await send(method, path, { body, text, query, signal, isUnasked });
   if (answer.status !== 401) return readAnswer(answer, path);
-  if (isUnasked) throw new ApiError(401, (await findReason(answer)) || "You are signed out.");
+  if (isUnasked) throw new ApiError(401, findReason(answer) || "You are signed out.");
   // Another call may have been answered, and somebody have signed in, since this one was sent.
-  if (signIns === countSignIns()) await askForSignIn(await findReason(answer));
+  if (signIns === countSignIns()) await askForSignIn(findReason(answer));
   return readAnswer(await send(method, path, { body, text, query, signal }), path);
 }
 
@@ -128,61 +107,35 @@ export async function getAll(path, settings = {}) {
  * @param {string} path
  * @param {Ui.CallSettings} settings
  */
-async function send(method, path, { body, text, query, signal }) {
+async function send(method, path, { body, text, ...settings }) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json", ...OWN_PAGE };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (text !== undefined) headers["Content-Type"] = "text/plain; charset=utf-8";
   const payload = text ?? (body === undefined ? undefined : writeJson(body));
-  try {
-    const answer = await fetch(locate(path, query), {
-      method,
-      headers,
-      body: payload,
-      signal,
-      credentials: "same-origin",
-    });
-    // What the browser may have kept has the time at which it was sent.
-    if (!answer.headers.get("cache-control")?.includes("max-age")) readServerTime(answer.headers.get("date"));
-    return answer;
-  } catch (error) {
-    if (isAbort(error)) throw error;
-    throw new ApiError(0, NO_ANSWER);
-  }
+  const answer = await reach(path, { method, headers, body: payload, ...settings });
+  // What the browser may have kept has the time at which it was sent.
+  if (!answer.headers.get("cache-control")?.includes("max-age")) readServerTime(answer.headers.get("date"));
+  return answer;
 }
 
 /**
  * Find why one is to sign in, unless it is only that nobody is signed in.
  *
- * @param {Response} answer
- * @returns {Promise<string>}
+ * @param {Ui.Answer} answer
  */
-async function findReason(answer) {
-  const { message } = await answer.json().catch(() => ({}));
-  return answer.headers.get("x-pushmetrics-reason") === "other-user" ? message : "";
-}
+const findReason = ({ headers, text }) =>
+  headers.get("x-pushmetrics-reason") === "other-user" ? readMessage(text) : "";
 
 /**
- * Say that an answer was cut off, as it is when the service ends.
- *
- * @param {unknown} error
- * @returns {never}
- */
-function refuseCut(error) {
-  if (isAbort(error)) throw error;
-  throw new ApiError(0, NO_ANSWER);
-}
-
-/**
- * @param {Response} answer
+ * @param {Ui.Answer} answer
  * @param {string} path
  */
-async function readAnswer(answer, path) {
-  const text = await answer.text().catch(refuseCut);
-  const isJson = (answer.headers.get("content-type") ?? "").includes("json");
+function readAnswer({ headers, ok, status, text }, path) {
+  const isJson = (headers.get("content-type") ?? "").includes("json");
   const value = isJson && text ? (USER_VALUES.test(path) ? parseJson : JSON.parse)(text) : text;
-  if (answer.ok) return value;
-  const wait = answer.headers.get("retry-after");
-  const message = value?.message ?? `The service answers ${answer.status}`;
-  throw new ApiError(answer.status, wait && answer.status === 429 ? `${message} (in ${wait} s)` : message);
+  if (ok) return value;
+  const wait = headers.get("retry-after");
+  const message = value?.message ?? `The service answers ${status}`;
+  throw new ApiError(status, wait && status === 429 ? `${message} (in ${wait} s)` : message);
 }

@@ -4,10 +4,10 @@ import { button } from "../elements/buttons.js";
 import { el, fill, find } from "../elements/dom.js";
 import { tell } from "../elements/notices.js";
 import { locate } from "./addresses.js";
-import { ApiError, isOutage } from "./api.js";
-import { describeError, isAbort } from "./errors.js";
+import { ApiError, describeError, isAbort, isOutage } from "./errors.js";
 import { choosePause, readEvents } from "./live_events.js";
 import { askForSignIn, OWN_PAGE, whenSignedIn } from "./session.js";
+import { readParts, Silence } from "./wire.js";
 
 /** Without a byte for so long, the service is gone: it sends one at least every 15 s. */
 const SILENCE_MILLISECONDS = 40_000;
@@ -47,7 +47,7 @@ export function rememberVersion(known) {
 export function watchRuns(read, signal) {
   if (signal.aborted) return;
   /** @type {Ui.Watch} */
-  const watch = { read, isReading: false, isAgain: false };
+  const watch = { read, reading: null, isAgain: false };
   if (!watches.size) version ||= seen; // the first of another page
   watches.add(watch);
   signal.addEventListener("abort", () => {
@@ -79,17 +79,14 @@ function reconnect() {
 /** @param {AbortController} own */
 async function listen(own) {
   let text = "";
-  let silence = setTimeout(() => own.abort(), SILENCE_MILLISECONDS);
+  const silence = new Silence(SILENCE_MILLISECONDS, own.signal);
   /** @type {unknown} */
   let fault = null;
   try {
-    const answer = await fetch(locate("app/changes"), { headers: OWN_PAGE, signal: own.signal });
+    const answer = await fetch(locate("app/changes"), { headers: OWN_PAGE, signal: silence.signal });
     if (!answer.ok || !answer.body) throw new ApiError(answer.status, `The service answers ${answer.status}`);
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      clearTimeout(silence);
-      silence = setTimeout(() => own.abort(), SILENCE_MILLISECONDS);
-      const events = readEvents(text + part.value);
+    for await (const part of readParts(answer.body, silence)) {
+      const events = readEvents(text + part);
       text = events.rest;
       if (events.version === null) continue;
       await update(events.version);
@@ -100,7 +97,7 @@ async function listen(own) {
   } catch (error) {
     fault = error;
   }
-  clearTimeout(silence);
+  silence.stop();
   own.abort();
   if (connection !== own) return; // it was closed by the page itself
   connection = null;
@@ -135,16 +132,20 @@ async function update(newest) {
 }
 
 /**
- * Let a part of the page read what it shows; once more if something changed while it did.
+ * Let a part of the page read what it shows; once more if something changed while it did. It has read when this ends,
+ * also if an earlier connection had it begin: the one that is there now is to know whether it failed.
  *
  * @param {Ui.Watch} watch
+ * @returns {Promise<void>}
  */
-async function readAgain(watch) {
-  if (watch.isReading) {
-    watch.isAgain = true;
-    return;
-  }
-  watch.isReading = true;
+function readAgain(watch) {
+  watch.isAgain = watch.reading !== null;
+  watch.reading ??= readToTheEnd(watch);
+  return watch.reading;
+}
+
+/** @param {Ui.Watch} watch */
+async function readToTheEnd(watch) {
   try {
     do {
       watch.isAgain = false;
@@ -157,7 +158,7 @@ async function readAgain(watch) {
     watches.delete(watch);
     tell(describeError(error), "bad");
   } finally {
-    watch.isReading = false;
+    watch.reading = null;
   }
 }
 

@@ -5,7 +5,8 @@ import { removeDrafts } from "../drafts/unsaved.js";
 import { el, fill } from "../elements/dom.js";
 import { makeModal, openModal } from "../elements/notices.js";
 import { locate } from "./addresses.js";
-import { describeError, NO_ANSWER } from "./errors.js";
+import { describeError } from "./errors.js";
+import { reach, readMessage } from "./wire.js";
 
 /**
  * The headers of calls: by one the service knows its own pages, since those of other sites cannot send it. The other
@@ -144,7 +145,7 @@ function showForm(done, reason) {
 
 /** Tell whether the page is for whoever is signed in now. */
 async function isOwner() {
-  const { status } = await fetch(locate("api/v1/user/current"), { headers: OWN_PAGE });
+  const { status } = await reach("api/v1/user/current", { headers: OWN_PAGE });
   return status !== 401;
 }
 
@@ -169,15 +170,13 @@ function keepAlive(seconds) {
  */
 async function request(method, body) {
   const headers = { ...OWN_PAGE, ...(body ? { "Content-Type": "application/json" } : {}) };
-  const answer = await fetch(locate("app/session"), {
+  const answer = await reach("app/session", {
     method,
     headers,
     body: body ? JSON.stringify(body) : undefined,
-  }).catch(() => {
-    throw new Error(NO_ANSWER);
+    isUnasked: true, // a session needs no long work
   });
-  if (answer.ok) return answer.json();
+  if (answer.ok) return JSON.parse(answer.text);
   if (answer.status === 401) throw new Error("This token is invalid, expired or revoked.");
-  const { message } = await answer.json().catch(() => ({}));
-  throw new Error(message ?? `The service answers ${answer.status}`);
+  throw new Error(readMessage(answer.text) || `The service answers ${answer.status}`);
 }

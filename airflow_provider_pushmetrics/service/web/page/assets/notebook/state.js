@@ -1,7 +1,8 @@
 // The state of the blocks of a report: references, newest results, and what runs. All parts of the page follow it.
 
 import { part } from "../http/addresses.js";
-import { endureOutage, getRow, isOutage, post } from "../http/api.js";
+import { endureOutage, getRow, post } from "../http/api.js";
+import { isOutage } from "../http/errors.js";
 import { pause } from "../http/waiting.js";
 import { MessageWaits } from "../runs/message_waits.js";
 

@@ -1,7 +1,7 @@
 // Reading results when it is their turn.
 
 import { waitForPlace } from "../charts/places.js";
-import { ApiError } from "../http/api.js";
+import { ApiError } from "../http/errors.js";
 import { whenSignedIn } from "../http/session.js";
 import { ReadingQueue } from "./reading_queue.js";
 

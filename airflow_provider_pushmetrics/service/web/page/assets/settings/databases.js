@@ -8,7 +8,8 @@ import { confirmFirst, showDialog, tell } from "../elements/notices.js";
 import { reload } from "../elements/router.js";
 import { makeList, named } from "../elements/tables.js";
 import { part } from "../http/addresses.js";
-import { ApiError, post, put, remove } from "../http/api.js";
+import { post, put, remove } from "../http/api.js";
+import { ApiError } from "../http/errors.js";
 
 const HINT =
   "Such as postgresql://reader:password@host/database, sqlite:///shop.db, or duckdb:///sales.duckdb; duckdb:///exports is a folder of CSV and Parquet files. Files are in the folder sources of the data folder, or in one of the service's --source-dir; s3://bucket/folder is one of its --source-url. Give a user who can only read.";

@@ -1,0 +1,130 @@
+// Calls of a service that hangs: nothing waits for it for ever.
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, mock, test } from "node:test";
+import {
+  ApiError,
+  isAbort,
+  isOutage,
+  NO_ANSWER,
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/http/errors.js";
+import {
+  reach,
+  readMessage,
+} from "../../../../airflow_provider_pushmetrics/service/web/page/assets/http/wire.js";
+
+const { fetch: realFetch } = globalThis;
+/** @type {ReadableStreamDefaultController<Uint8Array>} */
+let line;
+
+/**
+ * Let the other side begin an answer, or none, and send no more than the test puts on the line.
+ *
+ * @param {{ isAnswered: boolean }} settings
+ */
+function hang({ isAnswered }) {
+  globalThis.fetch = (_, { signal } = {}) =>
+    new Promise((resolve, reject) => {
+      assert.ok(signal);
+      signal.addEventListener("abort", () => reject(signal.reason));
+      if (!isAnswered) return;
+      const body = new ReadableStream({
+        start(controller) {
+          line = controller;
+          signal.addEventListener("abort", () => controller.error(signal.reason));
+        },
+      });
+      resolve(new Response(body, { status: 200 }));
+    });
+}
+
+/** Let all that can go on do so; the clock of the test stands still meanwhile. */
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+/**
+ * @param {Promise<unknown>} call
+ * @returns {Promise<{ ended: boolean, error?: unknown, value?: unknown }>}
+ */
+async function look(call) {
+  /** @type {{ ended: boolean, error?: unknown, value?: unknown }} */
+  let found = { ended: false };
+  call.then(
+    (value) => {
+      found = { ended: true, value };
+    },
+    (error) => {
+      found = { ended: true, error };
+    },
+  );
+  await settle();
+  return found;
+}
+
+/** @param {unknown} error */
+function assertNoAnswer(error) {
+  assert.ok(error instanceof ApiError);
+  assert.deepEqual([error.status, error.message, isOutage(error)], [0, NO_ANSWER, true]);
+}
+
+beforeEach(() => mock.timers.enable({ apis: ["setTimeout"] }));
+afterEach(() => {
+  mock.timers.reset();
+  globalThis.fetch = realFetch;
+});
+
+for (const isAnswered of [false, true]) {
+  const how = isAnswered ? "is begun and never ended" : "never begins";
+  test(`a read that nobody asked for ends as an outage after half a minute if its answer ${how}`, async () => {
+    hang({ isAnswered });
+    const call = reach("app/notebook/a", { isUnasked: true });
+    await settle();
+    mock.timers.tick(29_999);
+    assert.equal((await look(call)).ended, false);
+    mock.timers.tick(1);
+    assertNoAnswer((await look(call)).error);
+  });
+
+  test(`a call that somebody waits for ends as an outage after two minutes if its answer ${how}`, async () => {
+    hang({ isAnswered });
+    const call = reach("api/v1/report/", { method: "POST", body: "{}" });
+    await settle();
+    mock.timers.tick(119_999);
+    assert.equal((await look(call)).ended, false);
+    mock.timers.tick(1);
+    assertNoAnswer((await look(call)).error);
+  });
+}
+
+test("an answer that comes slowly is read to its end", async () => {
+  hang({ isAnswered: true });
+  const call = reach("app/notebook/a", { isUnasked: true });
+  for (const letter of "ä long one") {
+    await settle();
+    mock.timers.tick(20_000);
+    line.enqueue(new TextEncoder().encode(letter));
+  }
+  line.close();
+  const answer = await call;
+  assert.deepEqual([answer.ok, answer.status, answer.text], [true, 200, "ä long one"]);
+});
+
+test("a call whose page was left ends as such, and not as an outage", async () => {
+  for (const isAnswered of [false, true]) {
+    hang({ isAnswered });
+    const page = new AbortController();
+    const call = reach("app/notebook/a", { isUnasked: true, signal: page.signal });
+    await settle();
+    page.abort();
+    assert.ok(isAbort((await look(call)).error));
+  }
+});
+
+test("an answer without a body is an empty text", async () => {
+  globalThis.fetch = async () => new Response(null, { status: 204 });
+  assert.equal((await reach("app/session", { method: "DELETE" })).text, "");
+});
+
+test("an error without a message of the service has none", () => {
+  assert.equal(readMessage('{"message": "No such report"}'), "No such report");
+  for (const text of ["", "null", "<html>502", "[]", '"text"', "{}"]) assert.equal(readMessage(text), "");
+});
