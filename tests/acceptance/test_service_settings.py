@@ -9,6 +9,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import expect
 
+from tests.acceptance.test_service_live import HIDE
 from tests.acceptance.test_service_new_blocks import open_form
 from tests.acceptance.test_service_notebook import block, make
 from tests.fakes.browser import Visit, find_violations
@@ -247,4 +248,33 @@ def test_workspace_is_renamed_and_named_so_everywhere(service: ServiceProcess, v
     assert service.client.get("/api/v1/workspace/current").json()["name"] == "<b>Marketing</b> & sales"
     page.reload()
     expect(page.locator("#bar")).to_contain_text("<b>Marketing</b> & sales")
+    service.client.put("/api/v1/workspace/1", json={"name": old}).raise_for_status()
+
+
+def test_tab_that_is_shown_again_has_the_new_name_and_theme(service: ServiceProcess, visit: Visit) -> None:
+    old = service.client.get("/api/v1/workspace/current").json()["name"]
+    page = visit.enter("app/settings/workspace")
+    other = page.context.new_page()
+    other.goto(f"{visit.base_url}/app/settings/appearance")
+    expect(other.get_by_label("System")).to_be_checked()
+    page.evaluate(HIDE, True)
+    service.client.put("/api/v1/workspace/1", json={"name": "Renamed <elsewhere>"}).raise_for_status()
+    other.get_by_label("Dark").check()
+    expect(page.locator("#bar")).to_contain_text(old)
+    page.evaluate(HIDE, False)
+    expect(page.locator("#workspace")).to_have_text("Renamed <elsewhere>")
+    expect(page.locator("#workspace")).to_have_attribute("title", re.compile("^Renamed <elsewhere>, "))
+    expect(page.locator("main dd").first).to_have_text("Renamed <elsewhere>")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    visit.press("Rename")
+    expect(visit.front.get_by_label("Name")).to_have_value("Renamed <elsewhere>")
+    visit.press("Cancel")
+
+    # Also the choice of the theme itself follows.
+    visit.open("app/settings/appearance")
+    expect(page.get_by_label("Dark")).to_be_checked()
+    other.get_by_label("System").check()
+    page.evaluate(HIDE, True)
+    page.evaluate(HIDE, False)
+    expect(page.get_by_label("System")).to_be_checked()
     service.client.put("/api/v1/workspace/1", json={"name": old}).raise_for_status()

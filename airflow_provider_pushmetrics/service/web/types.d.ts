@@ -768,6 +768,12 @@ declare namespace Ui {
     isUnasked?: boolean;
   }
 
+  /** For whom a page is. */
+  interface Owner {
+    user: Api.User;
+    workspace: Api.Workspace;
+  }
+
   /** A whole answer, whatever its status. */
   interface Answer {
     headers: Headers;

@@ -31,7 +31,7 @@ READS_SANITIZED_HTML = {"results/prose.js": ["DOMParser"]}
 STORES_IN_BROWSER = {
     "drafts/unsaved.js": ["localStorage"],
     "notebook/sections.js": ["localStorage"],
-    "settings/appearance.js": ["document.cookie"],
+    "settings/theme.js": ["document.cookie", "document.cookie"],
 }
 """What is typed and not saved, of which ``drafts.js`` leaves out secrets; what is folded; and the theme."""
 STORES = re.compile(r"localStorage|sessionStorage|indexedDB|document\.cookie")

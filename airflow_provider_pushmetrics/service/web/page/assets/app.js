@@ -11,6 +11,8 @@ import { getPath, link, preload, redirect, route, startRouting } from "./element
 import { describeError } from "./http/errors.js";
 import { rememberVersion } from "./http/live.js";
 import { askForSignIn, findSession, rememberOwner, signOut } from "./http/session.js";
+import { makeName, showOwner, updateOwner } from "./settings/owner.js";
+import { updateTheme } from "./settings/theme.js";
 
 // A browser may load the icon when the address has changed already, and the icon's is relative to that.
 for (const icon of document.querySelectorAll("link")) {
@@ -51,7 +53,7 @@ redirect("subscriptions", () => "webhooks");
 redirect("deliveries", () => `webhooks/deliveries${location.search.replace("subscription=", "webhook=")}`);
 redirect("deliveries/:delivery", ({ delivery }) => `webhooks/deliveries/${delivery}`);
 
-/** @param {{ user: Api.User, workspace: Api.Workspace }} owner */
+/** @param {Ui.Owner} owner */
 function showBar({ user, workspace }) {
   openDrafts({ user: user.uid, workspace: workspace.uid });
   const bar = find("bar");
@@ -72,20 +74,11 @@ function showBar({ user, workspace }) {
     el(
       "div",
       { class: "who" },
-      el(
-        "span",
-        {
-          id: "workspace",
-          class: "hint clip",
-          title: `${workspace.name}, ${user.email}, ${user.main_role.name}`,
-        },
-        workspace.name,
-      ),
+      el("span", { id: "workspace", class: "hint clip" }, makeName(workspace)),
       iconButton("sign-out", "Sign out", leave),
     ),
   );
-  // What a role may not do is not offered; the service refuses it in any case.
-  document.body.dataset.role = user.main_role.name;
+  showOwner({ user, workspace });
   bar.hidden = false;
 }
 
@@ -104,7 +97,15 @@ async function start() {
   rememberOwner({ user, workspace });
   rememberVersion(runs_version ?? "");
   showBar({ user, workspace });
+  document.addEventListener("visibilitychange", showChanges);
   await startRouting();
+}
+
+/** Show what was changed in another tab while this one was hidden. */
+function showChanges() {
+  if (document.hidden) return;
+  updateTheme();
+  updateOwner().catch(() => {}); // nobody asked for it; whoever acts next is told that the service is away
 }
 
 async function findOwner() {

@@ -72,7 +72,7 @@ export function askForSignIn(reason = "") {
 /**
  * Remember for whom the page is; somebody else who signs in gets a page of their own.
  *
- * @param {{ user: { id: number }, workspace: { id: number } }} owner
+ * @param {Ui.Owner} owner
  */
 export function rememberOwner({ user, workspace }) {
   OWN_PAGE[OWNER] = `${user.id}.${workspace.id}`;
@@ -81,6 +81,7 @@ export function rememberOwner({ user, workspace }) {
 /** End the session, remove what was typed and not saved, and begin anew. */
 export async function signOut() {
   clearInterval(timer);
+  timer = undefined;
   await request("DELETE");
   removeDrafts();
   location.assign(new URL("app/", locate("")));
@@ -149,10 +150,13 @@ async function isOwner() {
   return status !== 401;
 }
 
-/** @param {number} seconds */
+/**
+ * Renew the session from now on. Who only looks at a tab again does not put that off.
+ *
+ * @param {number} seconds
+ */
 function keepAlive(seconds) {
-  clearInterval(timer);
-  timer = setInterval(async () => {
+  timer ??= setInterval(async () => {
     if (!isActive) return;
     isActive = false;
     try {

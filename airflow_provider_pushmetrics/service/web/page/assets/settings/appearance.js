@@ -2,30 +2,14 @@
 
 import { el } from "../elements/dom.js";
 import { icon } from "../elements/icons.js";
-import { APP } from "../http/addresses.js";
-
-/** The service reads it (`service/web/pages.py`), so that a page has its colors from the beginning. */
-const COOKIE = "pushmetrics_theme";
-const YEAR_SECONDS = 365 * 24 * 3600;
+import { getTheme, SYSTEM, setTheme } from "./theme.js";
 
 /** @type {readonly (readonly [theme: string, label: string, picture: import("../elements/icons.js").IconName])[]} */
 const THEMES = [
-  ["light dark", "System", "screen"],
+  [SYSTEM, "System", "screen"],
   ["light", "Light", "sun"],
   ["dark", "Dark", "moon"],
 ];
-
-const getTheme = () => document.documentElement.dataset.theme ?? THEMES[0][0];
-
-/** @param {string} theme */
-function setTheme(theme) {
-  document.documentElement.dataset.theme = theme;
-  document.querySelector("meta[name='color-scheme']")?.setAttribute("content", theme);
-  const isSystem = theme === THEMES[0][0];
-  const secure = location.protocol === "https:" ? "; Secure" : "";
-  // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API does not exist on plain HTTP in a network.
-  document.cookie = `${COOKIE}=${theme}; Path=${APP.pathname}; Max-Age=${isSystem ? 0 : YEAR_SECONDS}; SameSite=Lax${secure}`;
-}
 
 /** Make the choice of the theme, which takes effect at once. */
 export function makeAppearance() {

@@ -1,12 +1,13 @@
 // The workspace that the session belongs to, and making another one.
 
 import { button } from "../elements/buttons.js";
-import { card, el, fill, find } from "../elements/dom.js";
+import { card, el } from "../elements/dom.js";
 import { makeForm, textField } from "../elements/forms.js";
 import { showDialog, showSecret, tell } from "../elements/notices.js";
-import { link, reload } from "../elements/router.js";
+import { link } from "../elements/router.js";
 import { part } from "../http/addresses.js";
 import { get, post, put } from "../http/api.js";
+import { makeName, updateOwner } from "./owner.js";
 
 /** @type {Ui.Show} */
 export async function showWorkspace(_, signal) {
@@ -15,7 +16,7 @@ export async function showWorkspace(_, signal) {
   const [workspace, me] = await Promise.all(reading);
   /** @type {[string, Ui.Child][]} */
   const facts = [
-    ["Name", workspace.name],
+    ["Name", makeName(workspace)],
     ["Id", String(workspace.id)],
     ["You", me.email],
     ["Your role", me.main_role.name],
@@ -28,7 +29,7 @@ export async function showWorkspace(_, signal) {
       el(
         "div",
         { class: "actions" },
-        button("Rename", () => renameWorkspace(workspace), { kind: "quiet admins" }),
+        button("Rename", renameWorkspace, { kind: "quiet admins" }),
         button("New workspace", createWorkspace, { kind: "quiet admins" }),
       ),
     ),
@@ -52,8 +53,9 @@ export async function showWorkspace(_, signal) {
   ];
 }
 
-/** @param {Api.Workspace} workspace */
-async function renameWorkspace(workspace) {
+async function renameWorkspace() {
+  /** @type {Api.Workspace} */
+  const workspace = await get("api/v1/workspace/current"); // it may have been renamed since
   /** @type {string | null} */
   const name = await showDialog("Rename the workspace", (close) =>
     makeForm({
@@ -68,8 +70,7 @@ async function renameWorkspace(workspace) {
     }),
   );
   if (name === null) return;
-  fill(find("workspace"), name);
-  await reload();
+  await updateOwner();
   tell("The workspace is renamed");
 }
 
