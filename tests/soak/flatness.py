@@ -29,6 +29,9 @@ ALLOWED_THREADS = 4
 """The same for threads, which pools start when they are needed, and keep."""
 
 
+ALLOWED_PROCESSES = 3
+"""The same for child processes: a worker keeps two, and has up to five while queries run side by side."""
+
 LABELS = {"mib": "RSS in MiB", "descriptors": "descriptors", "threads": "threads", "count": "processes"}
 
 
@@ -86,7 +89,7 @@ class HeldResources:
             "mib": self._compute_median("mib", 1) * ALLOWED_SHARE + ALLOWED_MIB,
             "descriptors": ALLOWED_DESCRIPTORS,
             "threads": ALLOWED_THREADS,
-            "count": 1,
+            "count": ALLOWED_PROCESSES,
         }
         growths = {what: self._compute_growth(what) for what in allowed}
         return [
