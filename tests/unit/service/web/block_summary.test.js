@@ -8,11 +8,11 @@ import {
 } from "../../../../airflow_provider_pushmetrics/service/web/page/assets/blocks/block_summary.js";
 
 test("a mark has a name whatever was written for it", () => {
-  assert.equal(describeMark("bar"), "bar");
-  assert.equal(describeMark({ type: "line", point: true }), "line");
+  assert.equal(describeMark("bar"), "bar chart");
+  assert.equal(describeMark({ type: "line", point: true }), "line chart");
   for (const mark of [undefined, null, {}, { type: null }, { type: {} }, 7, [], ""])
     assert.equal(typeof describeMark(mark), "string", JSON.stringify(mark));
-  assert.equal(describeMark(null), "several marks");
+  assert.equal(describeMark(null), "chart with several marks");
 });
 
 test("the marks of direction of a text stand alone, with their names, and nothing of it is lost", () => {

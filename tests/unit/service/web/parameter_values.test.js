@@ -117,7 +117,8 @@ test("numbers that JavaScript would round are shown and sent with all their digi
 });
 
 test("what a parameter takes is described", () => {
-  assert.equal(describeParameter({}), "any");
+  assert.equal(describeParameter({}), "any type");
+  assert.equal(describeParameter({ multiple: true }), "list of any type, with commas between");
   assert.equal(
     describeParameter({ type: "integer", required: true, default: 0 }),
     "integer, required, default 0",

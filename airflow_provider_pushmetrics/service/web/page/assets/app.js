@@ -74,7 +74,7 @@ function showBar({ user, workspace }) {
     el(
       "div",
       { class: "who" },
-      el("span", { id: "workspace", class: "hint clip" }, makeName(workspace)),
+      makeName(workspace, { id: "workspace", class: "hint clip" }),
       iconButton("sign-out", "Sign out", leave),
     ),
   );

@@ -3,6 +3,7 @@
 import { el } from "../elements/dom.js";
 import { isolate, listNames } from "../elements/format.js";
 import { writeJson } from "../http/exact_json.js";
+import { describeType } from "../runs/parameter_values.js";
 
 const MARK = /([\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069])/;
 
@@ -23,8 +24,7 @@ export function makeSummary(block, { databases }) {
       el(
         "p",
         {},
-        content.multiple ? "list of " : "",
-        `${content.type ?? "any"}, `,
+        `${describeType(content)}, `,
         content.required ? "required" : ["default ", el("code", {}, writeJson(content.default ?? null))],
         describeChoices(content.choices),
       ),
@@ -40,7 +40,7 @@ export function makeSummary(block, { databases }) {
       ),
     ],
     text: () => code(content.text),
-    chart: () => el("p", {}, "of ", el("code", {}, content.query), ": ", describeMark(content.spec.mark)),
+    chart: () => el("p", {}, `${describeMark(content.spec.mark)} of `, el("code", {}, content.query)),
     email: () =>
       el("p", {}, "to ", listNames([content.to_].flat()), ": ", isolate(String(content.subject ?? ""))),
     slack: () => [el("p", {}, "to ", listNames([content.channels].flat())), code(content.value_markdown)],
@@ -68,13 +68,13 @@ const makePart = ({ text, mark }) =>
     : text;
 
 /**
- * Name the mark of a chart, whatever was written for it.
+ * Name a chart by its mark, whatever was written for it.
  *
  * @param {unknown} mark
  */
 export function describeMark(mark) {
   const name = mark instanceof Object && "type" in mark ? mark.type : mark;
-  return typeof name === "string" ? name : "several marks";
+  return typeof name === "string" ? `${name} chart` : "chart with several marks";
 }
 
 /**

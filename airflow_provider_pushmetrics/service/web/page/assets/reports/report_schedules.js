@@ -45,9 +45,7 @@ export class ReportSchedules {
     const reports = [this.#report];
     const after = () => this.#update();
     const actions = (/** @type {Api.Schedule} */ schedule) => makeScheduleMenu(schedule, reports, after);
-    const add = button("New schedule", () => editSchedule({ reports, whenDone: after }), {
-      kind: this.#isShort ? "quiet" : "primary",
-    });
+    const add = button("New schedule", () => editSchedule({ reports, whenDone: after }));
     const giveBack = restoreFocus(this.node);
     fill(
       this.node,

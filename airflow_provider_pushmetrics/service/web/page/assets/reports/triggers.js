@@ -37,7 +37,7 @@ export class TriggerSection {
         {},
         "A GET or POST to its URL starts a run: from Airflow, a pipeline, or another tool. Parameters are in the query string or in JSON.",
       ),
-      button("Generate a trigger", () => this.#generate(), { kind: "primary" }),
+      button("Generate a trigger", () => this.#generate()),
     );
     this.#calls = el("div", {}, el("h3", {}, "Last calls"), context.calls);
     fill(this.node, this.#first, this.#list, this.#calls);

@@ -78,15 +78,24 @@ export function listValues(value) {
 }
 
 /**
+ * Name the type of a parameter.
+ *
+ * @param {Api.Content} content
+ */
+export function describeType({ type = "any", multiple }) {
+  if (type === "any") return multiple ? "list of any type" : "any type";
+  return multiple ? `list of ${type}` : type;
+}
+
+/**
  * Describe what a parameter takes.
  *
  * @param {Api.Content} content
  */
 export function describeParameter(content) {
-  const kind = content.type ?? "any";
   const hasDefault = content.default !== null && content.default !== undefined;
   return [
-    content.multiple ? `list of ${kind}, with commas between` : kind,
+    describeType(content) + (content.multiple ? ", with commas between" : ""),
     content.required && "required",
     hasDefault && `default ${writeValue(content, content.default)}`,
   ]

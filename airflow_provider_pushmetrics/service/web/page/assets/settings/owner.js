@@ -10,8 +10,9 @@ let owner = null;
  * Make a place with the name of the workspace, which stays up to date.
  *
  * @param {{ name: string }} workspace
+ * @param {{ id?: string, class?: string }} [attributes]
  */
-export const makeName = ({ name }) => el("span", { "data-workspace": true }, name);
+export const makeName = ({ name }, attributes) => el("span", { ...attributes, "data-workspace": true }, name);
 
 /**
  * Show who works here, and where.
