@@ -72,40 +72,40 @@ afterEach(() => {
   globalThis.fetch = realFetch;
 });
 
-for (const isAnswered of [false, true]) {
-  const how = isAnswered ? "is begun and never ended" : "never begins";
-  test(`a read that nobody asked for ends as an outage after half a minute if its answer ${how}`, async () => {
-    hang({ isAnswered });
-    const call = reach("app/notebook/a", { isUnasked: true });
-    await settle();
-    mock.timers.tick(29_999);
-    assert.equal((await look(call)).ended, false);
-    mock.timers.tick(1);
-    assertNoAnswer((await look(call)).error);
-  });
+const CASES = [
+  {
+    isUnasked: true,
+    isAnswered: false,
+    seconds: 30,
+    what: "a read that nobody asked for, which is not answered,",
+  },
+  { isUnasked: false, isAnswered: false, seconds: 120, what: "a call that somebody waits for" },
+  { isUnasked: true, isAnswered: true, seconds: 120, what: "a read whose answer has begun" },
+  { isUnasked: false, isAnswered: true, seconds: 120, what: "a call whose answer has begun" },
+];
 
-  test(`a call that somebody waits for ends as an outage after two minutes if its answer ${how}`, async () => {
+for (const { isUnasked, isAnswered, seconds, what } of CASES)
+  test(`${what} ends as an outage after ${seconds} s`, async () => {
     hang({ isAnswered });
-    const call = reach("api/v1/report/", { method: "POST", body: "{}" });
+    const call = reach("api/v1/report/", { method: "POST", body: "{}", isUnasked });
     await settle();
-    mock.timers.tick(119_999);
+    mock.timers.tick(seconds * 1000 - 1);
     assert.equal((await look(call)).ended, false);
     mock.timers.tick(1);
     assertNoAnswer((await look(call)).error);
   });
-}
 
 test("an answer that comes slowly is read to its end", async () => {
   hang({ isAnswered: true });
   const call = reach("app/notebook/a", { isUnasked: true });
-  for (const letter of "ä long one") {
+  for (const letter of "äöü") {
     await settle();
     mock.timers.tick(20_000);
     line.enqueue(new TextEncoder().encode(letter));
   }
   line.close();
   const answer = await call;
-  assert.deepEqual([answer.ok, answer.status, answer.text], [true, 200, "ä long one"]);
+  assert.deepEqual([answer.ok, answer.status, answer.text], [true, 200, "äöü"]);
 });
 
 test("a call whose page was left ends as such, and not as an outage", async () => {

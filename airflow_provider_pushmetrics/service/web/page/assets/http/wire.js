@@ -7,6 +7,8 @@ import { ApiError, NO_ANSWER } from "./errors.js";
 /** Whoever asked sees that the page waits, and some answers take long, such as that of a database that is tried. */
 const ASKED_MILLISECONDS = 120_000;
 const UNASKED_MILLISECONDS = 30_000;
+/** How long the rest of an answer may take that has begun: a large one, on a slow line. */
+const REST_MILLISECONDS = 120_000;
 
 /** How long the other side may be silent; then the signal ends what waits for it, or when the given one does. */
 export class Silence {
@@ -26,10 +28,10 @@ export class Silence {
     this.restart();
   }
 
-  /** Wait as long again: something has come. */
-  restart() {
+  /** Wait again, as long or for another time: something has come. */
+  restart(milliseconds = this.#milliseconds) {
     this.stop();
-    this.#timer = setTimeout(() => this.#ending.abort(), this.#milliseconds);
+    this.#timer = setTimeout(() => this.#ending.abort(), milliseconds);
   }
 
   stop() {
@@ -47,14 +49,14 @@ export class Silence {
 export async function reach(path, { query, signal, isUnasked, ...request }) {
   const silence = new Silence(isUnasked ? UNASKED_MILLISECONDS : ASKED_MILLISECONDS, signal);
   try {
-    const { body, headers, ok, status } = await fetch(locate(path, query), {
+    const answer = await fetch(locate(path, query), {
       ...request,
       signal: silence.signal,
       credentials: "same-origin",
     });
-    let text = "";
-    for await (const part of readParts(body, silence)) text += part;
-    return { headers, ok, status, text };
+    silence.restart(REST_MILLISECONDS);
+    const { headers, ok, status } = answer;
+    return { headers, ok, status, text: await answer.text() }; // in parts, a browser's tools would not show it
   } catch {
     signal?.throwIfAborted();
     throw new ApiError(0, NO_ANSWER);
@@ -80,11 +82,10 @@ export function readMessage(text) {
 /**
  * Read the parts of a text as they arrive. What is done with one is not a silence of the other side.
  *
- * @param {ReadableStream<Uint8Array<ArrayBuffer>> | null} body
+ * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
  * @param {Silence} silence
  */
 export async function* readParts(body, silence) {
-  if (!body) return;
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   for (;;) {
     silence.restart();
