@@ -14,12 +14,19 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "airflow_provider_pushmetrics"
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 FILES = sorted(set(re.findall(r"[a-z_0-9]+(?:/[a-z_0-9]+)*\.(?:py|js|md|toml|cfg|json)\b", PAGE)))
+NAMES = re.findall(r"`([\w/]+\.(?:py|js))`,? ?\(`(\w+)`", PAGE.replace("\n   ", " "))
 TESTS = re.findall(r"`(tests/\S+\.py)::(test_\w+)`", PAGE)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_the_page_names_exists(name: str) -> None:
     assert (PACKAGE / name).is_file() or (ROOT / name).is_file()
+
+
+@pytest.mark.parametrize(("path", "name"), NAMES)
+def test_a_name_behind_a_file_is_in_it(path: str, name: str) -> None:
+    file = PACKAGE / path if (PACKAGE / path).is_file() else ROOT / path
+    assert re.search(rf"\b{name}\b", file.read_text("utf-8"))
 
 
 @pytest.mark.parametrize(("path", "name"), TESTS)
