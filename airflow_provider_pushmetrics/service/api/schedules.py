@@ -35,6 +35,7 @@ from airflow_provider_pushmetrics.service.reports.block_types import ContentErro
 from airflow_provider_pushmetrics.service.reports.recurrence import (
     Recurrence,
     check_schedule,
+    is_zone,
     move_to_zone,
     read_local,
 )
@@ -180,8 +181,23 @@ def _apply(schedule: ReportSchedule, wanted: ScheduleChange, values: dict[str, A
     if schedule.first_start.tzinfo is None:
         schedule.first_start = read_local(schedule.first_start, schedule.time_zone)
     elif wanted.first_start is None and schedule.time_zone != zone_before:
-        schedule.first_start = move_to_zone(schedule.first_start, zone_before, schedule.time_zone)
+        _keep_time_of_day(schedule, zone_before)
     check_schedule(read_rule(schedule), get_now() if wanted.first_start is not None else None)
+
+
+def _keep_time_of_day(schedule: ReportSchedule, zone_before: str) -> None:
+    """
+    Move the first start to the zone of the schedule, so that the time of day stays the same.
+
+    Not that of a cron expression, which has the time of day itself, nor that of an hourly schedule that has
+    begun, which would pause until then; nor if the zone before is no longer known.
+    """
+    has_begun = schedule.first_start <= get_now()
+    recurrence = Recurrence(schedule.recurrence)
+    if recurrence is Recurrence.CRON or (recurrence is Recurrence.HOURLY and has_begun):
+        return
+    if is_zone(zone_before):
+        schedule.first_start = move_to_zone(schedule.first_start, zone_before, schedule.time_zone)
 
 
 def _finish(session: Session, schedule: ReportSchedule) -> One[ScheduleRow]:

@@ -240,6 +240,15 @@ def move_to_zone(first_start: datetime, before: str, after: str) -> datetime:
     return read_local(first_start.astimezone(find_zone(before)).replace(tzinfo=None), after)
 
 
+def is_zone(name: str) -> bool:
+    """Return whether a time zone is known."""
+    try:
+        find_zone(name)
+    except PushMetricsParameterError:
+        return False
+    return True
+
+
 def find_zone(name: str) -> ZoneInfo:
     """
     Find a time zone.

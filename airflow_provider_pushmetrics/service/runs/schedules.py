@@ -15,6 +15,7 @@ from airflow_provider_pushmetrics.service.reports.recurrence import (
     Schedule,
     compute_next,
     has_ended,
+    is_zone,
 )
 from airflow_provider_pushmetrics.service.runs.submission import read_parameters
 from airflow_provider_pushmetrics.service.storage.clock import DatabaseClock, read_database_clock
@@ -70,6 +71,8 @@ def plan_changed(row: ReportSchedule, before: Schedule, now: datetime) -> None:
 
 
 def _is_time(rule: Schedule, moment: datetime, row: ReportSchedule) -> bool:
+    if not is_zone(rule.time_zone):  # it was known when the schedule was saved
+        return False
     return compute_next(rule, moment - timedelta.resolution, row.run_count) == moment
 
 

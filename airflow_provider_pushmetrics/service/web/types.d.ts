@@ -779,6 +779,8 @@ declare namespace Ui {
     headers: Headers;
     ok: boolean;
     status: number;
+    /** When its headers had come, in milliseconds of this machine. */
+    begunAt: number;
     text: string;
   }
 

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "how-to" / "troubleshooting.md"
 FOREIGN = {
     "certificate verify failed",  # OpenSSL's
+    "Unable to connect to proxy",  # urllib3's
     "finished with state success, but the task instance's state attribute is running",  # Airflow's
 }
 

@@ -52,7 +52,6 @@ AS_JSON = frozenset({"union", "variant"})
 JSON = "JSON"
 DIGITS = HUGE | {
     "boolean", "tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint",
-    "decimal",
 }  # fmt: skip
 """Types whose texts are JSON."""
 ZONED = frozenset({"timestamp with time zone"})
@@ -107,6 +106,8 @@ def _write_member(member: str, type_: DuckDBPyType) -> str:
         return _write_union(member, type_)
     if type_.id in DIGITS or str(type_) == JSON:
         return text
+    if type_.id == "decimal":  # .5 without a zero, if all of its digits follow the point
+        return rf"regexp_replace({text}, '^(-?)\.', '\10.')"
     if type_.id in ("float", "double"):
         return f"CASE WHEN isfinite({member}) THEN {text} END"
     if type_.id == "blob":
@@ -116,14 +117,20 @@ def _write_member(member: str, type_: DuckDBPyType) -> str:
     if type_.id in ("time", "time_ns"):
         width = f"CASE WHEN length({text}) <= 8 THEN 8 WHEN length({text}) <= 15 THEN 15 ELSE 18 END"
         return f"'\"' || rpad({text}, {width}, '0') || '\"'"
-    return f"CAST(to_json({member if type_.id in EXACT or _is_nested(type_) else text}) AS VARCHAR)"
+    is_told = type_.id in EXACT | AS_JSON or _is_nested(type_)
+    return f"CAST(to_json({member if is_told else text}) AS VARCHAR)"
 
 
 def _write_moment(member: str, type_id: str) -> str:
     """Write the JSON of a date or timestamp: years of four digits, or of more with a sign."""
     moment, offset = (f"({member} AT TIME ZONE 'UTC')", "+00:00") if type_id in ZONED else (member, "")
+    if type_id in (
+        "timestamp_s",
+        "timestamp_ms",
+    ):  # strftime casts these to nanoseconds, of 1677 to 2262
+        moment = f"CAST({member} AS TIMESTAMP)"
     year = f"date_part('year', {moment})"
-    sign = f"CASE WHEN {year} > 9999 THEN '+' WHEN {year} < 0 THEN '-' ELSE '' END"
+    sign = f"CASE WHEN {year} > 9999 OR {year} = 0 THEN '+' WHEN {year} < 0 THEN '-' ELSE '' END"
     rest = f"strftime({moment}, '{MOMENTS[type_id]}')"
     rest = rf"regexp_replace({rest}, '(\.0+|(\.\d{{6}})000)$', '\2') || '{offset}'"
     told = f"format('{{}}{{:04d}}', {sign}, abs({year})) || {rest}"

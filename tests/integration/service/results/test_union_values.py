@@ -69,6 +69,17 @@ EXPRESSIONS = (
     "[1, NULL]",
     "{'a': 1}",
     "NULL::INTEGER",
+    "{'a': 1}::VARIANT",
+    "1::VARIANT",
+    "[1, 2]::VARIANT",
+    "0.5::DECIMAL(2, 2)",
+    "-0.0512::DECIMAL(4, 4)",
+    "0::DECIMAL(38, 38)",
+    "TIMESTAMP_MS '9999-12-31 00:00:00.5'",
+    "TIMESTAMP_S '1600-01-01 00:00:00'",
+    "TIMESTAMP_S '20000-01-01 00:00:00'",
+    "'infinity'::TIMESTAMP_MS",
+    "DATE '0001-01-01 (BC)'",
 )
 
 

@@ -151,6 +151,36 @@ async def test_change_of_the_time_zone_alone_keeps_the_time_of_day(api: Api) -> 
     assert changed["first_start"] == changed["next_run_on"] == "2030-02-01T11:00:00+00:00", "both are given"
 
 
+@pytest.mark.parametrize("times", [("hourly", None), ("cron", "*/5 * * * *")], ids=["hourly", "cron"])
+async def test_change_of_the_time_zone_does_not_stop_a_schedule_that_has_begun(
+    tmp_path: Path, database_url: str | None, times: tuple[str, str | None]
+) -> None:
+    with run_parts(tmp_path, database_url=database_url, executes=False) as parts:
+        made = make_report(parts.database, parts.cipher, tmp_path, "sqlite", q=sql("SELECT 1 AS n"))
+        now = get_now()
+        schedule_id = put_schedule(parts.database, made, now, first_start=now - timedelta(minutes=90))
+        with parts.database.writing() as session:
+            row = session.get_one(ReportSchedule, schedule_id)
+            row.recurrence, row.cron = times
+        async with open_client(build_app(parts)) as client:
+            body = {"time_zone": "America/Los_Angeles"}
+            changed = read_result(await client.put(f"/api/v1/schedule/{schedule_id}", json=body))
+        assert datetime.fromisoformat(changed["next_run_on"]) < now + timedelta(hours=1, minutes=10)
+
+
+async def test_schedule_whose_time_zone_is_no_longer_known_can_be_given_another(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    with run_parts(tmp_path, database_url=database_url, executes=False) as parts:
+        made = make_report(parts.database, parts.cipher, tmp_path, "sqlite", q=sql("SELECT 1 AS n"))
+        schedule_id = put_schedule(parts.database, made, START)
+        set_zone(parts.database, schedule_id, "Mars/Olympus")
+        async with open_client(build_app(parts)) as client:
+            path = f"/api/v1/schedule/{schedule_id}"
+            changed = read_result(await client.put(path, json={"time_zone": "UTC"}))
+        assert changed["next_run_on"] == START.isoformat()
+
+
 async def test_first_start_that_the_clock_skips_is_refused(api: Api) -> None:
     made = api.make_report(q=sql("SELECT 1 AS n"))
     body = {"report_id": made.id, "time_zone": "Europe/Berlin", "recurrence": "daily"}

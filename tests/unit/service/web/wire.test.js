@@ -66,7 +66,7 @@ function assertNoAnswer(error) {
   assert.deepEqual([error.status, error.message, isOutage(error)], [0, NO_ANSWER, true]);
 }
 
-beforeEach(() => mock.timers.enable({ apis: ["setTimeout"] }));
+beforeEach(() => mock.timers.enable({ apis: ["setTimeout", "Date"] }));
 afterEach(() => {
   mock.timers.reset();
   globalThis.fetch = realFetch;
@@ -98,6 +98,7 @@ for (const { isUnasked, isAnswered, seconds, what } of CASES)
 test("an answer that comes slowly is read to its end", async () => {
   hang({ isAnswered: true });
   const call = reach("app/notebook/a", { isUnasked: true });
+  const now = Date.now();
   for (const letter of "äöü") {
     await settle();
     mock.timers.tick(20_000);
@@ -106,6 +107,7 @@ test("an answer that comes slowly is read to its end", async () => {
   line.close();
   const answer = await call;
   assert.deepEqual([answer.ok, answer.status, answer.text], [true, 200, "äöü"]);
+  assert.equal(answer.begunAt, now, "the clock of the service is read by it");
 });
 
 test("a call whose page was left ends as such, and not as an outage", async () => {

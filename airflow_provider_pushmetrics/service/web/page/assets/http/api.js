@@ -115,7 +115,8 @@ async function send(method, path, { body, text, ...settings }) {
   const payload = text ?? (body === undefined ? undefined : writeJson(body));
   const answer = await reach(path, { method, headers, body: payload, ...settings });
   // What the browser may have kept has the time at which it was sent.
-  if (!answer.headers.get("cache-control")?.includes("max-age")) readServerTime(answer.headers.get("date"));
+  if (!answer.headers.get("cache-control")?.includes("max-age"))
+    readServerTime(answer.headers.get("date"), answer.begunAt);
   return answer;
 }
 

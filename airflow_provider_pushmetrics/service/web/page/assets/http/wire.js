@@ -56,7 +56,9 @@ export async function reach(path, { query, signal, isUnasked, ...request }) {
     });
     silence.restart(REST_MILLISECONDS);
     const { headers, ok, status } = answer;
-    return { headers, ok, status, text: await answer.text() }; // in parts, a browser's tools would not show it
+    const begunAt = Date.now();
+    // In parts, a browser's tools would not show it.
+    return { headers, ok, status, begunAt, text: await answer.text() };
   } catch {
     signal?.throwIfAborted();
     throw new ApiError(0, NO_ANSWER);

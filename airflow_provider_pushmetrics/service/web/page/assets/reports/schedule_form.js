@@ -66,7 +66,9 @@ function makeFields(schedule, reports, isOld) {
     textField("first_start", "First time", {
       type: "datetime-local",
       required: !isOld,
-      hint: isOld ? "Empty: it stays as it is." : "In the time zone below; it must be in the future.",
+      hint: isOld
+        ? "Empty: it stays as it is, also in another time zone."
+        : "In the time zone below; it must be in the future.",
     }),
     textField("time_zone", "Time zone", {
       required: true,

@@ -70,8 +70,8 @@ async function renameWorkspace() {
     }),
   );
   if (name === null) return;
-  await updateOwner();
   tell("The workspace is renamed");
+  await updateOwner();
 }
 
 async function createWorkspace() {
