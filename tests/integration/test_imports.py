@@ -107,6 +107,7 @@ print(json.dumps([sent[0]["status"], json.loads(sent[1]["body"])["message"]]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "option", ["inbox", "source", "source_connections", "receiver_connection", "keep_days"]
 )

@@ -174,6 +174,7 @@ with DAG("sensors", schedule=None):
 """
 
 
+@pytest.mark.slow
 def test_differences_are_named(reports: Reports, run: Run, tmp_path: Path) -> None:
     parameters: dict[str, dict[str, Any]] = {
         "month": {"type": "integer", "required": True},
@@ -272,6 +273,7 @@ def write_team(folder: Path, report_id: int, parameter: str) -> None:
     path.write_text("from common import PARAMETERS\n" + path.read_text("utf-8"), "utf-8")
 
 
+@pytest.mark.slow
 def test_dags_import_modules_of_their_own_folder_as_in_airflow(
     reports: Reports, run: Run, tmp_path: Path
 ) -> None:
@@ -292,6 +294,7 @@ pathlib.Path("left.pid").write_text(str(left.pid))
 """
 
 
+@pytest.mark.slow
 def test_check_that_compared_nothing_is_no_success_and_waits_for_no_process_that_a_dag_file_leaves_behind(
     run: Run, tmp_path: Path
 ) -> None:
@@ -302,6 +305,7 @@ def test_check_that_compared_nothing_is_no_success_and_waits_for_no_process_that
     assert "no task that names a report" in ended.stdout
 
 
+@pytest.mark.slow
 def test_file_is_overwritten_by_force_by_a_dag_in_which_defaults_mean_what_they_mean_in_the_report(
     reports: Reports, run: Run, tmp_path: Path
 ) -> None:

@@ -106,6 +106,7 @@ def test_the_position_is_kept_when_only_the_way_to_start_runs_changes(one_run_pe
     assert asset.position_name == "airflow-asset-addd678cbc4f"  # since before one_run_per_event
 
 
+@pytest.mark.slow
 def test_many_api_servers_write_each_event_once_and_in_order(asset: StoredAsset) -> None:
     def follow(_: int) -> None:
         for number in range(1, 31):

@@ -33,6 +33,7 @@ def overlook_event(tables: AirflowTables) -> None:
     tables.drop_queue()
 
 
+@pytest.mark.slow
 async def test_the_api_server_queues_the_dag_of_an_overlooked_event_again(tables: AirflowTables) -> None:
     overlook_event(tables)
     task = asyncio.create_task(check_missed_events())

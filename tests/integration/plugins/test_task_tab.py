@@ -322,6 +322,7 @@ async def test_service_that_is_away_is_a_sentence(
     assert "could not connect" in answer.json()["message"].lower()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timeout_seconds", [5.0])
 async def test_slow_service_ends_in_time_and_blocks_nobody(
     task: ReportTask,

@@ -83,6 +83,7 @@ def find_parameters(service: ServiceProcess, run_id: int) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deferrable", MODES)
 @pytest.mark.parametrize(
     "changes", [{}, NO_RECEIVER, {"password": None}], ids=["both", "by-the-api", "by-the-event"]

@@ -449,6 +449,7 @@ def test_a_connection_without_an_api_token_says_what_cannot_be_done(connect_whol
     assert "trigger tokens of reports '1': not tested, because using one starts a run" in text
 
 
+@pytest.mark.slow
 def test_servers_that_cannot_be_reached_come_with_what_to_do(connect_whole: Connect) -> None:
     connect_whole(host="http://127.0.0.1:1", receiver_url="http://127.0.0.1:1")
     failed = [finding for finding in list_findings(PushMetricsHook()) if not finding.works]

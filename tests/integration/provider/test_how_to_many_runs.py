@@ -83,6 +83,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service
         yield service
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("service")
 def test_the_log_has_the_reason_of_each_run_that_failed(caplog: pytest.LogCaptureFixture) -> None:
     example = load_example()

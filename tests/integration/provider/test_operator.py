@@ -161,6 +161,7 @@ def try_task(**kwargs: Any) -> tuple[str, Any, dict[str, Any]]:
         return type(error).__name__, str(error), ti.xcoms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{}, NO_RECEIVER, NO_API_TOKEN], ids=["whole", "no-receiver", "no-api-token"]
 )
@@ -270,6 +271,7 @@ def test_a_run_that_is_never_listed_and_never_told_cannot_be_waited_for(
         run_hidden(pushmetrics)
 
 
+@pytest.mark.slow
 def test_a_receiver_that_is_away_at_the_start_is_done_without(connect_whole: Connect) -> None:
     connect_whole(receiver_url="http://127.0.0.1:9/pushmetrics")
     with capture_logs() as logs:

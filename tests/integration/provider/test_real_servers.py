@@ -48,6 +48,7 @@ def run_operator(ti: FakeTaskInstance, **kwargs: Any) -> Any:
     return PushMetricsTriggerReportOperator(**defaults | kwargs).execute(context)
 
 
+@pytest.mark.slow
 def test_a_report_is_run_waited_for_and_fetched(tmp_path: Any) -> None:
     run = run_operator(FakeTaskInstance(run_id="first"), parameters={"origin": "JFK", "month": 2})
     assert run["status"] == "success"

@@ -241,6 +241,7 @@ async def test_waits_go_on_with_a_token_that_is_changed_in_the_connection_first(
     assert (run.run_id, event.id) == (1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [404, 403, 200])
 async def test_a_page_of_a_proxy_in_place_of_pushmetrics_ends_no_wait(
     connect_whole: Connect, pushmetrics: FakePushMetrics, status: int

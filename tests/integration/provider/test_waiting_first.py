@@ -57,6 +57,7 @@ def test_a_timeout_before_the_time_to_defer_is_one_of_the_worker(pushmetrics: Fa
         build(deferrable=True, defer_after=30, timeout=0.2).execute(CONTEXT)
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_be_asked_for_on_the_worker_is_waited_for_in_the_triggerer(
     connect_whole: Connect, pushmetrics: FakePushMetrics
 ) -> None:

@@ -439,6 +439,7 @@ UNREADABLE: dict[int, Response] = {
 }
 
 
+@pytest.mark.slow
 async def test_a_run_that_cannot_be_read_for_a_while_delays_no_other_and_is_not_lost(
     pushmetrics: FakePushMetrics, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -101,6 +101,7 @@ def lock_migrations(url: str) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_receiver_waits_for_another_that_migrates_and_says_so_once(postgres_url: str) -> None:
     with ExitStack() as stack:

@@ -183,6 +183,7 @@ def test_every_environment_variable_of_the_code_is_on_the_page_of_options() -> N
     assert {name for name in found - NO_SETTINGS if f"`{name}`" not in page} == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "message"),
     [

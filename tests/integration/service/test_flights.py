@@ -87,6 +87,7 @@ def check_worst(rows: list[dict[str, Any]], flights: list[Flight]) -> None:
         ) in known  # fmt: skip
 
 
+@pytest.mark.slow
 @in_files
 @pytest.mark.parametrize(
     ("body", "query"),
@@ -112,6 +113,7 @@ async def test_figures_are_those_of_the_files(
     check_worst(await api.fetch_rows(outputs, "worst"), chosen)
 
 
+@pytest.mark.slow
 @in_files
 @pytest.mark.parametrize("origin", ["JFK'; DROP TABLE flights; --", "' OR '1'='1", "jfk", "\\", "é"])
 async def test_hostile_origin_is_harmless_and_gives_no_rows(api: Api, origin: str) -> None:
@@ -159,6 +161,7 @@ async def test_demo_is_loaded_once(api: Api) -> None:
     assert (await api.client.get("/api/v1/report/")).json()["count"] == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["renamed", "deleted", "deleted with its database"])
 async def test_service_with_the_demo_starts_again_after_its_report_was_changed(
     change: str, database_url: str | None, flights_file: Path, tmp_path: Path

@@ -146,6 +146,7 @@ def test_spans_that_have_ended_are_exported_at_the_end(monkeypatch: pytest.Monke
     assert (spans["fails"].has_failed, spans["fails"].facts) == (True, {"error.type": "ZeroDivisionError"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_listening", [True, False])
 def test_an_endpoint_that_hangs_or_refuses_delays_nothing(
     monkeypatch: pytest.MonkeyPatch, is_listening: bool

@@ -48,6 +48,7 @@ def test_tests_of_the_page_pass(project: Path) -> None:
     assert "3 passed" in ended.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["AIRFLOW__SECRETS__BACKEND", "AIRFLOW__WORKERS__SECRETS_BACKEND"])
 def test_secrets_backend_with_another_connection_fails_the_fixture(project: Path, name: str) -> None:
     (project / "tests" / "test_sales.py").write_text("def test_nothing(pushmetrics):\n    pass\n", "utf-8")

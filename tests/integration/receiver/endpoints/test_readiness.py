@@ -96,6 +96,7 @@ def test_file_that_was_taken_away_is_not_ready(tmp_path: Path, sqlite_url: str, 
         wait_until(lambda: "inbox.db" in server.read_all_lines())
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_database_that_accepts_no_writes_is_not_ready(postgres_url: str) -> None:
     with start_receiver(postgres_url, "--no-access-log") as server:

@@ -303,6 +303,7 @@ async def test_names_and_addresses_are_deleted_with_the_last_workspace_of_a_user
     assert (await api.client.get("/api/v1/user/current")).json()["email"] == "admin@localhost"
 
 
+@pytest.mark.slow
 async def test_results_are_deleted_with_their_workspace_and_with_their_report(
     api: Api, app: FastAPI, tmp_path: Path
 ) -> None:
@@ -365,6 +366,7 @@ async def test_member_is_removed_from_the_workspace_of_the_token_only(api: Api) 
     assert (await api.client.delete(path + own)).json() == {"message": "OK"}
 
 
+@pytest.mark.slow
 async def test_nothing_of_a_workspace_is_found_by_another_one_s_token(
     api: Api, app: FastAPI, subscriber: Subscriber
 ) -> None:

@@ -75,6 +75,7 @@ def caller(served: ServiceProcess) -> Iterator[Caller]:
     caller.close()
 
 
+@pytest.mark.slow
 def test_long_json_is_compressed_for_who_accepts_it(caller: Caller) -> None:
     answer, raw = caller.get("/openapi.json", GZIP)
     assert answer.headers["content-encoding"] == "gzip"

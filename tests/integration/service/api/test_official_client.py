@@ -96,6 +96,7 @@ def pm(served: ServiceProcess, tmp_path_factory: pytest.TempPathFactory) -> Pm:
     return Pm(environment, folder)
 
 
+@pytest.mark.slow
 def test_login_keeps_a_token_that_later_commands_use(pm: Pm) -> None:
     pm.call("login", "--token", given=API_TOKEN + "\n", token=False)
     assert "admin@localhost" in pm.call("whoami", token=False)

@@ -78,6 +78,7 @@ def test_all_checks_of_schemathesis_find_nothing(
     assert found["operations"]["tested"] >= fewest
 
 
+@pytest.mark.slow
 def test_description_has_examples_and_says_who_may_ask(served: ServiceProcess) -> None:
     document = httpx.get(
         f"http://127.0.0.1:{served.port}/openapi.json", trust_env=False, timeout=LIMIT_SECONDS

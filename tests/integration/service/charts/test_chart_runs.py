@@ -50,6 +50,7 @@ async def test_chart_is_drawn_in_its_run_and_not_again_for_a_page(api: Api) -> N
     assert (gone.status_code, "no longer kept" in gone.text) == (404, True), gone.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["chart.json", "chart.svg", "chart.svg?is_dark=true"])
 async def test_page_asks_each_time_for_a_chart_and_gets_it_only_if_it_has_not_got_it(
     api: Api, name: str
@@ -82,6 +83,7 @@ async def test_dates_that_are_drawn_as_time_are_days_of_the_place_where_they_are
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "fault"),
     [
@@ -134,6 +136,7 @@ async def test_pictures_are_deleted_with_the_results_of_their_run(api: Api) -> N
     assert list_pictures(api, run_id) == []
 
 
+@pytest.mark.slow
 async def test_pictures_are_deleted_with_their_report(api: Api) -> None:
     made = api.make_report(rows=ROWS, bars=chart(SPEC))
     run_id = (await api.run(made.id))["run_id"]

@@ -33,6 +33,7 @@ def read_all(source: Source, sql: str, stopper: Stopper) -> None:
             pass
 
 
+@pytest.mark.slow
 @pytest.mark.mariadb
 def test_stopped_query_of_mariadb_ends_although_no_answer_comes_any_more(
     mariadb: MySqlSource, mariadb_url: str, tmp_path: Path
@@ -56,6 +57,7 @@ def test_stopped_query_of_mariadb_ends_although_no_answer_comes_any_more(
 ROWS = "SELECT range AS n FROM range(1000000000)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sql", [BoundSql((ROWS,), ()), BoundSql((f"{ROWS} WHERE range >= ", ""), (0,))])
 @pytest.mark.parametrize("is_silent", [True, False])
 def test_query_of_flight_sql_ends_with_its_server(

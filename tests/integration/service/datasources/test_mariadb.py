@@ -164,6 +164,7 @@ TOO_LARGE = "repeat('x', if(seq = {row}, 2000000000, 1)) AS v"
 """Larger than a packet of the server, which makes it NULL with a warning."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sql",
     [

@@ -48,6 +48,7 @@ def test_links_in_a_folder_do_not_lead_out_of_it(
             fetch_rows(source, f"SELECT * FROM {reading}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", "file"])
 async def test_duckdb_reads_nothing_that_other_queries_keep_in_the_data_folder(
     api: Api, kind: str, tmp_path: Path

@@ -172,6 +172,7 @@ GREEDY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", GREEDY)
 def test_function_of_duckdb_that_makes_too_much_fails_and_this_process_does_not_grow(
     call: str, duckdb_source: Source

@@ -73,6 +73,7 @@ def restored_url(database_kind: str, request: pytest.FixtureRequest) -> Iterator
         yield url
 
 
+@pytest.mark.slow
 async def test_service_restored_from_a_backup_made_while_it_worked_does_its_job(
     tmp_path: Path, database_url: str | None, restored_url: str | None
 ) -> None:

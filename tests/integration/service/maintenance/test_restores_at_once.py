@@ -100,6 +100,7 @@ async def test_no_service_starts_on_a_folder_to_which_a_backup_is_restored(
         check_restored(settings)
 
 
+@pytest.mark.slow
 async def test_results_that_another_restore_has_written_meanwhile_are_kept(
     archive: Path, tmp_path: Path, restored_url: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -194,6 +194,7 @@ def check_headers(mail: EmailMessage) -> None:
     assert not set(name) & set('/\\<>:"|?*\r\n\x00')
 
 
+@pytest.mark.slow
 async def test_one_entry_is_one_recipient_whatever_a_parameter_holds(reports: Reports) -> None:
     report_id = await reports.save(
         x=X,
@@ -295,6 +296,7 @@ async def test_plain_text_keeps_lines_and_has_no_html(reports: Reports) -> None:
     assert lines[-1] == "LGA         20.25  a|b"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "content", "message"),
     [
@@ -356,6 +358,7 @@ async def test_cut_results_say_so_in_the_mail(reports: Reports) -> None:
 # --- Slack ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_values_in_slack_s_markdown_mention_nobody(reports: Reports) -> None:
     value = "# {{ x }}\n\n**{{ x }}** [{{ x }}](https://example.com/{{ x }})\n{{ rows.table }}"
     report_id = await reports.save(

@@ -144,6 +144,7 @@ async def test_preview_goes_to_whoever_asked_for_it_and_nowhere_else(sent: Sent)
     assert sent.slack.requests == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("details", "query", "mails", "posts"),
     [

@@ -160,6 +160,7 @@ def bounds(array: pa.MapArray) -> tuple[int, int]:
     return first, last - first
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(columns())
 def test_every_format_tells_the_same_value(column: tuple[Kind, list[Any]]) -> None:
@@ -181,6 +182,7 @@ def test_every_format_tells_the_same_value(column: tuple[Kind, list[Any]]) -> No
         check_cells(kind, told, [row[0] for row in write_rows(result.read_slice(0, 500))])
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tables())
 def test_rows_of_several_columns_have_each_value_in_its_place(table: list[tuple[Kind, list[Any]]]) -> None:

@@ -329,6 +329,7 @@ async def test_deleted_object_is_404(api: Api) -> None:
     assert (answer.status_code, answer.json()) == (404, {"message": "The result is no longer kept"})
 
 
+@pytest.mark.slow
 async def test_deleted_report_leaves_no_objects(api: Api) -> None:
     made = api.make_report(q=sql("SELECT 1 AS n"))
     await api.run(made.id)

@@ -236,6 +236,7 @@ def check_type(row: ValueRow, found: pa.DataType) -> None:
     assert row.arrow is None or str(found).startswith(row.arrow), found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("database", "row"), CASES)
 def test_value_in_every_format(reads: Callable[[str], Read], database: str, row: ValueRow) -> None:
     read = reads(database)

@@ -106,6 +106,7 @@ async def own(own_parts: ServiceParts) -> AsyncIterator[Api]:
         yield Api(client, own_parts)
 
 
+@pytest.mark.slow
 async def test_service_deletes_what_ended_more_than_90_days_ago(
     tmp_path: Path, database_url: str | None, subscriber: Subscriber
 ) -> None:

@@ -144,6 +144,7 @@ def server() -> Iterator[S3Server]:
         yield server
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deleted", DELETED)
 async def test_deletion_does_not_wait_for_object_storage_and_its_objects_go_when_it_is_back(
     server: S3Server, tmp_path: Path, database_url: str | None, deleted: str

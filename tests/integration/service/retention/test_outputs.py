@@ -33,6 +33,7 @@ from tests.integration.service.retention.test_cleanup import (
 __all__ = ["own", "own_parts"]  # fixtures
 
 
+@pytest.mark.slow
 async def test_texts_and_charts_are_deleted_with_the_results_that_they_show(
     own: Api, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -64,6 +64,7 @@ async def test_run_of_another_block_is_not_found(api: Api) -> None:
     assert answer.status_code == 404
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["block", "config"])
 async def test_results_of_a_block_are_deleted_with_it(api: Api, way: str) -> None:
     made = api.make_report(kept=sql("SELECT 1 AS n"), gone=sql("SELECT 2 AS n"))

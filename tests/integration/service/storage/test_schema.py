@@ -152,6 +152,7 @@ def test_a_connection_that_breaks_while_it_is_opened_is_waited_for(postgres_url:
     assert time_.now > 0
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_termination_ends_the_wait_for_the_database(tmp_path: Path) -> None:
     """The first process of a container ignores a signal for which it has no handler."""

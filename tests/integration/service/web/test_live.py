@@ -63,6 +63,7 @@ def count_threads(service: ServiceProcess) -> int:
     return len(list(Path(f"/proc/{service.process.pid}/task").iterdir()))
 
 
+@pytest.mark.slow
 def test_service_ends_the_streams_of_open_pages_when_it_stops(service: ServiceProcess) -> None:
     assert httpx.get(f"{service.client.base_url}/app/changes", timeout=LIMIT_SECONDS).status_code == 401
     with ExitStack() as stack:

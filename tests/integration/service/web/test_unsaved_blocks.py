@@ -209,6 +209,7 @@ async def test_result_is_given_to_no_other_block(api: Api) -> None:
     assert answer.status_code == 404
 
 
+@pytest.mark.slow
 async def test_run_and_result_are_deleted_with_the_report(api: Api) -> None:
     report = await api.create_report(REGION, BASE)
     ran = await run(api, report, NEW_SQL)

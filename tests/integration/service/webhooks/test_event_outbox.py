@@ -115,6 +115,7 @@ async def test_only_wanted_events_go_to_active_subscriptions(api: Api, subscribe
     assert read_deliveries(api, other["id"]) == read_deliveries(api, inactive["id"]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)  # it waits for 5 s
 async def test_refused_event_is_sent_again_with_the_same_id_and_body(
     api: Api, subscriber: Subscriber

@@ -98,6 +98,7 @@ def trigger_and_measure(client: httpx.Client) -> float:
     return (started - created).total_seconds()
 
 
+@pytest.mark.slow
 def test_run_of_another_workspace_starts_in_time(shared: Shared) -> None:
     seconds = sorted(trigger_and_measure(shared.other) for _ in range(10))
     assert seconds[0] < START_SECONDS, seconds

@@ -115,6 +115,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
             yield hostile
 
 
+@pytest.mark.slow
 def test_hostile_queries_fail_with_a_sentence_and_hurt_nobody_else(hostile: Hostile) -> None:
     worker = psutil.Process(hostile.service.list_pids()[1])
     before = worker.memory_info().rss

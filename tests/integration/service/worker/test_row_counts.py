@@ -244,6 +244,7 @@ def test_rows_whose_deletion_is_open_while_they_are_counted(
     assert check_counts(on_postgresql) == [left, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_counts_are_exact_beside_concurrent_writers(own_database: Database, seed: int) -> None:
     stopping = threading.Event()
