@@ -71,5 +71,6 @@ HOSTILE = (
     "![x](http://evil.example/x.png)",
     "http://evil.example www.evil.example a@evil.example",
     "a\r\nBcc: evil@example.com\r\n\r\n<b>body</b>",
+    "=?utf-8?q?x=0D=0ABcc:=20evil@example.com=0D=0A=0D=0Aphish?=",
 )
 """Values that want to be markup of some kind."""

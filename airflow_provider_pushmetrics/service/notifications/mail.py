@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from typing import Any
 
@@ -22,6 +20,11 @@ from airflow_provider_pushmetrics.exceptions import (
     NotificationRefusedError,
 )
 from airflow_provider_pushmetrics.redaction import redact
+from airflow_provider_pushmetrics.service.notifications.mail_headers import (
+    MAIL,
+    encode_address,
+    encode_subject,
+)
 from airflow_provider_pushmetrics.service.notifications.recipients import Recipient, check_address
 from airflow_provider_pushmetrics.service.notifications.settings import DEFAULT_PORTS, Security, SmtpSettings
 from airflow_provider_pushmetrics.service.notifications.texts import NoticeText
@@ -62,10 +65,10 @@ def compose(mail: Mail, sender: str) -> EmailMessage:
     """Build the message: plain text, HTML if there is any, and the files."""
     name, address = parseaddr(sender)
     address = check_address(address)  # in ASCII, as the server needs it
-    message = EmailMessage(policy=SMTP)
-    message["From"] = Address(display_name=name, addr_spec=address)
-    message["To"] = Address(display_name=mail.recipient.name, addr_spec=mail.recipient.address)
-    message["Subject"] = mail.words.subject
+    message = EmailMessage(policy=MAIL)
+    message["From"] = encode_address("From", name, address)
+    message["To"] = encode_address("To", mail.recipient.name, mail.recipient.address)
+    message["Subject"] = encode_subject(mail.words.subject)
     message["Date"] = format_datetime(mail.written_on)
     message["Message-ID"] = f"<{mail.uid}@{address.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"  # no out-of-office replies: RFC 3834
@@ -114,11 +117,13 @@ class Mailer:
         :raises NotificationDelayedError: if a later attempt may succeed.
         :raises NotificationRefusedError: if the server rejects it.
         """
+        sender = parseaddr(self._settings.sender)[1]
         message = compose(mail, self._settings.sender)
         try:
             with self._connect() as server:
                 self._prepare(server)
-                server.send_message(message)
+                # The addresses are given: those of the headers would be parsed out of texts of users.
+                server.send_message(message, check_address(sender), [mail.recipient.address])
         except (smtplib.SMTPException, OSError) as error:
             raise self._classify(error, mail) from error
 

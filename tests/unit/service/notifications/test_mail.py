@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from email import message_from_bytes
+from email.header import decode_header, make_header
 from email.policy import default
+from email.utils import parseaddr
 
 import pytest
 
@@ -54,6 +56,39 @@ def test_name_of_a_recipient_adds_no_header() -> None:
     assert parsed["Bcc"] is None
     assert [one.addr_spec for one in parsed["To"].addresses] == ["ann@example.com"]
     assert parsed["To"].addresses[0].display_name == "Ann Bcc: x@y.de, Lee"
+
+
+WORDS = (
+    "=?utf-8?q?x=0D=0ABcc:=20evil@x.com=0D=0A=0D=0Aphish?=",
+    "=?utf-8?q?a=2Cb=3Cevil=40x=2Ecom=3E?=",
+    "=?utf-8?q?hello?= world",
+    "Über 1.000 €, Prüfung für Müller: Größe, Stärke, Länge und Wärme im Überblick der Woche",
+    "Отчёт за неделю: продажи (Москва) и возвраты [итог] за март 2026 года, подробности",
+    "a" * 200,
+    "a  b " * 20 + "c",
+    "日本" * 60,
+    'Lee, "Ann" <x@example.com>',
+    "",
+)
+
+
+@pytest.mark.parametrize("text", WORDS)
+def test_subject_and_name_arrive_as_they_are(text: str) -> None:
+    mail = make_mail()
+    recipient = replace(mail.recipient, name=text)
+    mail = replace(mail, words=NoticeText(text, "t"), recipient=recipient)
+    wire = compose(mail, "a@example.com").as_bytes()
+    parsed = message_from_bytes(wire, policy=default)
+    usual = compose(replace(mail, words=NoticeText("s", "t")), "a@example.com")
+    assert parsed.keys() == usual.keys()
+    assert parsed["Subject"] == text
+    assert parsed["Bcc"] is None
+    assert [one.addr_spec for one in parsed["To"].addresses] == [mail.recipient.address]
+    # Python's own parser of addresses puts a space between two encoded words, against RFC 2047.
+    raw = message_from_bytes(wire)["To"].replace("\r\n", "").rpartition(" <")[0]
+    name = str(make_header(decode_header(raw))) if "=?" in raw else parseaddr(f"{raw} <a@b>")[0]
+    assert name == text
+    assert max(map(len, wire.split(b"\r\n"))) <= 256, "RFC 5322 allows 998"
 
 
 def test_mail_without_html_is_plain_text_only() -> None:
