@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -56,16 +56,17 @@ class ChildProcess:
 
     :param module: Its program, which calls ``server.serve``.
     :param max_frame_bytes: The maximum size of one piece of an answer.
+    :param variables: The names of this process's environment variables that it gets. It has no others.
     :raises OSError: if it cannot be started.
     :raises RuntimeError: if this process ends, or has no more threads.
     """
 
-    def __init__(self, module: str, max_frame_bytes: int) -> None:
+    def __init__(self, module: str, max_frame_bytes: int, variables: Collection[str] = ()) -> None:
         self._max_frame_bytes = max_frame_bytes
         self._connection, theirs = socket.socketpair()
         with theirs:
             try:
-                self._process = STARTER.submit(_spawn, module, theirs.fileno()).result()
+                self._process = STARTER.submit(_spawn, module, theirs.fileno(), variables).result()
             except (OSError, RuntimeError):
                 self._connection.close()
                 raise
@@ -138,11 +139,12 @@ class ChildProcess:
         return ChildDiedError(f"the process {self.pid} ended before its answer: {ending}", ending)
 
 
-def _spawn(module: str, connection: int) -> subprocess.Popen[bytes]:
+def _spawn(module: str, connection: int, variables: Collection[str]) -> subprocess.Popen[bytes]:
     paths = [os.path.abspath(path) for path in sys.path]
     return subprocess.Popen(
         [sys.executable, "-I", "-c", START, module, str(connection), *paths],
-        env={},  # without credentials and proxies
+        # Without credentials and proxies.
+        env={name: value for name, value in os.environ.items() if name in variables},
         pass_fds=[connection],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

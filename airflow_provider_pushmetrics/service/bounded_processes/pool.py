@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from airflow_provider_pushmetrics.service.bounded_processes.child import ChildDiedError, ChildProcess
@@ -28,10 +28,14 @@ class ChildPool:
     :param module: The program of the children.
     :param max_children: The maximum number. More calls wait.
     :param max_frame_bytes: The maximum size of one piece of an answer.
+    :param variables: The names of the environment variables that children get.
     """
 
-    def __init__(self, module: str, *, max_children: int, max_frame_bytes: int) -> None:
+    def __init__(
+        self, module: str, *, max_children: int, max_frame_bytes: int, variables: Collection[str] = ()
+    ) -> None:
         self._module = module
+        self._variables = variables
         self._max_frame_bytes = max_frame_bytes
         self._places = threading.Semaphore(max_children)
         self._lock = threading.Lock()
@@ -103,7 +107,7 @@ class ChildPool:
                     return child
                 child.close()
         try:
-            child = ChildProcess(self._module, self._max_frame_bytes)
+            child = ChildProcess(self._module, self._max_frame_bytes, self._variables)
         except (OSError, RuntimeError) as error:
             raise ChildDiedError(f"no process can be started: {error}") from error
         with self._lock:

@@ -19,6 +19,10 @@ WHITE = {"background": "white"}
 SPOKEN = frozenset({"aria-label", "aria-roledescription"})
 """Attributes of text, such as values of rows, which refer to nothing."""
 
+ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)")
+NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0, and so SVG, cannot hold; the converter aborts at it: https://www.w3.org/TR/xml/#charsets."""
+
 EXTERNAL_URL = re.compile(r"url\(\s*+[\"']?\s*[^#\"'\s]", re.IGNORECASE)
 
 
@@ -36,6 +40,19 @@ def refuse_references(svg: str) -> None:
                 raise ValueError("a chart cannot have links")
             if name not in SPOKEN and EXTERNAL_URL.search(value):
                 raise ValueError("a chart cannot refer to anything elsewhere")
+
+
+def replace_invisible(spec: str) -> str:
+    """Replace what SVG cannot hold, such as a vertical tab, in the texts of a specification, by U+FFFD."""
+    return NO_XML.sub("\ufffd", ESCAPE.sub(_replace_escape, spec))
+
+
+def _replace_escape(escape: re.Match[str]) -> str:
+    if escape[1] is None:
+        return "\ufffd" if escape[0] in (r"\b", r"\f") else escape[0]
+    code = int(escape[1], 16)
+    is_half = 0xD800 <= code < 0xE000  # of a character beyond 16 bits
+    return "\ufffd" if NO_XML.match(chr(code)) and not is_half else escape[0]
 
 
 def answer(request: memoryview, send: Send) -> None:
@@ -62,6 +79,7 @@ def draw(spec: str) -> DrawnChart:
     """
     from vl_convert import svg_to_png, vegalite_to_svg
 
+    spec = replace_invisible(spec)
     printed = vegalite_to_svg(spec, config=WHITE, allowed_base_urls=[])
     refuse_references(printed)
     light = vegalite_to_svg(spec, config=TRANSPARENT, allowed_base_urls=[])

@@ -18,6 +18,7 @@ from airflow_provider_pushmetrics.service.bounded_processes.child import (
     ChildProcess,
 )
 from airflow_provider_pushmetrics.service.bounded_processes.pool import ChildPool
+from airflow_provider_pushmetrics.service.charts.draw import MAX_CPU_SECONDS
 from airflow_provider_pushmetrics.service.charts.pictures import DrawnChart
 from airflow_provider_pushmetrics.service.datasources.base import Stopper
 
@@ -29,8 +30,10 @@ DRAW_TIMEOUT_SECONDS = 120
 
 MAX_CHART_ERROR_LENGTH = 300
 
-CHILDREN = ChildPool(DRAW_PROGRAM, max_children=MAX_DRAWINGS, max_frame_bytes=MAX_DRAWN_BYTES)
-"""The processes that draw, each one chart."""
+CHILDREN = ChildPool(
+    DRAW_PROGRAM, max_children=MAX_DRAWINGS, max_frame_bytes=MAX_DRAWN_BYTES, variables=["TZ"]
+)
+"""The processes that draw, each one chart, with moments in the time zone of this process."""
 
 atexit.register(CHILDREN.close)
 
@@ -66,16 +69,27 @@ def draw(
 def _draw(spec: str, child: ChildProcess, timeout_seconds: float) -> DrawnChart:
     too_long = f"the chart took longer than {timeout_seconds:g} s to draw: give it fewer rows."
     timer = threading.Timer(timeout_seconds, child.kill, [too_long])
-    timer.start()
     try:
+        timer.start()
         return DrawnChart.decode(b"".join(child.call(spec.encode())))
+    except RuntimeError as error:
+        raise DrawingError(f"the chart cannot be drawn now: {error}.") from error
     except CallFailedError as error:
         raise DrawingError(f"the chart cannot be drawn: {_describe(str(error))}") from error
     except ChildDiedError as error:
-        too_much = "the chart cannot be drawn: it exceeds the memory limit of a chart."
-        raise DrawingError(too_long if error.ending == too_long else too_much) from error
+        raise DrawingError(too_long if error.ending == too_long else _explain(error.ending)) from error
     finally:
         timer.cancel()
+
+
+def _explain(ending: str | None) -> str:
+    """Say why a drawing ended by itself."""
+    if ending in ("signal SIGKILL", "signal SIGXCPU"):
+        return f"the chart took more than {MAX_CPU_SECONDS} s of processor time: give it fewer rows."
+    return (
+        f"the chart cannot be drawn: its process ended ({ending}). It exceeds the memory limit of a chart, or"
+        " has something that cannot be drawn."
+    )
 
 
 def _describe(message: str) -> str:

@@ -72,6 +72,14 @@ def test_child_has_an_empty_environment_and_no_file_of_its_parent(
     assert not any("secret" in name for name in found["files"])
 
 
+def test_child_gets_the_variables_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    pool = ChildPool(MODULE, max_children=1, max_frame_bytes=MIB, variables=["TZ", "ABSENT"])
+    (said,) = call(pool, "describe")
+    pool.close()
+    assert set(json.loads(said)["environment"]) - {"LC_CTYPE"} == {"TZ"}
+
+
 def test_one_child_answers_one_call_after_the_other(pool: ChildPool) -> None:
     pids = {json.loads(call(pool, "describe")[0])["pid"] for _ in range(5)}
     assert len(pids) == 1

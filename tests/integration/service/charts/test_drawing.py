@@ -117,6 +117,19 @@ def test_dates_are_the_same_days_in_every_time_zone() -> None:
     assert words == [words[0]] * 3
 
 
+def test_moments_are_drawn_in_the_time_zone_of_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    encoding = {"x": {"field": "t", "timeUnit": "yearmonthdatehours", "type": "temporal"}}
+    rows = [{"t": "2026-03-01T23:30:00+00:00"}]
+    spec = json.dumps({"mark": "point", "encoding": encoding, "data": {"values": rows}})
+    assert b"Mar 02, 2026 08:00" in draw(spec).light
+
+
+def test_text_that_svg_cannot_hold_is_drawn() -> None:
+    drawn = draw(write({"values": [{"a": "x\x0by\x1f\ufffe", "b": 2}]})).light.decode()
+    assert "x\ufffdy\ufffd\ufffd" in drawn
+
+
 def test_runaway_is_ended() -> None:
     data = {"sequence": {"start": 0, "stop": 10**10, "as": "a"}}
     with pytest.raises(DrawingError):
