@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from shutil import move
-from tempfile import TemporaryDirectory
-from typing import IO, Any
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO, Any, BinaryIO, cast
 
 import pyarrow as pa
 
@@ -210,6 +210,11 @@ class ResultStore:
         make_private_folder(self._unfinished)
         with TemporaryDirectory(dir=self._unfinished) as name:
             yield Path(name)
+
+    def open_unnamed(self) -> BinaryIO:
+        """Open a temporary file that nobody else finds, and that is deleted when it is closed."""
+        make_private_folder(self._unfinished)
+        return cast("BinaryIO", TemporaryFile(dir=self._unfinished))
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete results that nothing refers to; what cannot be deleted now is deleted with its run."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -40,29 +41,39 @@ SHEET, NOTE_SHEET = "Result", "Note"
 WriteCell: TypeAlias = Callable[[int, int, Any], None]
 
 
-def write_xlsx(result: StoredResult, path: Path) -> None:
+def write_xlsx(result: StoredResult, file: BinaryIO, folder: Path) -> None:
     """
     Write a workbook.
 
-    :param path: The file, which is replaced.
+    :param file: Where it is written.
+    :param folder: For the parts of the workbook; empty afterwards.
     :raises ResultError: if a sheet of Excel cannot hold the result.
+    :raises OSError: if it cannot be written, such as on a full disk.
     """
     import xlsxwriter
+    from xlsxwriter.exceptions import FileCreateError
 
     _refuse_too_large(result)
-    workbook = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": str(path.parent)})
+    workbook = xlsxwriter.Workbook(file, {"constant_memory": True, "tmpdir": str(folder)})
     try:
-        writer = _SheetWriter(workbook, result.schema)
-        for batch in result.read_batches():
-            writer.write(batch)
-        if result.truncation.is_truncated:
-            note = f"Truncated after {result.truncation.row_limit} rows: the query returned more."
-            writer.add_note(workbook, note)
-            workbook.set_properties({"created": CREATED, "comments": note})
-        else:
-            workbook.set_properties({"created": CREATED})
-    finally:
-        workbook.close()
+        try:
+            _fill(workbook, result)
+        finally:
+            workbook.close()
+    except FileCreateError as error:  # which hides the error of the system
+        raise OSError(*error.args[0].args) from error
+
+
+def _fill(workbook: Any, result: StoredResult) -> None:
+    writer = _SheetWriter(workbook, result.schema)
+    for batch in result.read_batches():
+        writer.write(batch)
+    if result.truncation.is_truncated:
+        note = f"Truncated after {result.truncation.row_limit} rows: the query returned more."
+        writer.add_note(workbook, note)
+        workbook.set_properties({"created": CREATED, "comments": note})
+    else:
+        workbook.set_properties({"created": CREATED})
 
 
 def open_xlsx(results: ResultStore, result: StoredResult) -> BinaryIO:
@@ -70,11 +81,16 @@ def open_xlsx(results: ResultStore, result: StoredResult) -> BinaryIO:
     Write an anonymous temporary workbook, which is deleted when it is closed.
 
     :raises ResultError: if a sheet of Excel cannot hold the result.
+    :raises OSError: if it cannot be written, such as on a full disk.
     """
-    with results.make_export_folder() as folder:
-        path = folder / "result.xlsx"
-        write_xlsx(result, path)
-        return open(path, "rb")
+    with ExitStack() as stack:
+        # Not in the folder, which is deleted while it is open: NFS keeps the names of open files until then.
+        workbook = stack.enter_context(results.open_unnamed())
+        with results.make_export_folder() as folder:
+            write_xlsx(result, workbook, folder)
+        workbook.seek(0)
+        stack.pop_all()
+        return workbook
 
 
 def _refuse_too_large(result: StoredResult) -> None:
