@@ -47,7 +47,7 @@ function askAndStart(report, senders, start) {
       submit: "Run",
       cancel: () => close(null),
       send: async ({ send_to_me, email }) =>
-        close(await start(send_to_me ? { send_to_me, email: email || null } : undefined)),
+        close(await start(send_to_me || email ? { send_to_me, email: email || null } : undefined)),
     }),
   );
 }

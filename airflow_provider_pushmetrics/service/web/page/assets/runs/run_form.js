@@ -234,6 +234,8 @@ function readWanted(fields, values, others) {
   });
   /** @type {Ui.RunRequest} */
   const wanted = { parameters: { ...others, ...Object.fromEntries(given) } };
-  if (values._send_to_me) wanted.options = { send_to_me: true, email: values._email || null };
+  // An address without the tick is refused by the service: without it, the mails would go to everybody.
+  if (values._send_to_me || values._email)
+    wanted.options = { send_to_me: Boolean(values._send_to_me), email: values._email || null };
   return wanted;
 }
