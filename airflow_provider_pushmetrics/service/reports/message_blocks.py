@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from airflow_provider_pushmetrics.service.results.values import write_text
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 from airflow_provider_pushmetrics.service.templates.html import put_into_html, sanitize_mail, sanitize_page
 from airflow_provider_pushmetrics.service.templates.markdown import (
+    check_slack_length,
     escape_slack,
     write_markdown_as_html,
     write_markdown_for_slack,
@@ -97,7 +99,7 @@ def build_slack(
     channels = _render_recipients(block.content.get("channels"), names, check_channel)
     markup = render_markup(str(block.content.get("value_markdown", "")), names, write_text)
     notes = [escape_slack(note) for note in list_notes()]
-    markdown = "\n\n".join([write_markdown_for_slack(markup), *notes])
+    markdown = check_slack_length("\n\n".join([write_markdown_for_slack(markup), *notes]))
     fallback = escape_slack(markup.write_text()[:MAX_FALLBACK_LENGTH])
     return SlackDraft(tuple(channels), fallback, markdown)
 
@@ -114,9 +116,9 @@ def list_wanted_files(block: PlannedBlock, names: Mapping[str, Any]) -> list[Wan
         stem = _render_plain(content.get("filename") or content["query"], names)
         stem = UNSAFE_IN_NAMES.sub("_", stem).strip(" .").removesuffix(f".{extension}")[:MAX_FILE_NAME_LENGTH]
         stem = stem or f"file_{number}"
-        name = f"{stem}.{extension}"
-        if any(other.name == name for other in wanted):
-            name = f"{stem}_{number}.{extension}"
+        taken = {other.name.casefold() for other in wanted}  # some systems do not tell A from a
+        stems = itertools.chain([stem], (f"{stem}_{count}" for count in itertools.count(number)))
+        name = next(name for one in stems if (name := f"{one}.{extension}").casefold() not in taken)
         wanted.append(WantedFile(content["query"], extension, name, bool(content.get("skip_if_empty"))))
     return wanted
 

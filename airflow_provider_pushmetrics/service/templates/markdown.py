@@ -59,13 +59,21 @@ def write_markdown_for_slack(markup: RenderedMarkup) -> str:
     """
     Write Markdown for Slack's ``markdown`` block; no value can mention a user or a channel.
 
-    :raises BlockTemplateError: if it is longer than Slack accepts.
+    The result may be too long: :func:`check_slack_length`.
     """
     source = DESTINATION.sub(
         lambda place: markup.mark.sub(lambda match: _write_as_url(markup, match), place[0]), markup.source
     )
     source = ANGLED.sub(lambda place: _write_mention(markup, place[0]), source)
-    text = markup.mark.sub(lambda match: _write_for_slack(markup, match), source)
+    return markup.mark.sub(lambda match: _write_for_slack(markup, match), source)
+
+
+def check_slack_length(text: str) -> str:
+    """
+    Give a text for Slack's ``markdown`` block.
+
+    :raises BlockTemplateError: if it is longer than Slack accepts.
+    """
     if len(text) > MAX_SLACK_LENGTH:
         raise BlockTemplateError(
             f"the message has {len(text)} characters, and Slack accepts {MAX_SLACK_LENGTH}: write less."

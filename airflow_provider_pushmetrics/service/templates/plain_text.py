@@ -12,6 +12,7 @@ MAX_HTML_DEPTH = 64
 """HTML that is nested deeper is written as its words only."""
 
 MAX_CELL_WIDTH = 200
+"""The width to which cells are aligned; a longer one is written whole."""
 RULE = "-" * 40
 
 SPACE = re.compile(r"[ \t\r\n\f]+")
@@ -60,8 +61,8 @@ def write_table(rows: Sequence[Sequence[str]], is_right: Sequence[bool]) -> list
     :param is_right: Which columns are aligned right, as numbers are.
     """
     count = max((len(row) for row in rows), default=0)
-    cells = [[*(cell[:MAX_CELL_WIDTH] for cell in row), *[""] * (count - len(row))] for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(count)]
+    cells = [[*row, *[""] * (count - len(row))] for row in rows]
+    widths = [min(max(len(row[column]) for row in cells), MAX_CELL_WIDTH) for column in range(count)]
     sides = [*is_right, *[False] * count]
     return [
         "  ".join(

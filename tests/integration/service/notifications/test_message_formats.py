@@ -225,6 +225,45 @@ async def test_one_entry_is_one_recipient_whatever_a_parameter_holds(reports: Re
         assert sorted(one for _, to in reports.mail.envelopes for one in to) == wanted_all
 
 
+async def test_encoded_words_of_a_value_stay_text(reports: Reports) -> None:
+    name = "=?utf-8?q?a=2Cb=3Cevil=40example.com=3E?="
+    report_id = await reports.save(
+        x=X, mail=email("v", to_='"{{ x }}" <ann@example.com>', subject="Müller: Größe {{ x }}")
+    )
+    mail = (await reports.fetch_mails(await reports.run(report_id, x=name)))["mail"]
+    assert str(mail["Subject"]) == f"Müller: Größe {name}"
+    assert [(one.display_name, one.addr_spec) for one in mail["To"].addresses] == [(name, "ann@example.com")]
+    assert [list(to) for _, to in reports.mail.envelopes] == [["ann@example.com"]]
+
+
+async def test_long_cells_are_whole_in_texts(reports: Reports) -> None:
+    url = f"https://example.com/{'a' * 300}/end"
+    report_id = await reports.save(
+        q=("sql", {"sql": f"SELECT '{url}' AS link, 1 AS n"}), mail=email("{{ q.table }}")
+    )
+    mail = (await reports.fetch_mails(await reports.run(report_id)))["mail"]
+    assert url in read_body(mail, "plain")
+
+
+async def test_names_of_attachments_differ_on_every_system(reports: Reports) -> None:
+    files = [{"query": "q", "format": "csv", "filename": name} for name in ("a_3", "a", "a", "A")]
+    report_id = await reports.save(q=("sql", {"sql": "SELECT 1 AS n"}), mail=email("v", attachments=files))
+    mail = (await reports.fetch_mails(await reports.run(report_id)))["mail"]
+    names = [str(file.get_filename()).casefold() for file in mail.iter_attachments()]
+    assert len(set(names)) == len(files)
+
+
+async def test_note_of_a_cut_result_counts_to_the_length_of_a_slack_message(reports: Reports) -> None:
+    value = "{{ q.data | length }}" + "a" * 11_990
+    report_id = await reports.save(
+        q=("sql", {"sql": "SELECT unnest(range(9)) AS n", "limit": 2}),
+        slack=("slack", {"channels": "#sales", "value_markdown": value}),
+    )
+    block = (await reports.run(report_id))["by_name"]["slack"]
+    assert block["status"] == "failed", block
+    assert "Slack accepts 12000: write less" in block["error"]
+
+
 async def test_list_parameter_makes_one_recipient_of_each_item_once(reports: Reports) -> None:
     report_id = await reports.save(x=X, mail=email("v", to_=["{{ x }}", "ann@EXAMPLE.com"]))
     outputs = await reports.run(report_id, x=["Ann <Ann@example.com>", "bob@example.com", "ann@müller.de"])

@@ -15,6 +15,7 @@ from airflow_provider_pushmetrics.service.results.values import write_text
 from airflow_provider_pushmetrics.service.templates.budget import BlockTemplateError
 from airflow_provider_pushmetrics.service.templates.html import put_into_html, sanitize_mail, sanitize_page
 from airflow_provider_pushmetrics.service.templates.markdown import (
+    check_slack_length,
     write_markdown_as_html,
     write_markdown_for_slack,
 )
@@ -250,7 +251,7 @@ def test_mention_takes_an_id_and_nothing_else() -> None:
 
 def test_message_that_slack_would_not_take_is_refused() -> None:
     with pytest.raises(BlockTemplateError, match="has 12001 characters, and Slack accepts 12000"):
-        write_slack("{{ x }}", x="a" * 12_001)
+        check_slack_length(write_slack("{{ x }}", x="a" * 12_001))
 
 
 def test_table_in_slack_is_code() -> None:
