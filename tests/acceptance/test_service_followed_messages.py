@@ -33,6 +33,23 @@ def run_mail(service: ServiceProcess, name: str) -> tuple[str, int]:
     return uid, run
 
 
+@pytest.mark.parametrize("of_run", [False, True], ids=["notebook", "run"])
+def test_own_address_without_the_preview_sends_nothing(
+    service: ServiceProcess, visit: Visit, of_run: bool
+) -> None:
+    """Without the address, the mails would go to their own recipients."""
+    visit.expected = ["status of 422"]
+    uid, run = run_mail(service, f"Preview {of_run}")
+    page = visit.enter(f"app/reports/{uid}" + (f"/runs/{run}" if of_run else ""))
+    visit.press("Run again with changes" if of_run else "Run")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("My address").fill("me@example.com")
+    dialog.get_by_role("button", name="Run", exact=True).click()
+    expect(dialog).to_contain_text("email is only for a preview: set send_to_me to true as well")
+    runs = service.client.get("/api/v1/noteflow_run/").json()["result"]
+    assert max(one["id"] for one in runs) == run
+
+
 def find_message(page: Page, recipient: str) -> Locator:
     return block(page, "mail").locator(".messages li").filter(has_text=recipient)
 

@@ -85,7 +85,10 @@ def _draw(spec: str, child: ChildProcess, timeout_seconds: float) -> DrawnChart:
 def _explain(ending: str | None) -> str:
     """Say why a drawing ended by itself."""
     if ending in ("signal SIGKILL", "signal SIGXCPU"):
-        return f"the chart took more than {MAX_CPU_SECONDS} s of processor time: give it fewer rows."
+        return (
+            f"the chart took more than {MAX_CPU_SECONDS} s of processor time, or this machine ran out of"
+            " memory: give it fewer rows."
+        )
     return (
         f"the chart cannot be drawn: its process ended ({ending}). It exceeds the memory limit of a chart, or"
         " has something that cannot be drawn."
